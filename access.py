@@ -1,0 +1,244 @@
+"""Who may reach what: the gateway's route table, and the only place that decides access.
+
+Closed by default: a path that no route matches is 404, a method that no rule of its route names is 405.
+`Rule.access` has no default, so a route cannot be added without deciding who may use it.
+The gateway's configuration is rendered from this table (rendering/nginx.py) and the contract tests are
+generated from it, so neither can drift from it.
+
+Paths are matched after the gateway has decoded and normalised them, and what was matched is what is sent
+upstream. DICOMweb is matched by the resources that DICOM PS3.18 defines, not by a prefix: a prefix alone lets
+a viewer reach the archive's own API (`/pacs/..%5cpatients/…` deletes a patient on Orthanc).
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum, auto
+
+
+class Role(StrEnum):
+    """Realm roles of Keycloak."""
+
+    VIEWER = "viewer"
+    """Reads studies."""
+    REPORTER = "reporter"
+    """Reads studies and stores instances: OHIF's measurements and segmentations."""
+    PACSADMIN = "pacsadmin"
+    """Does all that the archive offers, in its own pages too."""
+
+
+@dataclass(frozen=True)
+class Anyone:
+    """No session needed."""
+
+
+@dataclass(frozen=True)
+class FromAdminNetworks:
+    """No session of realm `ohif` needed, but an address in `adminNetworks`; Keycloak asks for its own login."""
+
+
+@dataclass(frozen=True)
+class SignedIn:
+    """A session whose user has at least one of the roles."""
+
+    roles: frozenset[Role]
+
+
+Access = Anyone | FromAdminNetworks | SignedIn
+
+ANY_ROLE = SignedIn(frozenset(Role))
+STORES = SignedIn(frozenset({Role.REPORTER, Role.PACSADMIN}))
+ADMINISTERS = SignedIn(frozenset({Role.PACSADMIN}))
+
+READ = frozenset({"GET", "HEAD"})
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Who may use these methods of a route."""
+
+    methods: frozenset[str] | None
+    """`None`: every method that no earlier rule of the route names."""
+    access: Access
+
+
+class Handler(StrEnum):
+    """What answers a route; the gateway's template has one block for each."""
+
+    HOME = auto()
+    """Redirects to the viewer."""
+    VIEWER_PAGE = auto()
+    """OHIF's single page, whatever the path below its root."""
+    VIEWER_CONFIG = auto()
+    """OHIF's `app-config.js`, rendered by the program and served by the gateway."""
+    VIEWER_ASSETS = auto()
+    DICOMWEB = auto()
+    ARCHIVE_ADMIN = auto()
+    KEYCLOAK = auto()
+    SIGN_IN = auto()
+    """oauth2-proxy's start and callback: what fails there gets a page with a way to start again."""
+    SESSION = auto()
+    """oauth2-proxy's answers about the session, for programs."""
+    LOGOUT = auto()
+    PAGES = auto()
+    """The gateway's own style sheet; its error pages are internal."""
+    HEALTH = auto()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Route:
+    """One row of the table."""
+
+    name: str
+    path: str
+    """Anchored regular expression over the decoded, normalised path (PCRE and Python alike)."""
+    rules: tuple[Rule, ...]
+    """The first rule that names the method decides; none does: 405."""
+    handler: Handler
+    example: str
+    """A path that the route matches; the contract tests ask for it."""
+
+    def access_for(self, method: str) -> Access | None:
+        """Who may use `method` here; `None` if nobody may (405)."""
+        for rule in self.rules:
+            if rule.methods is None or method in rule.methods:
+                return rule.access
+        return None
+
+    @property
+    def methods(self) -> frozenset[str] | None:
+        """The methods that any rule names; `None` if a rule takes every method."""
+        if any(rule.methods is None for rule in self.rules):
+            return None
+        return frozenset().union(*(rule.methods for rule in self.rules if rule.methods))
+
+
+UID = r"[0-9.]{1,64}"
+"""A DICOM unique identifier (PS3.5 section 9)."""
+
+_BULK_DATA = r"bulk(?:data)?/[0-9A-Za-z/]{1,256}"
+_FRAMES = r"frames/[0-9,]{1,4096}(?:/(?:rendered|thumbnail))?"
+_INSTANCE = rf"instances/{UID}(?:/(?:metadata|rendered|thumbnail|{_BULK_DATA}|{_FRAMES}))?"
+_SERIES = rf"series/{UID}(?:/(?:metadata|rendered|thumbnail|instances|{_INSTANCE}))?"
+_STUDY = rf"studies/{UID}(?:/(?:metadata|rendered|thumbnail|series|instances|{_SERIES}))?"
+_DICOMWEB_READ = rf"(?:studies|series|instances|{_STUDY}|{_SERIES})"
+
+_A_STUDY = "1.2.826.0.1.3680043.8.498.1"
+_FREE_TEXT = r"[\w.~@:+ /-]*"
+"""What Keycloak's paths hold: no `;`, `%` or backslash, which servers behind a gateway read in their own way."""
+
+
+def routes() -> tuple[Route, ...]:
+    """The table, in the order in which it is tried."""
+    return (
+        Route(
+            name="home",
+            path=r"^/$",
+            rules=(Rule(READ, Anyone()),),
+            handler=Handler.HOME,
+            example="/",
+        ),
+        Route(
+            name="health",
+            path=r"^/healthz$",
+            rules=(Rule(READ, Anyone()),),
+            handler=Handler.HEALTH,
+            example="/healthz",
+        ),
+        Route(
+            name="pages",
+            path=r"^/_gateway/[\w-]+\.css$",
+            rules=(Rule(READ, Anyone()),),
+            handler=Handler.PAGES,
+            example="/_gateway/pages.css",
+        ),
+        Route(
+            name="logout",
+            path=r"^/logout$",
+            rules=(Rule(READ, Anyone()),),
+            handler=Handler.LOGOUT,
+            example="/logout",
+        ),
+        Route(
+            name="sign-in",
+            path=r"^/oauth2/(?:start|callback)$",
+            rules=(Rule(READ, Anyone()),),
+            handler=Handler.SIGN_IN,
+            example="/oauth2/start",
+        ),
+        Route(
+            name="session",
+            path=r"^/oauth2/(?:sign_out|userinfo)$",
+            rules=(Rule(READ, Anyone()),),
+            handler=Handler.SESSION,
+            example="/oauth2/userinfo",
+        ),
+        Route(
+            name="keycloak-console",
+            path=rf"^/keycloak/(?:admin|realms/master)(?:/{_FREE_TEXT})?$",
+            rules=(Rule(None, FromAdminNetworks()),),
+            handler=Handler.KEYCLOAK,
+            example="/keycloak/realms/master/.well-known/openid-configuration",
+        ),
+        Route(
+            name="keycloak-realm",
+            path=rf"^/keycloak/realms/ohif(?:/{_FREE_TEXT})?$",
+            rules=(Rule(None, Anyone()),),
+            handler=Handler.KEYCLOAK,
+            example="/keycloak/realms/ohif/.well-known/openid-configuration",
+        ),
+        Route(
+            name="keycloak-resources",
+            path=rf"^/keycloak/resources/{_FREE_TEXT}$",
+            rules=(Rule(READ, Anyone()),),
+            handler=Handler.KEYCLOAK,
+            example="/keycloak/resources/ohif",
+        ),
+        Route(
+            name="dicomweb-store",
+            path=rf"^/pacs/studies(?:/{UID})?$",
+            rules=(
+                Rule(READ, ANY_ROLE),
+                Rule(frozenset({"POST"}), STORES),
+                Rule(None, ADMINISTERS),
+            ),
+            handler=Handler.DICOMWEB,
+            example="/pacs/studies",
+        ),
+        Route(
+            name="dicomweb",
+            path=rf"^/pacs/{_DICOMWEB_READ}$",
+            rules=(Rule(READ, ANY_ROLE), Rule(None, ADMINISTERS)),
+            handler=Handler.DICOMWEB,
+            example=f"/pacs/studies/{_A_STUDY}/series",
+        ),
+        Route(
+            name="archive-admin",
+            path=r"^/pacs-admin(?:/.*)?$",
+            rules=(Rule(None, ADMINISTERS),),
+            handler=Handler.ARCHIVE_ADMIN,
+            example="/pacs-admin/",
+        ),
+        Route(
+            name="viewer-config",
+            path=r"^/app-config\.js$",
+            rules=(Rule(READ, ANY_ROLE),),
+            handler=Handler.VIEWER_CONFIG,
+            example="/app-config.js",
+        ),
+        Route(
+            name="viewer-assets",
+            path=(
+                r"^/(?:[\w.-]+\.(?:js|css|map|wasm|json|svg|woff2)"
+                r"|(?:assets|customizations|dicom-microscopy-viewer|ort)/[\w./@-]+)$"
+            ),
+            rules=(Rule(READ, ANY_ROLE),),
+            handler=Handler.VIEWER_ASSETS,
+            example="/app.bundle.css",
+        ),
+        Route(
+            name="viewer",
+            path=r"^/ohif-viewer(?:/.*)?$",
+            rules=(Rule(READ, ANY_ROLE),),
+            handler=Handler.VIEWER_PAGE,
+            example="/ohif-viewer/",
+        ),
+    )

@@ -1,0 +1,28 @@
+"""Every container image of the program, in one table.
+
+A name holds an exact version, never a moving tag. `ohif:images` replaces entries (a private mirror), and so
+does the machine itself where no image registry can be reached (settings.py, `OHIF_IMAGES`).
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Image:
+    """One container image."""
+
+    name: str
+    """Reference with tag, and digest if wanted: `repository:tag[@sha256:…]`."""
+    optimized: bool = False
+    """Keycloak only: built beforehand by `kc.sh build`, which saves its start some 12 seconds."""
+
+
+DEFAULT_IMAGES: dict[str, Image] = {
+    "gateway": Image(name="nginx:1.30.6-alpine"),
+    "auth-proxy": Image(name="quay.io/oauth2-proxy/oauth2-proxy:v7.15.2-alpine"),
+    "sessions": Image(name="valkey/valkey:8.1.4-alpine"),
+    "keycloak": Image(name="quay.io/keycloak/keycloak:26.7.3"),
+    "postgres": Image(name="postgres:17.6-trixie"),
+    "orthanc": Image(name="orthancteam/orthanc:25.10.2"),
+    "viewer": Image(name="ohif/app:v3.13.2"),
+}
