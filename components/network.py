@@ -1,0 +1,58 @@
+"""Docker networks and volumes, as every component makes them."""
+
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_docker as docker
+
+from components.site import Site
+
+
+def private_network(
+    name: str, thing: str, site: Site, parent: pulumi.Resource, *, internal: bool = True
+) -> docker.Network:
+    """A network of the stack's own; `internal` has no way out of the machine."""
+    return docker.Network(
+        name,
+        name=site.docker_name(thing),
+        driver="bridge",
+        internal=internal,
+        labels=[docker.NetworkLabelArgs(label=key, value=value) for key, value in site.labels.items()],
+        opts=pulumi.ResourceOptions(parent=parent, delete_before_replace=True),
+    )
+
+
+def data_volume(name: str, thing: str, site: Site, parent: pulumi.Resource) -> docker.Volume:
+    """A volume with data that cannot be made again.
+
+    Where the site protects data, nothing that the program does takes it away: it is protected in the state, and
+    the engine keeps it even when it leaves the stack.
+    """
+    return docker.Volume(
+        name,
+        name=site.docker_name(thing),
+        labels=[docker.VolumeLabelArgs(label=key, value=value) for key, value in site.labels.items()],
+        opts=pulumi.ResourceOptions(parent=parent, protect=site.protect_data, retain_on_delete=site.protect_data),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworksArgs:
+    """Nothing to choose but the site."""
+
+    site: Site
+
+
+class Networks(pulumi.ComponentResource):
+    """The two networks that several services share. Each database has one more, of its own."""
+
+    edge: docker.Network
+    """Has a way out; only what publishes a port or must reach the outside is on it."""
+    backend: docker.Network
+    """No way out: the gateway and what it forwards to."""
+
+    def __init__(self, name: str, args: NetworksArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("ohif:index:Networks", name, None, opts)
+        self.edge = private_network(f"{name}-edge", "edge", args.site, self, internal=False)
+        self.backend = private_network(f"{name}-backend", "backend", args.site, self)
+        self.register_outputs({})

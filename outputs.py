@@ -1,0 +1,37 @@
+"""What the stack tells when it is up: typed, and documented here."""
+
+from dataclasses import dataclass
+
+import pulumi
+
+from components.keycloak import ROOT_PATH
+from components.secrets import Secrets
+from settings import CONSOLE_USER, PublicEndpoint
+
+
+@dataclass(frozen=True, kw_only=True)
+class StackOutputs:
+    """The stack's outputs, by the names that `pulumi stack output` shows."""
+
+    viewerUrl: str  # noqa: N815 - an output's name
+    """Where people read studies."""
+    adminUrl: str  # noqa: N815
+    """The archive's own pages; role `pacsadmin`."""
+    consoleUrl: str  # noqa: N815
+    """Keycloak's console; user `admin` of realm master."""
+    credentials: pulumi.Output[dict[str, str]]
+    """Secret: the generated passwords by user name. A person's own later change does not show here."""
+
+
+def export(endpoint: PublicEndpoint, secrets: Secrets) -> None:
+    """Export the outputs of the running stack."""
+    outputs = StackOutputs(
+        viewerUrl=f"{endpoint.origin}/",
+        adminUrl=f"{endpoint.origin}/pacs-admin/",
+        consoleUrl=f"{endpoint.origin}{ROOT_PATH}/admin/master/console/",
+        credentials=pulumi.Output.secret(
+            pulumi.Output.all(**{CONSOLE_USER: secrets.console, **secrets.users}).apply(dict)
+        ),
+    )
+    for name, value in vars(outputs).items():
+        pulumi.export(name, value)

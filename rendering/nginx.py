@@ -1,0 +1,114 @@
+"""The gateway's nginx configuration, rendered from the route table."""
+
+import ipaddress
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+import jinja2
+
+from access import FromAdminNetworks, Role, Route, SignedIn
+
+TEMPLATES = Path(__file__).parent.parent / "assets" / "nginx"
+
+HTTP_PORT = 8080
+"""Inside the container: a program without privileges listens above 1023."""
+HEALTH_PORT = 8081
+"""Inside the container, on loopback: the healthcheck needs no public host name."""
+
+AUTH_CACHE_SECONDS = 3
+"""How long an answer of oauth2-proxy is used again for the same cookies and roles."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GatewayConfig:
+    """What the file depends on."""
+
+    scheme: str
+    host: str
+    authority: str
+    """Host, and port unless it is the scheme's own."""
+    port: int
+    routes: Sequence[Route]
+    admin_networks: Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network]
+    upstreams: Mapping[str, str]
+    """`host:port` by the names `auth_proxy`, `keycloak`, `viewer`, `archive`."""
+    dicomweb_root: str
+    """The archive's DICOMweb root, without a trailing slash."""
+    realm_path: str
+    client_id: str
+    asset_root: str
+    """Folder in the container with `www/` (OHIF's configurations) and `pages/`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Guarded:
+    """A route as the template needs it."""
+
+    route: Route
+    methods: str | None
+    """Alternatives of a regular expression; `None` if every method passes."""
+    roles_by_method: Mapping[str, str]
+    """Method (or `default`) to the roles that oauth2-proxy is asked for, joined by commas; empty: no session."""
+    admin_networks_only: bool
+
+    @property
+    def needs_session(self) -> bool:
+        """Whether oauth2-proxy is asked before the request goes on."""
+        return bool(self.roles_by_method)
+
+    @property
+    def variable(self) -> str:
+        """Name of the map that picks the roles by the request's method."""
+        return f"roles_{self.route.name.replace('-', '_')}"
+
+
+def guard(route: Route) -> Guarded:
+    """Read a route's rules.
+
+    Raises:
+        ValueError: the rules mix kinds of access that one nginx location cannot tell apart.
+    """
+    kinds = {type(rule.access) for rule in route.rules}
+    if len(kinds) != 1:
+        raise ValueError(f"route {route.name} mixes {sorted(kind.__name__ for kind in kinds)}")
+    methods = route.methods
+    roles: dict[str, str] = {}
+    for rule in route.rules:
+        if isinstance(rule.access, SignedIn):
+            wanted = ",".join(role for role in Role if role in rule.access.roles)
+            for method in sorted(rule.methods) if rule.methods else ["default"]:
+                roles.setdefault(method, wanted)
+    # A method that no rule names never gets so far; the map must not let it through either.
+    if roles:
+        roles.setdefault("default", Role.PACSADMIN)
+    return Guarded(
+        route=route,
+        methods=None if methods is None else "|".join(sorted(methods)),
+        roles_by_method=roles,
+        admin_networks_only=kinds == {FromAdminNetworks},
+    )
+
+
+def render(config: GatewayConfig) -> str:
+    """The file, in nginx's language."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        undefined=jinja2.StrictUndefined,
+        autoescape=False,  # noqa: S701 - nginx configuration, not HTML
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    origin = f"{config.scheme}://{config.authority}"
+    return environment.get_template("nginx.conf.j2").render(
+        config=config,
+        routes=[guard(route) for route in config.routes],
+        origin=origin,
+        quoted_home=quote(f"{origin}/", safe=""),
+        http_port=HTTP_PORT,
+        health_port=HEALTH_PORT,
+        auth_cache_seconds=AUTH_CACHE_SECONDS,
+        storing_roles="|".join(role for role in Role if role is not Role.VIEWER),
+    )

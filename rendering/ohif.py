@@ -1,0 +1,69 @@
+"""OHIF's `app-config.js`.
+
+Source of the keys: OHIF documentation, "Configuration / Data Sources / DICOMweb" and `platform/app/public/config`.
+All roots are relative, so one file is right under every address.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+VIEWER_ROOT = "/ohif-viewer"
+DICOMWEB_ROOT = "/pacs"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ViewerConfig:
+    """What the file depends on."""
+
+    archive_name: str
+    """Shown as the data source's name."""
+    capabilities: Mapping[str, object]
+    """What the archive's DICOMweb can do, in OHIF's words."""
+    can_store: bool
+    """Whether the person may store instances: without it OHIF offers no upload."""
+    behaviour: str
+    """JavaScript that adds to `window.config` what JSON cannot hold: functions."""
+
+
+def render(config: ViewerConfig) -> str:
+    """The file, in JavaScript: one assignment of JSON, then the behaviour."""
+    settings = {
+        "name": "ohif",
+        "routerBasename": VIEWER_ROOT,
+        "extensions": [],
+        "modes": [],
+        "customizationService": {},
+        "showStudyList": True,
+        "showErrorDetails": "dev",
+        "investigationalUseDialog": {"option": "never"},
+        "maxNumberOfWebWorkers": 3,
+        "showWarningMessageForCrossOrigin": True,
+        "showCPUFallbackMessage": True,
+        "showLoadingIndicator": True,
+        "strictZSpacingForVolumeViewport": True,
+        "groupEnabledModesFirst": True,
+        "maxNumRequests": {"interaction": 100, "thumbnail": 10, "prefetch": 25},
+        "defaultDataSourceName": "dicomweb",
+        "dataSources": [
+            {
+                "namespace": "@ohif/extension-default.dataSourcesModule.dicomweb",
+                "sourceName": "dicomweb",
+                "configuration": {
+                    "friendlyName": config.archive_name,
+                    "name": "dicomweb",
+                    "wadoUriRoot": DICOMWEB_ROOT,
+                    "qidoRoot": DICOMWEB_ROOT,
+                    "wadoRoot": DICOMWEB_ROOT,
+                    "imageRendering": "wadors",
+                    "thumbnailRendering": "wadors",
+                    "enableStudyLazyLoad": True,
+                    "dicomUploadEnabled": config.can_store,
+                    "omitQuotationForMultipartRequest": True,
+                    **config.capabilities,
+                },
+            }
+        ],
+        "ohifPulumi": {"canStore": config.can_store},
+    }
+    return f"window.config = {json.dumps(settings, indent=2)};\n{config.behaviour}"
