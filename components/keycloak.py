@@ -9,7 +9,7 @@ import pulumi
 from components.database import Database, DatabaseArgs
 from components.network import Networks
 from components.secrets import Secrets
-from components.service import File, Healthcheck, Service, ServiceArgs
+from components.service import File, Healthcheck, Service, ServiceArgs, http_probe
 from components.site import Site
 from settings import CONSOLE_USER, PublicEndpoint
 
@@ -27,14 +27,6 @@ START = """\
 until (exec 3<>"/dev/tcp/$KC_DB_URL_HOST/5432") 2>/dev/null; do sleep 0.3; done
 exec /opt/keycloak/bin/kc.sh "$@"
 """
-
-HEALTHY = f"""\
-exec 3<>/dev/tcp/127.0.0.1/{MANAGEMENT_PORT}
-printf 'GET {ROOT_PATH}/health/ready HTTP/1.0\\r\\n\\r\\n' >&3
-read -r _ code _ <&3
-[ "$code" = 200 ]
-"""
-"""The image has no HTTP client; bash speaks enough of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +98,9 @@ class Keycloak(pulumi.ComponentResource):
                     "JAVA_OPTS_KC_HEAP": "-XX:InitialRAMPercentage=15 -XX:MaxRAMPercentage=55",
                 },
                 files=theme_files(),
-                healthcheck=Healthcheck(command=["/bin/bash", "-c", HEALTHY], start_period=180, interval=3),
+                healthcheck=Healthcheck(
+                    command=http_probe(MANAGEMENT_PORT, f"{ROOT_PATH}/health/ready"), start_period=180, interval=3
+                ),
                 memory_mib=1024,
                 depends_on=[self.database],
             ),

@@ -46,6 +46,8 @@ class Secrets(pulumi.ComponentResource):
     def __init__(self, name: str, args: SecretsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("ohif:index:Secrets", name, None, opts)
 
+        provider = random.Provider(f"{name}-random", opts=pulumi.ResourceOptions(parent=self))
+
         def secret(thing: str, length: int = LENGTH) -> pulumi.Output[str]:
             return random.RandomPassword(
                 f"{name}-{thing}",
@@ -54,7 +56,7 @@ class Secrets(pulumi.ComponentResource):
                 min_lower=1,
                 min_upper=1,
                 min_numeric=1,
-                opts=pulumi.ResourceOptions(parent=self, additional_secret_outputs=["result"]),
+                opts=pulumi.ResourceOptions(parent=self, provider=provider, additional_secret_outputs=["result"]),
             ).result
 
         self.keycloak_database = secret("keycloak-database")

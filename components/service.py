@@ -155,6 +155,22 @@ class Service(pulumi.ComponentResource):
         self.register_outputs({"container_id": self.container_id})
 
 
+def http_probe(port: int, path: str, authorization_file: str | None = None) -> Sequence[str]:
+    """A healthcheck command for images without an HTTP client; bash speaks enough of it.
+
+    `authorization_file` holds the value of the `Authorization` header: on a command line it would show in the list
+    of processes.
+    """
+    header = f"Authorization: $(<{authorization_file})\\r\\n" if authorization_file else ""
+    return [
+        "/bin/bash",
+        "-c",
+        f"exec 3<>/dev/tcp/127.0.0.1/{port} && "
+        f'printf "GET {path} HTTP/1.0\\r\\n{header}\\r\\n" >&3 && '
+        'read -r _ code _ <&3 && [ "$code" = 200 ]',
+    ]
+
+
 def duration(seconds: int) -> str:
     """A duration as the engine writes it back (`1m30s`), so that a refresh sees no difference."""
     minutes, rest = divmod(seconds, 60)

@@ -55,7 +55,6 @@ def render(config: OrthancConfig) -> str:
             "SaveJobs": True,
             "JobsHistorySize": 20,
             "ConcurrentJobs": 2,
-            "Plugins": ["/usr/share/orthanc/plugins", "/usr/local/share/orthanc/plugins"],
             "PostgreSQL": {
                 "EnableIndex": True,
                 "EnableStorage": False,

@@ -9,13 +9,13 @@ from components.archive import DicomWebSource
 from components.database import Database, DatabaseArgs
 from components.network import Networks, data_volume
 from components.secrets import Secrets
-from components.service import File, Healthcheck, Service, ServiceArgs
+from components.service import File, Healthcheck, Service, ServiceArgs, http_probe
 from components.site import Site
 from rendering import orthanc
 
 GATEWAY_USER = "gateway"
 STORAGE_PATH = "/var/lib/orthanc/db"
-NETRC = "/etc/orthanc-health.netrc"
+AUTHORIZATION_FILE = "/etc/orthanc-health"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,20 +84,18 @@ class Orthanc(pulumi.ComponentResource):
                 image="orthanc",
                 alias="orthanc",
                 networks=[args.networks.backend, database.network],
-                # The image sorts its plugins at every start, as root and without any capability.
-                user=None,
+                # By name: the image's own user, whose number differs between its versions.
+                user="orthanc",
+                # Without root it cannot write the machine's identity, and does not need it.
+                environment={"GENERATE_HOST_ID_IF_MISSING": "false"},
                 files=[
                     File(path="/etc/orthanc/orthanc.json", content=configuration),
-                    File(
-                        path=NETRC,
-                        content=pulumi.Output.concat(
-                            f"machine 127.0.0.1 login {GATEWAY_USER} password ", args.secrets.archive, "\n"
-                        ),
-                    ),
+                    File(path=AUTHORIZATION_FILE, content=self.authorization),
                 ],
                 volumes={STORAGE_PATH: volume},
                 healthcheck=Healthcheck(
-                    command=["curl", "-sf", "-o", "/dev/null", "--netrc-file", NETRC, health_url()],
+                    # Answers only to the credential, and only when the index does.
+                    command=http_probe(orthanc.PORT, "/system", AUTHORIZATION_FILE),
                     start_period=120,
                     interval=3,
                 ),
@@ -108,11 +106,6 @@ class Orthanc(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self),
         )
         self.register_outputs({})
-
-
-def health_url() -> str:
-    """Answers only to the credential, and only when the index does."""
-    return f"http://127.0.0.1:{orthanc.PORT}/system"
 
 
 def basic_authorization(password: str) -> str:
