@@ -49,6 +49,8 @@ class Identity(pulumi.ComponentResource):
             client_id="admin-cli",
             username=CONSOLE_USER,
             password=args.secrets.console,
+            # Making a realm takes Keycloak many seconds on a busy machine; a request given up would leave it half known.
+            client_timeout=120,
             # A preview needs no server.
             initial_login=False,
             opts=pulumi.ResourceOptions(parent=self, depends_on=[args.keycloak, args.gateway]),
