@@ -1,0 +1,1 @@
+"""What replaces official downloads on a restricted network; see README.md here."""

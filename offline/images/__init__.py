@@ -1,0 +1,1 @@
+"""The machine's own images, where no image registry can be reached."""
