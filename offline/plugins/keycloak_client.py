@@ -1,0 +1,379 @@
+"""OpenID Connect clients, their protocol mappers and scopes for the `keycloak` stand-in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+from pulumi.runtime.rpc import UNKNOWN
+
+from offline.plugins.keycloak_admin import Admin, Entity, Field, NotFoundError, Table, text_bool
+from offline.plugins.provider import Found, PluginError, Props, Resource
+
+_ACCESS = {"PUBLIC": (True, False), "BEARER-ONLY": (False, True), "CONFIDENTIAL": (False, False)}
+# Those that are not asked for are off, as with the official plugin.
+_FLOWS = (
+    "consentRequired",
+    "directAccessGrantsEnabled",
+    "implicitFlowEnabled",
+    "serviceAccountsEnabled",
+    "standardFlowEnabled",
+)
+_PLAIN = (
+    "adminUrl",
+    "alwaysDisplayInConsole",
+    "baseUrl",
+    "clientAuthenticatorType",
+    "clientId",
+    "description",
+    "enabled",
+    "fullScopeAllowed",
+    "name",
+    "rootUrl",
+)
+
+
+def _attribute(name: str, absent: Any = None) -> Field:
+    return Field(("attributes", name), absent=absent)
+
+
+def _flag(name: str, *, absent: bool = False) -> Field:
+    return text_bool("attributes", name, absent=absent)
+
+
+class Client(Entity):
+    resource_type = "keycloak:openid/client:Client"
+    args = "pulumi_keycloak.openid:ClientArgs"
+    fields = {  # noqa: RUF012 # declared once, in the base class
+        **{name: Field((name,), absent=False) for name in _FLOWS},
+        **{name: Field((name,)) for name in _PLAIN},
+        "accessTokenLifespan": _attribute("access.token.lifespan"),
+        "allowRefreshTokenInStandardTokenExchange": _attribute(
+            "standard.token.exchange.enableRefreshRequestedTokenType"
+        ),
+        "backchannelLogoutRevokeOfflineSessions": _flag("backchannel.logout.revoke.offline.tokens"),
+        "backchannelLogoutSessionRequired": _flag("backchannel.logout.session.required", absent=True),
+        "backchannelLogoutUrl": _attribute("backchannel.logout.url"),
+        "clientOfflineSessionIdleTimeout": _attribute("client.offline.session.idle.timeout"),
+        "clientOfflineSessionMaxLifespan": _attribute("client.offline.session.max.lifespan"),
+        "clientSecret": Field(("secret",)),
+        "clientSessionIdleTimeout": _attribute("client.session.idle.timeout"),
+        "clientSessionMaxLifespan": _attribute("client.session.max.lifespan"),
+        "consentScreenText": _attribute("consent.screen.text"),
+        "displayOnConsentScreen": _flag("display.on.consent.screen"),
+        "excludeIssuerFromAuthResponse": _flag("exclude.issuer.from.auth.response"),
+        "excludeSessionStateFromAuthResponse": _flag("exclude.session.state.from.auth.response"),
+        "extraConfig": Field(("attributes",)),
+        "frontchannelLogoutEnabled": Field(("frontchannelLogout",), absent=False),
+        "frontchannelLogoutUrl": _attribute("frontchannel.logout.url"),
+        "loginTheme": _attribute("login_theme"),
+        "oauth2DeviceAuthorizationGrantEnabled": _flag("oauth2.device.authorization.grant.enabled"),
+        "oauth2DeviceCodeLifespan": _attribute("oauth2.device.code.lifespan"),
+        "oauth2DevicePollingInterval": _attribute("oauth2.device.polling.interval"),
+        "pkceCodeChallengeMethod": _attribute("pkce.code.challenge.method"),
+        "requireDpopBoundTokens": _flag("dpop.bound.access.tokens"),
+        "standardTokenExchangeEnabled": _flag("standard.token.exchange.enabled"),
+        "useRefreshTokens": _flag("use.refresh.tokens", absent=True),
+        "useRefreshTokensClientCredentials": _flag("client_credentials.use_refresh_token"),
+        "validPostLogoutRedirectUris": Field(
+            ("attributes", "post.logout.redirect.uris"), "##".join, lambda text: text.split("##")
+        ),
+        "validRedirectUris": Field(("redirectUris",), absent=[]),
+        "webOrigins": Field(("webOrigins",), absent=[]),
+    }
+    merged = frozenset({"attributes"})
+    blank = True
+    implemented = frozenset(fields) | {"accessType", "realmId"}
+    replace = frozenset({"realmId"})
+    defaults = {  # noqa: RUF012
+        "alwaysDisplayInConsole": False,
+        "backchannelLogoutSessionRequired": True,
+        "clientAuthenticatorType": "client-secret",
+        "enabled": True,
+        "fullScopeAllowed": True,
+        "oauth2DeviceAuthorizationGrantEnabled": False,
+        "standardTokenExchangeEnabled": False,
+        "useRefreshTokens": True,
+        "useRefreshTokensClientCredentials": False,
+    }
+    autoname = "clientId"
+    secret_outputs = frozenset({"clientSecret"})
+
+    def validate(self, inputs: Props) -> Iterable[tuple[str, str]]:
+        if inputs["accessType"] not in (*_ACCESS, UNKNOWN):
+            yield "accessType", f"must be one of {', '.join(_ACCESS)}"
+        if inputs.get("pkceCodeChallengeMethod", "") not in ("", "plain", "S256", UNKNOWN):
+            yield "pkceCodeChallengeMethod", "must be empty, plain or S256"
+        browser = inputs.get("standardFlowEnabled") or inputs.get("implicitFlowEnabled")
+        if inputs.get("validRedirectUris") and not browser:
+            yield (
+                "validRedirectUris",
+                "cannot be set when neither the standard nor the implicit flow is enabled",
+            )
+        if inputs.get("webOrigins") and not (browser or inputs.get("directAccessGrantsEnabled")):
+            yield "webOrigins", "cannot be set when no flow of a browser or of passwords is enabled"
+        if inputs.get("serviceAccountsEnabled") is True and inputs["accessType"] in ("PUBLIC", "BEARER-ONLY"):
+            yield (
+                "serviceAccountsEnabled",
+                "only a client of accessType CONFIDENTIAL can have a service account",
+            )
+
+    def collection(self, inputs: Props) -> str:
+        return f"/{inputs['realmId']}/clients"
+
+    def body(self, inputs: Props) -> Props:
+        public, bearer_only = _ACCESS[inputs["accessType"]]
+        return {
+            **super().body(inputs),
+            "publicClient": public,
+            "bearerOnly": bearer_only,
+            "protocol": "openid-connect",
+        }
+
+    def outputs(self, client: Admin, real: Props) -> Props:
+        outputs = super().outputs(client, real)
+        del outputs["extraConfig"]  # all attributes, most of them not from there
+        return {"clientSecret": "", **outputs, "resourceServerId": ""}
+
+    def drift(self, real: Props, inputs: Props) -> Iterable[tuple[str, Any]]:
+        yield from super().drift(real, inputs)
+        public, bearer_only = real["publicClient"], real["bearerOnly"]
+        kind = next(name for name, flags in _ACCESS.items() if flags == (public, bearer_only and not public))
+        if kind != inputs["accessType"]:
+            yield "accessType", kind
+
+    def _with_account(self, client: Admin, resource_id: str, inputs: Props, outputs: Props) -> Props:
+        account = ""
+        if inputs.get("serviceAccountsEnabled"):
+            account = client.call("GET", f"{self.item(inputs, resource_id)}/service-account-user")["id"]
+        return {**outputs, "serviceAccountUserId": account}
+
+    def create(self, client: Admin, inputs: Props) -> tuple[str, Props]:
+        created, outputs = super().create(client, inputs)
+        return created, self._with_account(client, created, inputs, outputs)
+
+    def update(self, client: Admin, resource_id: str, state: Props, inputs: Props) -> Props:
+        outputs = super().update(client, resource_id, state, inputs)
+        return self._with_account(client, resource_id, inputs, outputs)
+
+
+class _Mapper(Entity):
+    """A protocol mapper of a client or of a client scope."""
+
+    kind: ClassVar[str]
+    owners = frozenset({"clientId", "clientScopeId", "realmId"})
+    merged = frozenset({"config"})
+    replace = owners
+    autoname = "name"
+
+    def validate(self, inputs: Props) -> Iterable[tuple[str, str]]:
+        if ("clientId" in inputs) == ("clientScopeId" in inputs):
+            yield "clientId", "needs exactly one of clientId and clientScopeId"
+
+    def collection(self, inputs: Props) -> str:
+        key = "clientId" if "clientId" in inputs else "clientScopeId"
+        owner = f"{'clients' if key == 'clientId' else 'client-scopes'}/{inputs[key]}"
+        return f"/{inputs['realmId']}/{owner}/protocol-mappers/models"
+
+    def body(self, inputs: Props) -> Props:
+        return {**super().body(inputs), "protocol": "openid-connect", "protocolMapper": self.kind}
+
+
+def _config(name: str) -> Field:
+    return Field(("config", name))
+
+
+_NAME = {"name": Field(("name",))}
+_CLAIM = {"claimName": _config("claim.name")}
+_CLAIM_TYPE = {"claimValueType": _config("jsonType.label")}
+_TOKENS = {
+    "addToAccessToken": text_bool("config", "access.token.claim", absent=True),
+    "addToIdToken": text_bool("config", "id.token.claim", absent=True),
+}
+_USERINFO = {"addToUserinfo": text_bool("config", "userinfo.token.claim", absent=True)}
+_INTROSPECTION = {"addToTokenIntrospection": text_bool("config", "introspection.token.claim", absent=True)}
+_MULTIVALUED = {"multivalued": text_bool("config", "multivalued", absent=False)}
+_IN_TOKENS = {"addToAccessToken": True, "addToIdToken": True}
+_IN_ALL = {**_IN_TOKENS, "addToUserinfo": True}
+
+
+class AudienceProtocolMapper(_Mapper):
+    resource_type = "keycloak:openid/audienceProtocolMapper:AudienceProtocolMapper"
+    args = "pulumi_keycloak.openid:AudienceProtocolMapperArgs"
+    kind = "oidc-audience-mapper"
+    fields: ClassVar[Table] = {
+        **_NAME,
+        **_TOKENS,
+        **_INTROSPECTION,
+        "includedClientAudience": _config("included.client.audience"),
+        "includedCustomAudience": _config("included.custom.audience"),
+    }
+    implemented = frozenset(fields) | _Mapper.owners
+    defaults = {**_IN_TOKENS, "addToTokenIntrospection": True}  # noqa: RUF012
+
+    def validate(self, inputs: Props) -> Iterable[tuple[str, str]]:
+        yield from super().validate(inputs)
+        if ("includedClientAudience" in inputs) == ("includedCustomAudience" in inputs):
+            yield "includedClientAudience", "needs exactly one of it and includedCustomAudience"
+
+
+class FullNameProtocolMapper(_Mapper):
+    resource_type = "keycloak:openid/fullNameProtocolMapper:FullNameProtocolMapper"
+    args = "pulumi_keycloak.openid:FullNameProtocolMapperArgs"
+    kind = "oidc-full-name-mapper"
+    fields: ClassVar[Table] = {**_NAME, **_TOKENS, **_USERINFO}
+    implemented = frozenset(fields) | _Mapper.owners
+    replace = _Mapper.owners | {"name"}
+    defaults = _IN_ALL
+
+
+class GroupMembershipProtocolMapper(_Mapper):
+    resource_type = "keycloak:openid/groupMembershipProtocolMapper:GroupMembershipProtocolMapper"
+    args = "pulumi_keycloak.openid:GroupMembershipProtocolMapperArgs"
+    kind = "oidc-group-membership-mapper"
+    fields: ClassVar[Table] = {
+        **_NAME,
+        **_CLAIM,
+        **_TOKENS,
+        **_USERINFO,
+        **_INTROSPECTION,
+        "fullPath": text_bool("config", "full.path", absent=True),
+    }
+    implemented = frozenset(fields) | _Mapper.owners
+    replace = _Mapper.owners | {"name"}
+    defaults = {**_IN_ALL, "addToTokenIntrospection": True, "fullPath": True}  # noqa: RUF012
+
+
+class UserAttributeProtocolMapper(_Mapper):
+    resource_type = "keycloak:openid/userAttributeProtocolMapper:UserAttributeProtocolMapper"
+    args = "pulumi_keycloak.openid:UserAttributeProtocolMapperArgs"
+    kind = "oidc-usermodel-attribute-mapper"
+    fields: ClassVar[Table] = {
+        **_NAME,
+        **_CLAIM,
+        **_CLAIM_TYPE,
+        **_TOKENS,
+        **_USERINFO,
+        **_INTROSPECTION,
+        **_MULTIVALUED,
+        "aggregateAttributes": text_bool("config", "aggregate.attrs", absent=False),
+        "userAttribute": _config("user.attribute"),
+    }
+    implemented = frozenset(fields) | _Mapper.owners
+    defaults = {  # noqa: RUF012
+        **_IN_ALL,
+        "addToTokenIntrospection": True,
+        "aggregateAttributes": False,
+        "claimValueType": "String",
+        "multivalued": False,
+    }
+
+
+class UserPropertyProtocolMapper(_Mapper):
+    resource_type = "keycloak:openid/userPropertyProtocolMapper:UserPropertyProtocolMapper"
+    args = "pulumi_keycloak.openid:UserPropertyProtocolMapperArgs"
+    kind = "oidc-usermodel-property-mapper"
+    fields: ClassVar[Table] = {
+        **_NAME,
+        **_CLAIM,
+        **_CLAIM_TYPE,
+        **_TOKENS,
+        **_USERINFO,
+        "userProperty": _config("user.attribute"),
+    }
+    implemented = frozenset(fields) | _Mapper.owners
+    defaults = {**_IN_ALL, "claimValueType": "String"}  # noqa: RUF012
+
+
+class UserRealmRoleProtocolMapper(_Mapper):
+    resource_type = "keycloak:openid/userRealmRoleProtocolMapper:UserRealmRoleProtocolMapper"
+    args = "pulumi_keycloak.openid:UserRealmRoleProtocolMapperArgs"
+    kind = "oidc-usermodel-realm-role-mapper"
+    fields: ClassVar[Table] = {
+        **_NAME,
+        **_CLAIM,
+        **_CLAIM_TYPE,
+        **_TOKENS,
+        **_USERINFO,
+        **_INTROSPECTION,
+        **_MULTIVALUED,
+        "realmRolePrefix": _config("usermodel.realmRoleMapping.rolePrefix"),
+    }
+    implemented = frozenset(fields) | _Mapper.owners
+    defaults = {  # noqa: RUF012
+        **_IN_ALL,
+        "addToTokenIntrospection": True,
+        "claimValueType": "String",
+        "multivalued": False,
+    }
+
+
+class _ClientScopes(Resource[Admin]):
+    """Which client scopes a client has: exactly these."""
+
+    property_name: ClassVar[str]
+    part: ClassVar[str]
+    replace = frozenset({"clientId", "realmId"})
+
+    def _path(self, inputs: Props) -> str:
+        return f"/{inputs['realmId']}/clients/{inputs['clientId']}/{self.part}-client-scopes"
+
+    def create(self, client: Admin, inputs: Props) -> tuple[str, Props]:
+        path, wanted = self._path(inputs), set(inputs[self.property_name])
+        known = {scope["name"]: scope["id"] for scope in client.call("GET", f"/{inputs['realmId']}/client-scopes")}
+        unknown = sorted(wanted - known.keys())
+        if unknown:
+            raise PluginError(f"{self.property_name}: the realm has no client scope {', '.join(unknown)}")
+        real = {scope["name"] for scope in client.call("GET", path)}
+        for name in sorted(real - wanted):
+            client.call("DELETE", f"{path}/{known[name]}")
+        for name in sorted(wanted - real):
+            client.call("PUT", f"{path}/{known[name]}")
+        return f"{inputs['realmId']}/{inputs['clientId']}", {}
+
+    def update(self, client: Admin, resource_id: str, state: Props, inputs: Props) -> Props:
+        return self.create(client, inputs)[1]
+
+    def read(self, client: Admin, resource_id: str, inputs: Props, state: Props) -> Found | None:
+        try:
+            real = sorted(scope["name"] for scope in client.call("GET", self._path(inputs)))
+        except NotFoundError:
+            return None
+        return Found(drift={} if real == sorted(inputs[self.property_name]) else {self.property_name: real})
+
+    def delete(self, client: Admin, resource_id: str, state: Props) -> None:
+        try:
+            for scope in client.call("GET", self._path(state)):
+                if scope["name"] in state[self.property_name]:
+                    client.call("DELETE", f"{self._path(state)}/{scope['id']}")
+        except NotFoundError:
+            return
+
+
+class ClientDefaultScopes(_ClientScopes):
+    resource_type = "keycloak:openid/clientDefaultScopes:ClientDefaultScopes"
+    args = "pulumi_keycloak.openid:ClientDefaultScopesArgs"
+    property_name = "defaultScopes"
+    part = "default"
+    implemented = frozenset({"clientId", "defaultScopes", "realmId"})
+
+
+class ClientOptionalScopes(_ClientScopes):
+    resource_type = "keycloak:openid/clientOptionalScopes:ClientOptionalScopes"
+    args = "pulumi_keycloak.openid:ClientOptionalScopesArgs"
+    property_name = "optionalScopes"
+    part = "optional"
+    implemented = frozenset({"clientId", "optionalScopes", "realmId"})
+
+
+RESOURCES: tuple[Resource[Admin], ...] = (
+    Client(),
+    AudienceProtocolMapper(),
+    FullNameProtocolMapper(),
+    GroupMembershipProtocolMapper(),
+    UserAttributeProtocolMapper(),
+    UserPropertyProtocolMapper(),
+    UserRealmRoleProtocolMapper(),
+    ClientDefaultScopes(),
+    ClientOptionalScopes(),
+)

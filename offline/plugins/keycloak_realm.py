@@ -1,0 +1,244 @@
+"""The realm and its settings for the `keycloak` stand-in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from offline.plugins.duration import is_duration
+from offline.plugins.keycloak_admin import Admin, Entity, Field, look_up, put, same, seconds
+from offline.plugins.provider import Props
+
+_PLAIN = [
+    "adminPermissionsEnabled",
+    "duplicateEmailsAllowed",
+    "editUsernameAllowed",
+    "enabled",
+    "loginWithEmailAllowed",
+    "oauth2DevicePollingInterval",
+    "offlineSessionMaxLifespanEnabled",
+    "organizationsEnabled",
+    "realm",
+    "refreshTokenMaxReuse",
+    "registrationAllowed",
+    "registrationEmailAsUsername",
+    "rememberMe",
+    "resetPasswordAllowed",
+    "revokeRefreshToken",
+    "sslRequired",
+    "verifyEmail",
+    "browserFlow",
+    "clientAuthenticationFlow",
+    "directGrantFlow",
+    "dockerAuthenticationFlow",
+    "firstBrokerLoginFlow",
+    "registrationFlow",
+    "resetCredentialsFlow",
+]
+_TEXTS = [
+    "accountTheme",
+    "adminTheme",
+    "defaultSignatureAlgorithm",
+    "displayName",
+    "displayNameHtml",
+    "emailTheme",
+    "loginTheme",
+    "passwordPolicy",
+]
+_DURATIONS = [
+    "accessCodeLifespan",
+    "accessCodeLifespanLogin",
+    "accessCodeLifespanUserAction",
+    "accessTokenLifespan",
+    "accessTokenLifespanForImplicitFlow",
+    "actionTokenGeneratedByAdminLifespan",
+    "actionTokenGeneratedByUserLifespan",
+    "clientSessionIdleTimeout",
+    "clientSessionMaxLifespan",
+    "oauth2DeviceCodeLifespan",
+    "offlineSessionIdleTimeout",
+    "offlineSessionMaxLifespan",
+    "ssoSessionIdleTimeout",
+    "ssoSessionIdleTimeoutRememberMe",
+    "ssoSessionMaxLifespan",
+    "ssoSessionMaxLifespanRememberMe",
+]
+
+# Blocks of the realm: property -> (Keycloak's path, value when the block leaves it out).
+_HEADERS: dict[str, tuple[tuple[str, ...], Any]] = {
+    "contentSecurityPolicy": (
+        ("browserSecurityHeaders", "contentSecurityPolicy"),
+        "frame-src 'self'; frame-ancestors 'self'; object-src 'none';",
+    ),
+    "contentSecurityPolicyReportOnly": (("browserSecurityHeaders", "contentSecurityPolicyReportOnly"), ""),
+    "referrerPolicy": (("browserSecurityHeaders", "referrerPolicy"), "no-referrer"),
+    "strictTransportSecurity": (
+        ("browserSecurityHeaders", "strictTransportSecurity"),
+        "max-age=31536000; includeSubDomains",
+    ),
+    "xContentTypeOptions": (("browserSecurityHeaders", "xContentTypeOptions"), "nosniff"),
+    "xFrameOptions": (("browserSecurityHeaders", "xFrameOptions"), "SAMEORIGIN"),
+    "xRobotsTag": (("browserSecurityHeaders", "xRobotsTag"), "none"),
+    "xXssProtection": (("browserSecurityHeaders", "xXSSProtection"), "1; mode=block"),
+}
+_BRUTE_FORCE: dict[str, tuple[tuple[str, ...], Any]] = {
+    "bruteForceStrategy": (("bruteForceStrategy",), "MULTIPLE"),
+    "failureResetTimeSeconds": (("maxDeltaTimeSeconds",), 43200),
+    "maxFailureWaitSeconds": (("maxFailureWaitSeconds",), 900),
+    "maxLoginFailures": (("failureFactor",), 30),
+    "maxTemporaryLockouts": (("maxTemporaryLockouts",), 0),
+    "minimumQuickLoginWaitSeconds": (("minimumQuickLoginWaitSeconds",), 60),
+    "permanentLockout": (("permanentLockout",), False),
+    "quickLoginCheckMilliSeconds": (("quickLoginCheckMilliSeconds",), 1000),
+    "waitIncrementSeconds": (("waitIncrementSeconds",), 60),
+}
+_OTP: dict[str, tuple[tuple[str, ...], Any]] = {
+    "algorithm": (("otpPolicyAlgorithm",), "HmacSHA1"),
+    "codeReusable": (("otpPolicyCodeReusable",), False),
+    "digits": (("otpPolicyDigits",), 6),
+    "initialCounter": (("otpPolicyInitialCounter",), 2),
+    "lookAheadWindow": (("otpPolicyLookAheadWindow",), 1),
+    "period": (("otpPolicyPeriod",), 30),
+    "type": (("otpPolicyType",), "totp"),
+}
+_SMTP = {
+    "allowUtf8": "allowutf8",
+    "envelopeFrom": "envelopeFrom",
+    "from": "from",
+    "fromDisplayName": "fromDisplayName",
+    "host": "host",
+    "port": "port",
+    "replyTo": "replyTo",
+    "replyToDisplayName": "replyToDisplayName",
+    "ssl": "ssl",
+    "starttls": "starttls",
+}
+
+
+class Realm(Entity):
+    resource_type = "keycloak:index/realm:Realm"
+    args = "pulumi_keycloak:RealmArgs"
+    fields = {  # noqa: RUF012 # declared once, in the base class
+        **{name: Field((name,)) for name in _PLAIN},
+        **{name: Field((name,), absent="") for name in _TEXTS},
+        **{name: seconds(name) for name in _DURATIONS},
+        "attributes": Field(("attributes",)),
+        "internalId": Field(("id",)),
+        "userManagedAccess": Field(("userManagedAccessAllowed",)),
+    }
+    merged = frozenset({"attributes", "browserSecurityHeaders"})
+    implemented = frozenset(fields) | {"internationalization", "otpPolicy", "securityDefenses", "smtpServer"}
+    replace = frozenset({"internalId", "realm"})
+    defaults = {  # noqa: RUF012
+        "enabled": True,
+        "offlineSessionMaxLifespanEnabled": False,
+        "organizationsEnabled": False,
+        "refreshTokenMaxReuse": 0,
+        "revokeRefreshToken": False,
+        "sslRequired": "external",
+        "userManagedAccess": False,
+    }
+    autoname = "realm"
+    secret_outputs = frozenset({"smtpServer"})
+
+    def validate(self, inputs: Props) -> Iterable[tuple[str, str]]:
+        for name in _DURATIONS:
+            if isinstance(inputs.get(name), str) and not is_duration(inputs[name]) and not _unknown(inputs[name]):
+                yield name, "must be a duration such as 1m30s"
+        if inputs["sslRequired"] not in ("none", "external", "all") and not _unknown(inputs["sslRequired"]):
+            yield "sslRequired", "must be none, external or all"
+        smtp = inputs.get("smtpServer")
+        if isinstance(smtp, dict) and "auth" in smtp and "tokenAuth" in smtp:
+            yield "smtpServer", "auth and tokenAuth exclude each other"
+
+    def collection(self, inputs: Props) -> str:
+        return ""
+
+    def body(self, inputs: Props) -> Props:
+        body = super().body(inputs)
+        locales = inputs.get("internationalization")
+        body["internationalizationEnabled"] = locales is not None
+        body["supportedLocales"] = locales["supportedLocales"] if locales else []
+        body["defaultLocale"] = locales["defaultLocale"] if locales else ""
+        defenses = inputs.get("securityDefenses", {})
+        body["bruteForceProtected"] = "bruteForceDetection" in defenses
+        _block(body, _HEADERS, defenses.get("headers", {}))
+        if "bruteForceDetection" in defenses:
+            _block(body, _BRUTE_FORCE, defenses["bruteForceDetection"])
+        if "otpPolicy" in inputs:
+            _block(body, _OTP, inputs["otpPolicy"])
+        body["smtpServer"] = _smtp(inputs["smtpServer"]) if "smtpServer" in inputs else {}
+        return body
+
+    def outputs(self, client: Admin, real: Props) -> Props:
+        outputs = super().outputs(client, real)
+        del outputs["attributes"]  # those that are not from here are Keycloak's own
+        otp = {name: look_up(real, path) for name, (path, _) in _OTP.items()}
+        return {**outputs, "otpPolicy": {name: value for name, value in otp.items() if value is not None}}
+
+    def drift(self, real: Props, inputs: Props) -> Iterable[tuple[str, Any]]:
+        yield from super().drift(real, inputs)
+        defenses = inputs.get("securityDefenses", {})
+        shown = {}
+        for name, table in (("headers", _HEADERS), ("bruteForceDetection", _BRUTE_FORCE)):
+            if name in defenses:
+                shown[name] = {**defenses[name], **_block_drift(real, table, defenses[name])}
+        if not real.get("bruteForceProtected"):
+            shown.pop("bruteForceDetection", None)
+        if shown != defenses:
+            yield "securityDefenses", shown
+        if "otpPolicy" in inputs and (changed := _block_drift(real, _OTP, inputs["otpPolicy"])):
+            yield "otpPolicy", {**inputs["otpPolicy"], **changed}
+        wanted, mail = self.body(inputs)["smtpServer"], real.get("smtpServer") or {}
+        if not same(mail, {name: text for name, text in wanted.items() if name not in _MASKED}):
+            yield "smtpServer", {here: mail[there] for here, there in _SMTP.items() if there in mail}
+        locales = inputs.get("internationalization")
+        if locales and not same(real, {key: self.body(inputs)[key] for key in ("supportedLocales", "defaultLocale")}):
+            yield (
+                "internationalization",
+                {key: real.get(key) for key in ("supportedLocales", "defaultLocale")},
+            )
+
+    def finish(self, client: Admin, resource_id: str, inputs: Props) -> None:
+        client.login()
+
+
+# Keycloak never tells these again.
+_MASKED = frozenset({"password", "authTokenClientSecret"})
+
+
+def _unknown(text: str) -> bool:
+    from pulumi.runtime.rpc import UNKNOWN
+
+    return text == UNKNOWN
+
+
+def _block(body: Props, table: dict[str, tuple[tuple[str, ...], Any]], given: Props) -> None:
+    for name, (path, default) in table.items():
+        put(body, path, given.get(name, default))
+
+
+def _block_drift(real: Props, table: dict[str, tuple[tuple[str, ...], Any]], given: Props) -> Props:
+    seen = {name: look_up(real, table[name][0]) for name in given}
+    return {name: value for name, value in seen.items() if not same(value, given[name])}
+
+
+def _smtp(given: Props) -> Props:
+    body = {there: given[here] for here, there in _SMTP.items() if here in given}
+    body = {name: ("true" if value else "false") if isinstance(value, bool) else value for name, value in body.items()}
+    if "auth" in given:
+        login = given["auth"]
+        body |= {
+            "auth": "true",
+            "authType": "basic",
+            "user": login["username"],
+            "password": login["password"],
+        }
+    elif "tokenAuth" in given:
+        login = given["tokenAuth"]
+        body |= {"auth": "true", "authType": "token", "user": login["username"], "authTokenUrl": login["url"]}
+        body |= {"authTokenClientId": login["clientId"], "authTokenClientSecret": login["clientSecret"]}
+        body |= {"authTokenScope": login["scope"]}
+    else:
+        body["auth"] = "false"
+    return body

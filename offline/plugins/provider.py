@@ -1,0 +1,351 @@
+"""The part that all stand-in plugins share: Pulumi's resource provider protocol over a table of resources.
+
+A plugin is a package name, a list of `Resource`s and a function that connects to what they manage. Check and
+Diff are done here, from the SDK's input classes and each resource's few declarations. They and previews
+contact nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import importlib.metadata
+import json
+import logging
+import os
+import threading
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Generic, NoReturn, TypeVar
+
+import pulumi.provider.experimental.provider as api
+from pulumi.provider.experimental.property_value import PropertyValue
+from pulumi.runtime.rpc import UNKNOWN
+
+from offline.plugins.shape import plain, problems, redacted, secrets_in, shape_of, wrapped
+
+Client = TypeVar("Client")
+Props = dict[str, Any]
+Values = dict[str, PropertyValue]
+
+# What the engine adds to a provider's own configuration.
+_ENGINE_CONFIG = ("version", "pluginDownloadURL", "pluginChecksums")
+_cancelled = threading.Event()
+
+
+class PluginError(Exception):
+    """An error for the person at the terminal, in full sentences and without secrets."""
+
+
+class InitError(Exception):
+    """The object exists but is not as asked for; it is kept in the state, so that the next `up` heals it."""
+
+    def __init__(self, resource_id: str, outputs: Props, reason: str) -> None:
+        super().__init__(reason)
+        self.resource_id = resource_id
+        self.outputs = outputs
+        self.properties: Values = {}
+
+
+@dataclass(frozen=True)
+class Found:
+    """What Read saw: computed outputs, and inputs whose real value has drifted (None: no longer set)."""
+
+    outputs: Props = field(default_factory=dict)
+    drift: Props = field(default_factory=dict)
+
+
+def pause(seconds: float) -> None:
+    """Sleeps; raises as soon as the engine cancels."""
+    if _cancelled.wait(seconds):
+        raise PluginError("cancelled")
+
+
+class Resource(Generic[Client]):
+    """One resource type of a plugin. Subclasses declare what differs and work with plain Python data."""
+
+    resource_type: ClassVar[str]
+    """Pulumi's type, e.g. `docker:index/network:Network`."""
+    args: ClassVar[str]
+    """The SDK's input class, e.g. `pulumi_docker:NetworkArgs`."""
+    implemented: ClassVar[frozenset[str]]
+    """Top-level properties that have an effect here; the SDK's others are refused."""
+    refused: ClassVar[frozenset[str]] = frozenset()
+    """Nested properties that have none, dotted: `mounts.volumeOptions.subpath`."""
+    replace: ClassVar[frozenset[str]] = frozenset()
+    """Properties whose change replaces the object, as in the official schema."""
+    ordered: ClassVar[frozenset[str]] = frozenset()
+    """Lists in which order counts; the official plugins treat the others as sets."""
+    creation_only: ClassVar[frozenset[str]] = frozenset()
+    """Properties whose later change is no difference."""
+    defaults: ClassVar[Mapping[str, Any]] = {}
+    autoname: ClassVar[str | None] = None
+    """The property that gets `<resource name>-<7 hex digits>` when it is not given."""
+    secret_outputs: ClassVar[frozenset[str]] = frozenset()
+
+    def validate(self, inputs: Props) -> Iterable[tuple[str, str]]:
+        """Further (property, reason) failures of Check. Values may be the marker of an unknown."""
+        return ()
+
+    def create(self, client: Client, inputs: Props) -> tuple[str, Props]:
+        """Makes the object; returns its id and computed outputs."""
+        raise NotImplementedError
+
+    def read(self, client: Client, resource_id: str, inputs: Props, state: Props) -> Found | None:
+        """Looks at the real object; None when it is gone."""
+        return Found()
+
+    def update(self, client: Client, resource_id: str, state: Props, inputs: Props) -> Props:
+        """Changes the object in place; returns the computed outputs that changed."""
+        return {}
+
+    def delete(self, client: Client, resource_id: str, state: Props) -> None:
+        """Removes the object; one that is gone already is no error."""
+
+
+def _canonical(value: Any, name: str, ordered: frozenset[str]) -> Any:
+    if isinstance(value, dict):
+        return {key: _canonical(child, key, ordered) for key, child in value.items() if child is not None}
+    if isinstance(value, list):
+        items = [_canonical(child, "", ordered) for child in value]
+        return items if name in ordered else sorted(items, key=lambda item: json.dumps(item, sort_keys=True))
+    return value
+
+
+def _plain_map(values: Mapping[str, PropertyValue]) -> Props:
+    return {name: plain(value) for name, value in values.items() if value.value is not None}
+
+
+def _split(urn: str) -> tuple[str, str]:
+    """The resource's own type and its name. A name may contain `::`, a type starts with its parents'."""
+    parts = urn.split("::", 3)
+    return parts[2].rsplit("$", 1)[-1], parts[3]
+
+
+class StandIn(api.Provider, Generic[Client]):
+    """Serves one plugin. `connect` gets the provider's configuration and is called on the first real use."""
+
+    def __init__(
+        self,
+        package: str,
+        resources: Sequence[Resource[Client]],
+        connect: Callable[[Props], Client],
+        config: frozenset[str] = frozenset(),
+        refused_config: frozenset[str] = frozenset(),
+        explain: Callable[[Exception], str] = str,
+    ) -> None:
+        self.package = package
+        self.resources = {resource.resource_type: resource for resource in resources}
+        self._connect = connect
+        self._implemented_config = config
+        self._refused_config = refused_config
+        self._explain = explain
+        self._config: Props = {}
+        self._client: Client | None = None
+        self._lock = threading.Lock()
+        # Waits for health hold a thread each; asyncio's own pool has six on two cores.
+        self._pool = ThreadPoolExecutor(32)
+
+    @property
+    def version(self) -> str:
+        """The SDK's version, so that the engine finds plugin and SDK in agreement."""
+        return importlib.metadata.version(f"pulumi_{self.package}")
+
+    def _resource(self, urn: str) -> Resource[Client]:
+        token, _ = _split(urn)
+        if token not in self.resources:
+            raise PluginError(f"the stand-in of the {self.package} plugin has no resource type {token}")
+        return self.resources[token]
+
+    def client(self) -> Client:
+        with self._lock:
+            if self._client is None:
+                self._client = self._connect(self._config)
+            return self._client
+
+    async def _work(self, values: Values, call: Callable[..., Any], *arguments: Any) -> Any:
+        """Runs a blocking call in a thread of its own; its errors lose whatever is secret in `values`."""
+
+        def work() -> Any:
+            try:
+                return call(self.client(), *arguments)
+            except InitError as error:
+                text = redacted(str(error), secrets_in(values))
+                raise InitError(error.resource_id, error.outputs, text) from None
+            except Exception as error:
+                text = redacted(self._explain(error), secrets_in(values))
+                raise PluginError(text or type(error).__name__) from error
+
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+
+    # Configuration
+
+    def _decoded(self, values: Mapping[str, PropertyValue]) -> Values:
+        """The SDK hands over all but strings as JSON text."""
+        shape = shape_of(f"pulumi_{self.package}:ProviderArgs")
+        decoded: Values = {}
+        for name, value in values.items():
+            wanted = shape.fields.get(name)
+            if wanted and wanted.kind != "string" and isinstance(value.value, str) and value.value != UNKNOWN:
+                with contextlib.suppress(json.JSONDecodeError):  # is reported as a wrong type
+                    value = wrapped(json.loads(value.value), secret=value.is_secret)
+            if not (name.startswith("__") or name in _ENGINE_CONFIG):
+                decoded[name] = value
+        return decoded
+
+    async def check_config(self, request: api.CheckRequest) -> api.CheckResponse:
+        owner = f"pulumi:providers:{self.package}"
+        shape = shape_of(f"pulumi_{self.package}:ProviderArgs")
+        given = self._decoded(request.new_inputs)
+        found = list(problems(PropertyValue(given), shape, "", owner))
+        known = shape.fields.keys() & given.keys()
+        for path in sorted((known - self._implemented_config) | (_paths(given) & self._refused_config)):
+            found.append((path, f"the stand-in does not implement {path!r} of {owner}"))
+        return api.CheckResponse(request.new_inputs, [api.CheckFailure(*failure) for failure in found])
+
+    async def diff_config(self, request: api.DiffRequest) -> api.DiffResponse:
+        old, new = _plain_map(self._decoded(request.old_state)), _plain_map(self._decoded(request.new_inputs))
+        changed = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
+        return api.DiffResponse(changes=bool(changed), diffs=changed)
+
+    async def configure(self, request: api.ConfigureRequest) -> api.ConfigureResponse:
+        self._config = _plain_map(self._decoded(request.args))
+        return api.ConfigureResponse(accept_secrets=True, supports_preview=True)
+
+    async def invoke(self, request: api.InvokeRequest) -> api.InvokeResponse:
+        raise PluginError(f"the stand-in of the {self.package} plugin has no function {request.tok}")
+
+    # Check and Diff
+
+    async def check(self, request: api.CheckRequest) -> api.CheckResponse:
+        resource = self._resource(request.urn)
+        shape = shape_of(resource.args)
+        inputs = {name: value for name, value in request.new_inputs.items() if value.value is not None}
+        named = resource.autoname
+        if named and named not in inputs:
+            seed = hashlib.sha256(request.random_seed or os.urandom(16)).hexdigest()[:7]
+            fresh = wrapped(f"{_split(request.urn)[1]}-{seed}")
+            inputs[named] = request.old_inputs.get(named, fresh)
+        found = list(problems(PropertyValue(inputs), shape, "", resource.resource_type))
+        found += self._refused(resource, inputs)
+        inputs = {**{name: wrapped(value) for name, value in resource.defaults.items()}, **inputs}
+        if not found:
+            found += resource.validate(_plain_map(inputs))
+        return api.CheckResponse(inputs, [api.CheckFailure(*failure) for failure in found])
+
+    @staticmethod
+    def _refused(resource: Resource[Client], inputs: Values) -> Iterable[tuple[str, str]]:
+        known = shape_of(resource.args).fields.keys() & inputs.keys()
+        for path in sorted((known - resource.implemented) | (_paths(inputs) & resource.refused)):
+            yield path, f"the stand-in does not implement {path!r} of {resource.resource_type}"
+
+    async def diff(self, request: api.DiffRequest) -> api.DiffResponse:
+        """Compares the old inputs (the servicer puts them in place of the old state) with the new ones."""
+        resource = self._resource(request.urn)
+        old, new = _plain_map(request.old_state), _plain_map(request.new_inputs)
+        details: dict[str, api.PropertyDiff] = {}
+        for name in sorted((old.keys() | new.keys()) - resource.creation_only):
+            before, after = (_canonical(side.get(name), name, resource.ordered) for side in (old, new))
+            if before == after or name in request.ignore_changes:
+                continue
+            what = "ADD" if before is None else "DELETE" if after is None else "UPDATE"
+            kind = api.PropertyDiffKind[f"{what}_REPLACE" if name in resource.replace else what]
+            details[name] = api.PropertyDiff(kind, input_diff=True)
+        return api.DiffResponse(
+            changes=bool(details),
+            replaces=[name for name in details if name in resource.replace],
+            diffs=list(details),
+            detailed_diff=details,
+        )
+
+    # The life of an object
+
+    @staticmethod
+    def _state(resource: Resource[Client], inputs: Values, outputs: Props) -> Values:
+        state = dict(inputs)
+        for name, value in outputs.items():
+            if name not in inputs:
+                state[name] = wrapped(value, secret=name in resource.secret_outputs)
+        return {
+            name: value.with_secret(True) if name in resource.secret_outputs else value for name, value in state.items()
+        }
+
+    async def create(self, request: api.CreateRequest) -> api.CreateResponse:
+        resource = self._resource(request.urn)
+        if request.preview:
+            # What is not known yet is left out: the SDK has no way to hand over an unknown value.
+            return api.CreateResponse("", request.properties)
+        inputs = request.properties
+        try:
+            created, outputs = await self._work(inputs, resource.create, _plain_map(inputs))
+        except InitError as failure:
+            failure.properties = self._state(resource, inputs, failure.outputs)
+            raise
+        return api.CreateResponse(created, self._state(resource, inputs, outputs))
+
+    async def read(self, request: api.ReadRequest) -> api.ReadResponse:
+        resource = self._resource(request.urn)
+        if not request.inputs:
+            raise PluginError(f"{resource.resource_type}: the stand-in does not implement import or get")
+        inputs, state = _plain_map(request.inputs), _plain_map(request.properties)
+        arguments = (request.resource_id, inputs, state)
+        found: Found | None = await self._work(request.inputs, resource.read, *arguments)
+        if found is None:
+            return api.ReadResponse("")
+        real = dict(request.inputs)
+        for name, value in found.drift.items():
+            was_secret = name in real and real[name].contains_secret()
+            real[name] = wrapped(value, secret=was_secret)
+        real = {name: value for name, value in real.items() if value.value is not None}
+        outputs = {**{k: v for k, v in state.items() if k not in request.inputs}, **found.outputs}
+        return api.ReadResponse(request.resource_id, self._state(resource, real, outputs), real)
+
+    async def update(self, request: api.UpdateRequest) -> api.UpdateResponse:
+        resource = self._resource(request.urn)
+        state = _plain_map(request.olds)
+        kept = {name: value for name, value in state.items() if name not in shape_of(resource.args).fields}
+        if request.preview:
+            return api.UpdateResponse(self._state(resource, request.news, kept))
+        arguments = (request.resource_id, state, _plain_map(request.news))
+        try:
+            outputs = await self._work(request.news, resource.update, *arguments)
+        except InitError as failure:
+            failure.properties = self._state(resource, request.news, {**kept, **failure.outputs})
+            raise
+        return api.UpdateResponse(self._state(resource, request.news, {**kept, **outputs}))
+
+    async def delete(self, request: api.DeleteRequest) -> None:
+        resource = self._resource(request.urn)
+        state = request.properties
+        await self._work(state, resource.delete, request.resource_id, _plain_map(state))
+
+    async def cancel(self) -> None:
+        _cancelled.set()
+
+
+def _paths(values: Mapping[str, PropertyValue], above: str = "") -> frozenset[str]:
+    """All property paths in use, nested ones dotted, list indexes left out."""
+    found: set[str] = set()
+    for name, value in values.items():
+        path = f"{above}.{name}" if above else name
+        found.add(path)
+        inner = value.value
+        for child in [value] if isinstance(inner, Mapping) else inner if isinstance(inner, tuple) else ():
+            if isinstance(child, PropertyValue) and isinstance(child.value, Mapping):
+                found |= _paths(child.value, path)
+    return frozenset(found)
+
+
+def serve(plugin: StandIn[Any]) -> NoReturn:
+    """Runs the plugin until the engine that started it ends it."""
+    from offline.plugins.wire import run
+
+    # Whatever a library prints would land in the middle of Pulumi's output.
+    logging.basicConfig(handlers=[logging.NullHandler()])
+    warnings.simplefilter("ignore")
+    asyncio.run(run(plugin, plugin.version))
+    # Threads that still wait for a container must not hold up the end.
+    os._exit(0)

@@ -1,0 +1,85 @@
+"""The stand-in language host with the real CLI: a small program in a project of its own."""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tools.readiness.paths import ROOT, VENV, write_executable
+
+PROJECT = "name: trial\nruntime: python\nconfig:\n  size:\n    type: integer\n    default: 3\n"
+PROGRAM = """\
+import pulumi
+import beside
+config = pulumi.Config()
+print("size", config.require_int("size") + beside.ONE)
+pulumi.export("word", pulumi.Output.secret("hidden"))
+if pulumi.get_stack() == "refused":
+    raise pulumi.RunError("configuration trial:size is wrong")
+if pulumi.get_stack() == "broken":
+    raise ValueError("a defect")
+"""
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Runs the CLI in a fresh project whose only language host is the stand-in."""
+    pulumi = shutil.which("pulumi")
+    if pulumi is None:
+        pytest.skip("no Pulumi CLI on PATH: run `make env` and `. .state/env`")
+    (tmp_path / "Pulumi.yaml").write_text(PROJECT)
+    (tmp_path / "__main__.py").write_text(PROGRAM)
+    (tmp_path / "beside.py").write_text("ONE = 1\n")
+    (tmp_path / "backend").mkdir()
+    write_executable(
+        tmp_path / "bin" / "pulumi-language-python",
+        f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{VENV}/bin/python" -m offline.language_host "$@"\n',
+    )
+    environment = os.environ | {
+        "PATH": f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}",
+        "PULUMI_BACKEND_URL": f"file://{tmp_path / 'backend'}",
+        "PULUMI_CONFIG_PASSPHRASE": "x",
+        "PULUMI_SKIP_UPDATE_CHECK": "true",
+    }
+
+    def call(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [pulumi, *words, "--non-interactive", "--color=never"]
+        return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+
+    return call
+
+
+def test_preview_up_and_destroy(run: Run) -> None:
+    assert run("stack", "init", "good").returncode == 0
+    preview = run("preview", "-s", "good")
+    assert preview.returncode == 0, preview.stdout
+    up = run("up", "--yes", "-s", "good")
+    assert up.returncode == 0, up.stdout
+    # Declared defaults reach the program, modules beside it are found, and what it prints is shown.
+    assert "size 4" in up.stdout
+    outputs = run("stack", "output", "--json", "--show-secrets", "-s", "good")
+    assert json.loads(outputs.stdout) == {"word": "hidden"}
+    assert run("destroy", "--yes", "-s", "good").returncode == 0
+
+
+def test_a_refused_configuration_is_said_once_and_without_a_traceback(run: Run) -> None:
+    run("stack", "init", "refused")
+    up = run("up", "--yes", "--skip-preview", "-s", "refused")
+    assert up.returncode != 0
+    diagnostics = up.stdout.partition("Diagnostics:")[2]
+    assert diagnostics.count("configuration trial:size is wrong") == 1
+    assert "Traceback" not in up.stdout
+
+
+def test_a_defect_shows_where_it_is(run: Run) -> None:
+    run("stack", "init", "broken")
+    up = run("up", "--yes", "--skip-preview", "-s", "broken")
+    assert up.returncode != 0
+    assert "ValueError: a defect" in up.stdout
+    assert "__main__.py" in up.stdout

@@ -1,0 +1,103 @@
+"""The stand-in plugins as processes: started, spoken to and ended as the engine does."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from google.protobuf import empty_pb2  # type: ignore[import-untyped]
+from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc, status_pb2
+
+from offline.plugins.provider import InitError
+from offline.plugins.shape import wrapped
+from offline.plugins.wire import _partial
+
+ROOT = Path(__file__).parents[2]
+URN = "urn:pulumi:s::p::random:index/randomPassword:RandomPassword::x"
+
+
+@pytest.fixture
+def process() -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-m", "offline.plugins.random", "127.0.0.1:1"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as started:
+        yield started
+        started.kill()
+
+
+@pytest.fixture
+def plugin(process: subprocess.Popen[str]) -> Iterator[Any]:
+    assert process.stdout
+    with grpc.insecure_channel(f"127.0.0.1:{int(process.stdout.readline())}") as channel:
+        yield provider_pb2_grpc.ResourceProviderStub(channel)
+
+
+def test_says_who_it_is(plugin: Any) -> None:
+    assert plugin.GetPluginInfo(empty_pb2.Empty()).version.startswith("4.")
+    assert plugin.Handshake(provider_pb2.ProviderHandshakeRequest()).accept_secrets
+
+
+def test_difference_is_taken_from_the_old_inputs(plugin: Any) -> None:
+    request = provider_pb2.DiffRequest(
+        urn=URN, olds={"length": 8, "result": "x"}, old_inputs={"length": 8}, news={"length": 8}
+    )
+    assert plugin.Diff(request).changes == provider_pb2.DiffResponse.DIFF_NONE
+    request.news["length"] = 9
+    assert list(plugin.Diff(request).replaces) == ["length"]
+
+
+def test_errors_come_without_traceback(plugin: Any, process: subprocess.Popen[str]) -> None:
+    with pytest.raises(grpc.RpcError) as error:
+        plugin.Invoke(provider_pb2.InvokeRequest(tok="random:index:f"))
+    assert error.value.details() == "the stand-in of the random plugin has no function random:index:f"
+    with pytest.raises(grpc.RpcError) as error:
+        plugin.GetSchema(provider_pb2.GetSchemaRequest())
+    assert error.value.code() == grpc.StatusCode.UNIMPLEMENTED
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=10) == ("", "")
+
+
+def test_the_engines_signal_ends_it_cleanly(plugin: Any, process: subprocess.Popen[str]) -> None:
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=10) == 0
+
+
+ENGINE = """
+import subprocess, sys
+command = [sys.executable, "-m", "offline.plugins.random", "127.0.0.1:1"]
+plugin = subprocess.Popen(command, stdout=subprocess.PIPE)
+plugin.stdout.readline()
+print(plugin.pid)
+"""
+
+
+def test_ends_with_the_engine() -> None:
+    pid = int(subprocess.run([sys.executable, "-c", ENGINE], cwd=ROOT, capture_output=True, check=True).stdout)
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline and _alive(pid):
+        time.sleep(0.2)
+    assert not _alive(pid)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+        return ") Z" not in Path(f"/proc/{pid}/stat").read_text()
+    except (ProcessLookupError, FileNotFoundError):
+        return False
+
+
+def test_half_made_object_is_handed_over_with_its_state() -> None:
+    failure = InitError("abc", {}, "not healthy")
+    failure.properties = {"name": wrapped("box")}
+    status = status_pb2.Status.FromString(_partial(failure))
+    detail = provider_pb2.ErrorResourceInitFailed()
+    assert status.details[0].Unpack(detail)
+    assert (detail.id, detail.properties["name"], list(detail.reasons)) == ("abc", "box", ["not healthy"])
