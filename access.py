@@ -111,7 +111,7 @@ class Route:
         return frozenset().union(*(rule.methods for rule in self.rules if rule.methods))
 
 
-UID = r"[0-9.]{1,64}"
+UID = r"(?=[0-9.]{1,64}(?:/|(?![\s\S])))[0-9]+(?:\.[0-9]+)*"
 """A DICOM unique identifier (PS3.5 section 9)."""
 
 _BULK_DATA = r"bulk(?:data)?/[0-9A-Za-z/]{1,256}"
@@ -120,6 +120,9 @@ _INSTANCE = rf"instances/{UID}(?:/(?:metadata|rendered|thumbnail|{_BULK_DATA}|{_
 _SERIES = rf"series/{UID}(?:/(?:metadata|rendered|thumbnail|instances|{_INSTANCE}))?"
 _STUDY = rf"studies/{UID}(?:/(?:metadata|rendered|thumbnail|series|instances|{_SERIES}))?"
 _DICOMWEB_READ = rf"(?:studies|series|instances|{_STUDY}|{_SERIES})"
+
+END = r"(?![\s\S])"
+"""The very end of a path: `$` would also match before a line break there."""
 
 _A_STUDY = "1.2.826.0.1.3680043.8.498.1"
 _FREE_TEXT = r"[\w.~@:+ /-]*"
@@ -131,70 +134,70 @@ def routes() -> tuple[Route, ...]:
     return (
         Route(
             name="home",
-            path=r"^/$",
+            path=rf"^/{END}",
             rules=(Rule(READ, Anyone()),),
             handler=Handler.HOME,
             example="/",
         ),
         Route(
             name="health",
-            path=r"^/healthz$",
+            path=rf"^/healthz{END}",
             rules=(Rule(READ, Anyone()),),
             handler=Handler.HEALTH,
             example="/healthz",
         ),
         Route(
             name="pages",
-            path=r"^/_gateway/[\w-]+\.css$",
+            path=rf"^/_gateway/[\w-]+\.css{END}",
             rules=(Rule(READ, Anyone()),),
             handler=Handler.PAGES,
             example="/_gateway/pages.css",
         ),
         Route(
             name="logout",
-            path=r"^/logout$",
+            path=rf"^/logout{END}",
             rules=(Rule(READ, Anyone()),),
             handler=Handler.LOGOUT,
             example="/logout",
         ),
         Route(
             name="sign-in",
-            path=r"^/oauth2/(?:start|callback)$",
+            path=rf"^/oauth2/(?:start|callback){END}",
             rules=(Rule(READ, Anyone()),),
             handler=Handler.SIGN_IN,
             example="/oauth2/start",
         ),
         Route(
             name="session",
-            path=r"^/oauth2/(?:sign_out|userinfo)$",
+            path=rf"^/oauth2/(?:sign_out|userinfo){END}",
             rules=(Rule(READ, Anyone()),),
             handler=Handler.SESSION,
             example="/oauth2/userinfo",
         ),
         Route(
             name="keycloak-console",
-            path=rf"^/keycloak/(?:admin|realms/master)(?:/{_FREE_TEXT})?$",
+            path=rf"^/keycloak/(?:admin|realms/master)(?:/{_FREE_TEXT})?{END}",
             rules=(Rule(None, FromAdminNetworks()),),
             handler=Handler.KEYCLOAK,
             example="/keycloak/realms/master/.well-known/openid-configuration",
         ),
         Route(
             name="keycloak-realm",
-            path=rf"^/keycloak/realms/ohif(?:/{_FREE_TEXT})?$",
+            path=rf"^/keycloak/realms/ohif(?:/{_FREE_TEXT})?{END}",
             rules=(Rule(None, Anyone()),),
             handler=Handler.KEYCLOAK,
             example="/keycloak/realms/ohif/.well-known/openid-configuration",
         ),
         Route(
             name="keycloak-resources",
-            path=rf"^/keycloak/resources/{_FREE_TEXT}$",
+            path=rf"^/keycloak/resources/{_FREE_TEXT}{END}",
             rules=(Rule(READ, Anyone()),),
             handler=Handler.KEYCLOAK,
             example="/keycloak/resources/ohif",
         ),
         Route(
             name="dicomweb-store",
-            path=rf"^/pacs/studies(?:/{UID})?$",
+            path=rf"^/pacs/studies(?:/{UID})?{END}",
             rules=(
                 Rule(READ, ANY_ROLE),
                 Rule(frozenset({"POST"}), STORES),
@@ -205,21 +208,21 @@ def routes() -> tuple[Route, ...]:
         ),
         Route(
             name="dicomweb",
-            path=rf"^/pacs/{_DICOMWEB_READ}$",
+            path=rf"^/pacs/{_DICOMWEB_READ}{END}",
             rules=(Rule(READ, ANY_ROLE), Rule(None, ADMINISTERS)),
             handler=Handler.DICOMWEB,
             example=f"/pacs/studies/{_A_STUDY}/series",
         ),
         Route(
             name="archive-admin",
-            path=r"^/pacs-admin(?:/.*)?$",
+            path=rf"^/pacs-admin(?:/.*)?{END}",
             rules=(Rule(None, ADMINISTERS),),
             handler=Handler.ARCHIVE_ADMIN,
             example="/pacs-admin/",
         ),
         Route(
             name="viewer-config",
-            path=r"^/app-config\.js$",
+            path=rf"^/app-config\.js{END}",
             rules=(Rule(READ, ANY_ROLE),),
             handler=Handler.VIEWER_CONFIG,
             example="/app-config.js",
@@ -228,7 +231,7 @@ def routes() -> tuple[Route, ...]:
             name="viewer-assets",
             path=(
                 r"^/(?:[\w.-]+\.(?:js|css|map|wasm|json|svg|woff2)"
-                r"|(?:assets|customizations|dicom-microscopy-viewer|ort)/[\w./@-]+)$"
+                rf"|(?:assets|customizations|dicom-microscopy-viewer|ort)/[\w./@-]+){END}"
             ),
             rules=(Rule(READ, ANY_ROLE),),
             handler=Handler.VIEWER_ASSETS,
@@ -236,7 +239,7 @@ def routes() -> tuple[Route, ...]:
         ),
         Route(
             name="viewer",
-            path=r"^/ohif-viewer(?:/.*)?$",
+            path=rf"^/ohif-viewer(?:/.*)?{END}",
             rules=(Rule(READ, ANY_ROLE),),
             handler=Handler.VIEWER_PAGE,
             example="/ohif-viewer/",

@@ -35,9 +35,9 @@ KEYS = frozenset(
         "adminNetworks",
         "archive",
         "users",
-        "sessionIdleMinutes",
-        "sessionMaxHours",
-        "accessTokenMinutes",
+        "sessionIdle",
+        "sessionMax",
+        "accessTokenLife",
         "mfa",
         "smtp",
         "protectData",
@@ -54,6 +54,16 @@ USER_NAME = re.compile(r"[a-z0-9][a-z0-9._@-]{0,62}")
 
 Choice = TypeVar("Choice", bound=StrEnum)
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+DURATION = re.compile(r"(?P<number>[0-9]{1,6})(?P<unit>[smh])")
+HOUR = 3600
+UNITS = {"s": 1, "m": 60, "h": HOUR}
+SHORTEST = 10
+"""Seconds. With a shorter life Keycloak would do little else than refresh tokens."""
+
+ANYWHERE = "anywhere"
+"""For `adminNetworks`: every address, as a word that nobody writes by mistake."""
+EVERY_NETWORK: tuple[Network, ...] = (ipaddress.ip_network("0.0.0.0/0"), ipaddress.ip_network("::/0"))
 
 
 class ConfigurationError(pulumi.RunError):
@@ -174,15 +184,15 @@ def load() -> Settings:
     _refuse_unknown_keys(config.name)
     bind_address = _address(config, "bindAddress")
     sessions = SessionLimits(
-        idle=60 * _integer(config, "sessionIdleMinutes", at_least=2, at_most=24 * 60),
-        maximum=3600 * _integer(config, "sessionMaxHours", at_least=1, at_most=7 * 24),
-        access_token=60 * _integer(config, "accessTokenMinutes", at_least=1, at_most=60),
+        idle=_duration(config, "sessionIdle", at_most=24 * HOUR),
+        maximum=_duration(config, "sessionMax", at_most=7 * 24 * HOUR),
+        access_token=_duration(config, "accessTokenLife", at_most=HOUR),
     )
     if sessions.idle > sessions.maximum:
-        raise ConfigurationError("sessionIdleMinutes", "is longer than sessionMaxHours; make it shorter.")
+        raise ConfigurationError("sessionIdle", "is longer than sessionMax; make it shorter.")
     if sessions.access_token >= sessions.idle:
         # A session is kept alive by refreshing the access token, so a token must end before the session does.
-        raise ConfigurationError("accessTokenMinutes", "must be shorter than sessionIdleMinutes.")
+        raise ConfigurationError("accessTokenLife", "must be shorter than sessionIdle.")
     return Settings(
         project=pulumi.get_project(),
         stack=pulumi.get_stack(),
@@ -241,6 +251,18 @@ def _integer(config: pulumi.Config, key: str, *, at_least: int, at_most: int) ->
     return value
 
 
+def _duration(config: pulumi.Config, key: str, *, at_most: int) -> int:
+    """A number with a unit, as in `15m`, in seconds."""
+    value = config.require(key)
+    found = DURATION.fullmatch(value)
+    if not found:
+        raise ConfigurationError(key, f"{value!r} is not a number with a unit: 90s, 15m or 10h.")
+    seconds = int(found["number"]) * UNITS[found["unit"]]
+    if not SHORTEST <= seconds <= at_most:
+        raise ConfigurationError(key, f"must lie between {SHORTEST}s and {at_most // HOUR}h, and is {value}.")
+    return seconds
+
+
 def _choice(config: pulumi.Config, key: str, kind: type[Choice]) -> Choice:
     value = config.require(key)
     try:
@@ -269,17 +291,30 @@ def _host(config: pulumi.Config) -> str:
 
 
 def _admin_networks(config: pulumi.Config, bind_address: str) -> tuple[Network, ...]:
-    values = _json(config, "adminNetworks", list)
-    if not values and ipaddress.ip_address(bind_address).is_loopback:
-        # Only this machine can reach a loopback listener, and its requests come in by the address of a
-        # Docker bridge, which nobody knows beforehand.
-        values = ["0.0.0.0/0", "::/0"]
-    networks = []
+    key = "adminNetworks"
+    values = _json(config, key, list)
+    if values == [ANYWHERE]:
+        return EVERY_NETWORK
+    if not values:
+        if ipaddress.ip_address(bind_address).is_loopback:
+            # Only this machine can reach a loopback listener, and its requests come in by the address of a
+            # Docker bridge, which nobody knows beforehand.
+            return EVERY_NETWORK
+        raise ConfigurationError(
+            key,
+            "is empty, so nobody could administer Keycloak, this program neither; "
+            "name networks such as 192.0.2.0/24, one of them this machine's.",
+        )
+    networks: list[Network] = []
     for value in values:
         try:
-            networks.append(ipaddress.ip_network(value))
+            # A number would be taken as an address.
+            network = ipaddress.ip_network(value if isinstance(value, str) else repr(value))
         except ValueError as error:
-            raise ConfigurationError("adminNetworks", f"{value!r} is not a network such as 192.0.2.0/24.") from error
+            raise ConfigurationError(key, f"{value!r} is not a network such as 192.0.2.0/24.") from error
+        if network.prefixlen == 0:
+            raise ConfigurationError(key, f"{value} is every address; write [{ANYWHERE}] if you mean it.")
+        networks.append(network)
     return tuple(networks)
 
 
@@ -310,7 +345,7 @@ def _users(config: pulumi.Config) -> tuple[User, ...]:
 def _roles(key: str, values: object) -> Sequence[Role]:
     if not isinstance(values, list):
         raise ConfigurationError(key, "roles must be a list.")
-    unknown = [value for value in values if value not in set(Role)]
+    unknown = [value for value in values if value not in list(Role)]
     if unknown:
         raise ConfigurationError(key, f"{unknown[0]!r} is not a role; roles are {', '.join(Role)}.")
     return [Role(value) for value in values]
@@ -328,8 +363,8 @@ def _smtp(config: pulumi.Config) -> Smtp | None:
     if (user is None) != (password is None):
         raise ConfigurationError("smtp", "needs user and password together.")
     port, start_tls = entry.get("port", 587), entry.get("startTls", True)
-    if not isinstance(port, int) or not isinstance(start_tls, bool):
-        raise ConfigurationError("smtp", "port must be a whole number, startTls true or false.")
+    if type(port) is not int or not 1 <= port <= 65535 or not isinstance(start_tls, bool):
+        raise ConfigurationError("smtp", "port must be a whole number from 1 to 65535, startTls true or false.")
     return Smtp(
         host=host,
         port=port,
@@ -352,16 +387,20 @@ def _images(config: pulumi.Config) -> Mapping[str, Image]:
     return images | _named_images("images", _json(config, "images", dict))
 
 
-def _named_images(key: str, entries: Mapping[str, object]) -> dict[str, Image]:
+def _named_images(key: str, entries: object) -> dict[str, Image]:
+    if not isinstance(entries, dict):
+        raise ConfigurationError(key, "must be a map from names to images.")
     named = {}
     for name, entry in entries.items():
         if name not in DEFAULT_IMAGES:
             raise ConfigurationError(key, f"{name!r} is not one of {', '.join(DEFAULT_IMAGES)}.")
         fields = {"name": entry} if isinstance(entry, str) else entry
-        if not isinstance(fields, dict) or not isinstance(fields.get("name"), str):
-            raise ConfigurationError(key, f"{name} must be an image's name, or a map with a name.")
-        _refuse_fields(f"{key}.{name}", fields, {"name", "optimized"})
-        named[name] = Image(name=fields["name"], optimized=fields.get("optimized") is True)
+        where = f"{key}.{name}"
+        _refuse_fields(where, fields, {"name", "optimized"})
+        reference, optimized = _text(where, fields, "name"), fields.get("optimized", False)
+        if reference is None or not isinstance(optimized, bool):
+            raise ConfigurationError(where, "must be an image's name, or a map of name and optimized (true or false).")
+        named[name] = Image(name=reference, optimized=optimized)
     return named
 
 
