@@ -49,7 +49,7 @@ class Identity(pulumi.ComponentResource):
             client_id="admin-cli",
             username=CONSOLE_USER,
             password=args.secrets.console,
-            # Making a realm takes Keycloak many seconds on a busy machine; a request given up would leave it half known.
+            # Making a realm takes Keycloak many seconds on a busy machine, and given up it would be half known.
             client_timeout=120,
             # A preview needs no server.
             initial_login=False,

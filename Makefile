@@ -1,0 +1,73 @@
+# `make` alone lists the commands. STACK and CONFIG choose another stack and its configuration file.
+STACK ?= dev
+CONFIG ?=
+PYTHON ?= python3
+ARGS ?=
+
+READY := $(PYTHON) tools/ready.py
+IN_ENV := . ./.state/env &&
+CHOSEN := --stack $(STACK) $(if $(CONFIG),--config-file $(CONFIG))
+
+.PHONY: help up down destroy preview sample test lint fmt env bench-up lock
+
+help: ## List these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+up: ## Bring the stack up, from nothing or after anything; says address and logins
+	@$(READY)
+	@$(IN_ENV) python -m tools.stack up $(CHOSEN)
+
+down: ## Stop the stack; studies, users and state are kept
+	@$(READY)
+	@$(IN_ENV) python -m tools.stack down $(CHOSEN)
+
+destroy: ## Remove the stack and its data; asks first (YES=1 does not)
+	@$(READY)
+	@$(IN_ENV) python -m tools.stack destroy $(CHOSEN)
+
+preview: ## Show what `up` would change; works without an engine and without a state
+	@$(READY) --no-engine
+	@$(IN_ENV) python -m tools.stack preview $(CHOSEN)
+
+sample: ## Store a synthetic CT series in the running stack
+	@$(READY)
+	@$(IN_ENV) python -m tools.sample --stack $(STACK) $(ARGS)
+
+test: ## Run all checks and tests that this machine allows; says what is left out
+	@$(READY) --optional-engine
+	@$(IN_ENV) code=0; \
+	  $(MAKE) --no-print-directory checks || code=$$?; \
+	  python -m pytest $(ARGS) || code=$$?; \
+	  exit $$code
+
+lint: ## Run ruff and mypy
+	@$(READY) --no-engine
+	@$(IN_ENV) $(MAKE) --no-print-directory checks
+
+.PHONY: checks
+checks:
+	@ruff check .
+	@ruff format --check .
+	@mypy --strict .
+
+fmt: ## Format the code
+	@$(READY) --no-engine
+	@$(IN_ENV) ruff format . && ruff check --fix .
+
+env: ## Make this machine able to run `pulumi` by hand; then: . .state/env
+	@$(READY)
+	@echo "ready; for pulumi by hand: . .state/env"
+
+lock: ## Write requirements*.txt anew from requirements*.in (newest versions that these allow)
+	@$(PYTHON) -m venv --clear .state/lock && .state/lock/bin/pip install --quiet pip-tools
+	@for name in requirements requirements-dev; do \
+	  .state/lock/bin/pip-compile --quiet --upgrade --generate-hashes --no-header --no-annotate --strip-extras \
+	    --allow-unsafe --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
+	    --output-file $$name.txt $$name.in || exit 1; \
+	done
+
+bench-up: ## Measure start, no-op, preview, restart and memory (ARGS="--cold-starts 20 --restarts 20")
+	@$(READY)
+	@$(IN_ENV) python -m tools.bench_up $(CHOSEN) $(ARGS)
+
+.DEFAULT_GOAL := help

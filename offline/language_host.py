@@ -1,0 +1,91 @@
+# ruff: noqa: N802 - method names are those of the protocol
+"""`pulumi-language-python` for a machine that cannot fetch the official one.
+
+Serves Pulumi's LanguageRuntime protocol with the server that the SDK itself uses for inline programs of the
+Automation API, and runs the project's program from its directory. Differences from the official host are
+listed in README.md here.
+"""
+
+from __future__ import annotations
+
+import os
+import runpy
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent import futures
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import grpc
+from pulumi.automation._server import LanguageServer
+from pulumi.runtime.proto import language_pb2, language_pb2_grpc, plugin_pb2
+
+# Secrets and rendered files can be larger than gRPC's default of 4 MiB; the engine itself allows 400 MB.
+_MESSAGE_LIMIT = 400 * 1024 * 1024
+
+
+class ProgramHost(LanguageServer):
+    """Runs the Python program of a Pulumi project in this process."""
+
+    def __init__(self, stopped: threading.Event) -> None:
+        super().__init__(lambda: None)
+        self._stopped = stopped
+
+    def Handshake(self, request: Any, context: grpc.ServicerContext) -> Any:
+        return language_pb2.LanguageHandshakeResponse()
+
+    def GetPluginInfo(self, request: Any, context: grpc.ServicerContext) -> Any:
+        return plugin_pb2.PluginInfo(version=version("pulumi"))
+
+    def InstallDependencies(self, request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
+        # The environment is made from the lock files before this host can start at all.
+        yield language_pb2.InstallDependenciesResponse(stdout=b"dependencies: .venv is made by `make env`\n")
+
+    def GetProgramDependencies(self, request: Any, context: grpc.ServicerContext) -> Any:
+        return language_pb2.GetProgramDependenciesResponse()
+
+    def Run(self, request: Any, context: grpc.ServicerContext) -> Any:
+        directory = Path(request.info.program_directory or request.pwd)
+        entry = directory / (request.info.entry_point or ".")
+
+        def program() -> None:
+            runpy.run_path(str(entry), run_name="__main__")
+
+        os.chdir(request.pwd or directory)
+        sys.path.insert(0, str(directory))
+        self.program = program
+        response: Any = super().Run(request, context)  # type: ignore[no-untyped-call]
+        # The program's error was logged with its message already; `bail` keeps the engine from repeating it.
+        return language_pb2.RunResponse(bail=True) if response.error else response
+
+    def Cancel(self, request: Any, context: grpc.ServicerContext) -> Any:
+        self._stopped.set()
+        return super().Cancel(request, context)
+
+
+def main() -> None:
+    """Serve until the engine goes away; the first line of output is the port, as the engine expects."""
+    # Ctrl-C reaches the whole process group; the engine decides what to do, and still needs its program.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    stopped = threading.Event()
+    server = grpc.server(
+        futures.ThreadPoolExecutor(max_workers=4),
+        options=[
+            ("grpc.max_receive_message_length", _MESSAGE_LIMIT),
+            ("grpc.max_send_message_length", _MESSAGE_LIMIT),
+        ],
+    )
+    language_pb2_grpc.add_LanguageRuntimeServicer_to_server(ProgramHost(stopped), server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    print(port, flush=True)
+    signal.signal(signal.SIGTERM, lambda *_: stopped.set())
+    stopped.wait()
+    server.stop(grace=1).wait()
+
+
+if __name__ == "__main__":
+    main()

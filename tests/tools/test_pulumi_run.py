@@ -1,0 +1,84 @@
+"""Pulumi's failures in words that help, and its events as calm progress."""
+
+from typing import Any
+
+import pytest
+
+from tools.pulumi_run import Changes, Progress, Pulumi, explain
+
+
+@pytest.mark.parametrize(
+    ("output", "word"),
+    [
+        ("error: getting stack configuration: get stack secrets manager: incorrect passphrase", "passphrase"),
+        ("error: passphrase must be set with PULUMI_CONFIG_PASSPHRASE or …", "make env"),
+        ("error: the stack is currently locked by 1 lock(s). Either wait …", "pulumi cancel"),
+        ("Unable to read Docker image into resource: unable to pull image nginx:1", "OFFLINE=1"),
+        ("Error response from daemon: pull access denied for nginx", "OFFLINE=1"),
+        ("driver failed programming: Bind for 127.0.0.1:80 failed: port is already allocated", "ohif:port"),
+    ],
+)
+def test_known_failures_come_with_their_mend(output: str, word: str) -> None:
+    known = explain(output)
+    assert known is not None
+    assert word in " ".join(known)
+
+
+def test_an_unknown_failure_keeps_pulumis_own_words_and_not_its_noise() -> None:
+    noise = "warning: using pulumi-resource-docker from $PATH at /x/pulumi-resource-docker"
+    problem = Pulumi.problem("up", f"{noise}\nConfiguration ohif:archive: 'x' is not one of orthanc.")
+    assert "ohif:archive" in problem.what
+    assert "PATH" not in problem.what
+
+
+def event(kind: str, urn: str, op: str = "create", provider: str = "p") -> dict[str, Any]:
+    return {kind: {"metadata": {"op": op, "urn": urn, "type": "t", "provider": provider}}}
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time that the progress sees; set its only element."""
+    now = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    return now
+
+
+URN = "urn:pulumi:dev::ohif::ohif:index:Keycloak$docker:index/container:Container::keycloak-container"
+
+
+def test_only_what_took_its_time_gets_a_line(clock: list[float], capsys: pytest.CaptureFixture[str]) -> None:
+    progress = Progress(Changes())
+    progress.take(event("resourcePreEvent", URN))
+    progress.take(event("resourcePreEvent", "urn::quick"))
+    progress.take(event("resourcePreEvent", "urn::component", provider=""))
+    clock[0] = 1
+    progress.take(event("resOutputsEvent", "urn::quick"))
+    clock[0] = 21
+    progress.take(event("resOutputsEvent", "urn::component", provider=""))
+    progress.take(event("resOutputsEvent", URN))
+    assert capsys.readouterr().out.split() == ["created", "keycloak-container", "21", "s"]
+
+
+def test_a_long_wait_is_said_once_in_a_while(clock: list[float], capsys: pytest.CaptureFixture[str]) -> None:
+    progress = Progress(Changes())
+    progress.take(event("resourcePreEvent", URN))
+    for second in range(1, 26):
+        clock[0] = second
+        progress.tick()
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2
+    assert all("waiting for keycloak-container" in line for line in lines)
+
+
+def test_errors_are_kept_with_the_resources_name_and_counts_are_summed_up() -> None:
+    changes = Changes()
+    progress = Progress(changes)
+    progress.take({"diagnosticEvent": {"urn": URN, "message": "it broke\n", "severity": "error"}})
+    progress.take({"summaryEvent": {"resourceChanges": {"same": 3, "create": 2, "delete": 1}}})
+    assert changes.errors == ["keycloak-container: it broke"]
+    assert changes.any
+    assert changes.words == "2 created, 1 deleted"
+
+
+def test_nothing_but_unchanged_resources_is_no_change() -> None:
+    assert not Changes(counts={"same": 40, "read": 2}).any

@@ -1,0 +1,98 @@
+"""Which CLI, plugins and environment are used: what the machine has wins, and versions count."""
+
+from pathlib import Path
+
+import pytest
+
+from offline.toolchain import OLDEST_GO, parse_go_version
+from tools.readiness import plugins, pulumi_cli, python_env
+from tools.readiness.console import Problem, last_lines, run
+from tools.readiness.paths import STATE_BIN
+
+
+def test_versions_are_numbers() -> None:
+    assert pulumi_cli.parse_version("v3.259.0\n") == (3, 259, 0)
+    assert pulumi_cli.parse_version("3.259.0-dev.4+x") == (3, 259, 0)
+    assert pulumi_cli.parse_version("") == (0, 0, 0)
+    assert parse_go_version("go1.26.8") == (1, 26, 8)
+    assert parse_go_version("go1.25") < OLDEST_GO
+    assert parse_go_version("devel") == (0, 0, 0)
+
+
+def test_the_project_says_the_oldest_cli() -> None:
+    assert (3, 200, 0) <= pulumi_cli.oldest_version() <= pulumi_cli.parse_version(pulumi_cli.VERSION)
+
+
+def executable(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("#!/bin/sh\n")
+    path.chmod(0o755)
+    return path
+
+
+def test_our_own_executables_do_not_count_as_the_machines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    ours = executable(tmp_path / "cache" / "ohif-pulumi" / "pulumi-1" / "pulumi")
+    monkeypatch.setenv("PATH", f"{ours.parent}:{STATE_BIN}")
+    assert pulumi_cli.which_elsewhere("pulumi") is None
+    theirs = executable(tmp_path / "bin" / "pulumi")
+    monkeypatch.setenv("PATH", f"{ours.parent}:{STATE_BIN}:{theirs.parent}")
+    assert pulumi_cli.which_elsewhere("pulumi") == str(theirs)
+
+
+@pytest.mark.parametrize(
+    ("cached", "counts"),
+    [("v5.1.1", True), ("v5.2.0", True), ("v5.1.0", False), ("v6.0.0", False), ("v4.9.9", False)],
+)
+def test_a_cached_plugin_counts_when_pulumi_would_take_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cached: str, counts: bool
+) -> None:
+    monkeypatch.setenv("PULUMI_HOME", str(tmp_path))
+    (tmp_path / "plugins" / f"resource-docker-{cached}").mkdir(parents=True)
+    assert plugins.in_plugin_cache("docker", (5, 1, 1)) is counts
+
+
+def test_stand_ins_fill_gaps_one_by_one_and_leave_when_the_network_opens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plugins, "STATE_BIN", tmp_path / "ours")
+    monkeypatch.setenv("PULUMI_HOME", str(tmp_path / "home"))
+    executable(tmp_path / "bin" / "pulumi-resource-random")
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    assert plugins.ensure(network_open=False) == ["docker", "keycloak"]
+    assert sorted(entry.name for entry in (tmp_path / "ours").iterdir()) == [
+        "pulumi-resource-docker",
+        "pulumi-resource-keycloak",
+    ]
+    assert plugins.ensure(network_open=True) == []
+    assert list((tmp_path / "ours").iterdir()) == []
+
+
+def test_a_changed_lock_file_changes_the_environment(tmp_path: Path) -> None:
+    lock = tmp_path / "requirements.txt"
+    lock.write_text("a==1\n")
+    first = python_env.fingerprint((lock,))
+    assert python_env.fingerprint((lock,)) == first
+    lock.write_text("a==2\n")
+    assert python_env.fingerprint((lock,)) != first
+
+
+def test_a_missing_lock_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(Problem, match=r"requirements\.txt is missing"):
+        python_env.fingerprint((tmp_path / "requirements.txt",))
+
+
+def test_a_failing_step_says_itself_its_last_words_and_the_mend(tmp_path: Path) -> None:
+    log = tmp_path / "logs" / "step.log"
+    with pytest.raises(Problem) as caught:
+        run("Pulumi CLI", ["sh", "-c", "echo one; echo disk full >&2; exit 3"], log=log, mend="Make room.")
+    assert "Pulumi CLI: sh failed (exit 3)" in caught.value.what
+    assert "disk full" in caught.value.what
+    assert caught.value.mend.startswith("Make room.")
+    assert str(log) in caught.value.mend
+    assert last_lines(log, 2) == ["one", "disk full"]
+
+
+def test_a_command_that_does_not_exist_is_named(tmp_path: Path) -> None:
+    with pytest.raises(Problem, match="no-such-command not found"):
+        run("Docker engine", ["no-such-command"], log=tmp_path / "log", mend="Install it.")

@@ -1,0 +1,55 @@
+"""The browser of the end-to-end tests: `python3 -m tools.browser` finds a Chromium or installs Debian's."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+
+from tools.readiness.console import Problem, report, say
+from tools.readiness.engine import apt_install, may_install
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+# The browser's package only recommends a text font; without one, screenshots show boxes for letters.
+PACKAGES = ("chromium", "fonts-dejavu-core")
+
+
+def find() -> str | None:
+    """Path of the machine's Chromium (or the user's own choice, OHIF_BROWSER); None without one."""
+    chosen = os.environ.get("OHIF_BROWSER")
+    return chosen or next(filter(None, map(shutil.which, NAMES)), None)
+
+
+def ensure() -> str:
+    """Path of a Chromium, installed if missing. Raises Problem where it may not be installed."""
+    found = find()
+    if found:
+        return found
+    if not may_install():
+        raise Problem(
+            "Browser: no Chromium found",
+            "As root on Debian: apt-get install chromium; elsewhere name one: OHIF_BROWSER=/path/to/chrome.",
+        )
+    say("  Browser: installing chromium (about a minute)")
+    apt_install("Browser", *PACKAGES)
+    found = find()
+    if not found:
+        raise Problem(
+            "Browser: apt-get installed chromium, but there is none on the PATH",
+            "Name one: OHIF_BROWSER=/path/to/chrome.",
+        )
+    return found
+
+
+def main() -> int:
+    """The command line; returns the exit status."""
+    try:
+        say(f"  Browser: {ensure()}")
+    except Problem as problem:
+        report(problem)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

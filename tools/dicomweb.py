@@ -1,0 +1,176 @@
+"""The front door as a program uses it: sign in through the login form, then speak DICOMweb.
+
+Used by the sample study and by the end-to-end tests. There is deliberately no other way in (no password
+grant, no direct address of the archive): what these callers see is what a person's browser sees.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import subprocess
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+
+ROOT = Path(__file__).resolve().parent.parent
+SESSION_COOKIES = ("ohif_session", "__Host-ohif_session")
+FAILED_SOP_SEQUENCE = "00081198"
+FAILURE_REASON = "00081197"
+
+
+class FrontDoorError(Exception):
+    """What went wrong and the mend, in words for the person at the terminal."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StackOutputs:
+    """What `pulumi stack output --show-secrets` says of a running stack."""
+
+    viewer_url: str
+    admin_url: str
+    console_url: str
+    credentials: Mapping[str, str]
+
+    @property
+    def base_url(self) -> str:
+        """Scheme, host and port of the gateway, without a path."""
+        return origin(self.viewer_url)
+
+
+def origin(url: str) -> str:
+    """Scheme, host and port of `url`."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def stack_outputs(stack: str, environment: Mapping[str, str] | None = None) -> StackOutputs:
+    """Reads the outputs of `stack`; FrontDoorError if there is no such stack or it is not up."""
+    command = ["pulumi", "stack", "output", "--json", "--show-secrets", "--stack", stack]
+    try:
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        raise FrontDoorError("Pulumi is not on the PATH: run `make up` first.") from None
+    if done.returncode:
+        said = done.stderr.strip().splitlines()
+        reason = said[0] if said else "pulumi said nothing"
+        raise FrontDoorError(f"The stack {stack} is not up: run `make up` first.\n({reason})")
+    outputs = json.loads(done.stdout)
+    try:
+        return StackOutputs(
+            viewer_url=outputs["viewerUrl"],
+            admin_url=outputs["adminUrl"],
+            console_url=outputs["consoleUrl"],
+            credentials=outputs["credentials"],
+        )
+    except KeyError as missing:
+        raise FrontDoorError(
+            f"The stack {stack} has no output {missing}, so it is not fully up: run `make up` first."
+        ) from None
+
+
+def client(base_url: str) -> httpx.Client:
+    """A keep-alive client of the gateway that does not follow redirects.
+
+    Keycloak marks its cookies `Secure` on http://127.0.0.1 too, which browsers send there (a loopback address
+    is a secure context) and Python's cookie jar does not.
+    """
+    loopback = (urlsplit(base_url).hostname or "") in {"127.0.0.1", "localhost", "::1"}
+    made = httpx.Client(base_url=base_url, timeout=httpx.Timeout(60, connect=10), trust_env=not loopback)
+
+    def send_secure_cookies(_: httpx.Response) -> None:
+        for cookie in made.cookies.jar:
+            cookie.secure = False
+
+    if loopback:
+        made.event_hooks = {"response": [send_secure_cookies]}
+    return made
+
+
+class _LoginForm(HTMLParser):
+    """The login form's address, and what the page complains of, in a Keycloak page."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.action: str | None = None
+        self.complaint = ""
+        self._in_complaint = False
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        named = dict(attrs)
+        if tag == "form" and named.get("id") == "kc-form-login":
+            self.action = named.get("action")
+        words = (named.get("class") or "").split()
+        self._in_complaint = (named.get("id") or "").startswith("input-error") or "kc-feedback-text" in words
+
+    def handle_endtag(self, tag: str) -> None:
+        self._in_complaint = False
+
+    def handle_data(self, data: str) -> None:
+        if self._in_complaint:
+            self.complaint += data.strip()
+
+
+def login_form(page: str) -> str | None:
+    """The address that a Keycloak login page posts to; None if `page` is no login page."""
+    return _LoginForm(page).action
+
+
+def sign_in(base_url: str, user: str, password: str, *, at: str = "/") -> httpx.Client:
+    """Signs `user` in through the login form met at the path `at`; returns the client that has the session.
+
+    Says nothing about what the user may do: a person without any role gets a session too. FrontDoorError if
+    the gateway does not answer, shows no login form, or Keycloak refuses the password.
+    """
+    made = client(base_url)
+    try:
+        page = made.get(at, follow_redirects=True, headers={"Accept": "text/html"})
+        action = login_form(page.text)
+        if action is None:
+            raise FrontDoorError(f"{page.url} shows no login form (status {page.status_code}).")
+        answer = made.post(
+            action, data={"username": user, "password": password, "credentialId": ""}, follow_redirects=True
+        )
+    except httpx.TransportError as error:
+        made.close()
+        raise FrontDoorError(f"No answer from {base_url} ({error}): is it up? `make up` starts it.") from None
+    except FrontDoorError:
+        made.close()
+        raise
+    if not any(made.cookies.get(name) for name in SESSION_COOKIES):
+        made.close()
+        form = _LoginForm(answer.text)
+        reason = form.complaint or f"status {answer.status_code} at {answer.url.path}"
+        raise FrontDoorError(f"The sign-in of {user} was refused: {reason}")
+    return made
+
+
+def store(session: httpx.Client, instances: Iterable[bytes], *, root: str = "/pacs") -> None:
+    """Stores DICOM files in one STOW-RS request; FrontDoorError with status and reason if any is refused."""
+    boundary = f"dicom-{secrets.token_hex(12)}"
+    head = f"--{boundary}\r\nContent-Type: application/dicom\r\n\r\n".encode()
+    body = b"".join(head + instance + b"\r\n" for instance in instances) + f"--{boundary}--\r\n".encode()
+    try:
+        answer = session.post(
+            f"{root}/studies",
+            content=body,
+            headers={
+                "Content-Type": f'multipart/related; type="application/dicom"; boundary={boundary}',
+                "Accept": "application/dicom+json",
+            },
+        )
+    except httpx.TransportError as error:
+        raise FrontDoorError(f"The archive broke off while storing: {error}") from None
+    if answer.status_code != 200:
+        said = " ".join(answer.text.split())[:200]
+        status = f"{answer.status_code} {answer.reason_phrase}"
+        raise FrontDoorError(f"The archive refused to store: {status}. {said}")
+    failed = answer.json().get(FAILED_SOP_SEQUENCE, {}).get("Value", [])
+    if failed:
+        reasons = sorted({str(item.get(FAILURE_REASON, {}).get("Value", ["unknown"])[0]) for item in failed})
+        raise FrontDoorError(f"The archive refused {len(failed)} instances, reason {', '.join(reasons)}.")

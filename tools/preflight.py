@@ -1,0 +1,197 @@
+"""Checks before anything changes. Each refuses with what is wrong and how to go on."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import docker
+import docker.errors
+import psutil
+from docker.models.containers import Container
+
+from tools.readiness import engine, network
+from tools.readiness.console import Problem
+
+MIB = 1024 * 1024
+NEEDED_BYTES = 2048 * MIB
+PROJECT_LABEL = "org.ohif.project=ohif"
+
+
+@dataclass(frozen=True)
+class Found:
+    """Docker objects that carry a stack's labels."""
+
+    containers: Sequence[Container]
+    networks: Sequence[Any]
+    volumes: Sequence[Any]
+
+    @property
+    def any(self) -> bool:
+        """Whether there is anything at all."""
+        return bool(self.containers or self.networks or self.volumes)
+
+
+def labels(stack: str) -> dict[str, str | list[str] | bool]:
+    """Filter for everything that belongs to a stack."""
+    return {"label": [PROJECT_LABEL, f"org.ohif.stack={stack}"]}
+
+
+def find(client: docker.DockerClient, stack: str) -> Found:
+    """All Docker objects of a stack, running or not."""
+    chosen = labels(stack)
+    return Found(
+        containers=client.containers.list(all=True, filters=chosen, ignore_removed=True),
+        networks=client.networks.list(filters=chosen),
+        volumes=client.volumes.list(filters=chosen),
+    )
+
+
+def connect() -> docker.DockerClient:
+    """The engine that the program will use. Raises Problem when it is silent or not ours to use."""
+    address = engine.EngineAddress.of_environment()
+    state = engine.look(address)
+    if state is engine.EngineState.NOT_PERMITTED:
+        raise engine.not_permitted(address)
+    if state is engine.EngineState.SILENT:
+        raise Problem(f"Docker engine: {address.url} does not answer", "Start it (make env does on Debian and Ubuntu).")
+    return docker.DockerClient(base_url=address.url, use_ssh_client=address.url.startswith("ssh://"))
+
+
+def refuse_foreign(stack: str, found: Found, state_types: Iterable[str]) -> None:
+    """Refuse objects of this stack that this state does not know: another checkout's, or a lost state's."""
+    if not found.any or any(kind.startswith("docker:index/") for kind in state_types):
+        return
+    names = sorted([item.name for item in (*found.containers, *found.volumes, *found.networks)])
+    shown = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+    chosen = f"--filter label={PROJECT_LABEL} --filter label=org.ohif.stack={stack}"
+    raise Problem(
+        f"stack {stack}: the engine already has {shown}, and this checkout's state knows none of them",
+        "They belong to another checkout: work there, or `make destroy` there. If it is gone, this removes "
+        f"them WITH THEIR DATA:\n  docker rm -f $(docker ps -aq {chosen})"
+        f"\n  docker volume rm $(docker volume ls -q {chosen})"
+        f"\n  docker network rm $(docker network ls -q {chosen})",
+    )
+
+
+def listener_on(address: str, port: int) -> str | None:
+    """Who listens where we want to: `nginx (pid 4711)`, `another process`, or None when the port is free."""
+    everywhere = ("0.0.0.0", "::")  # noqa: S104 - compared with, never bound
+    try:
+        for connection in psutil.net_connections(kind="tcp"):
+            local = connection.laddr
+            if connection.status != psutil.CONN_LISTEN or not local or local.port != port:
+                continue
+            if local.ip not in (address, *everywhere) and address not in everywhere:
+                continue
+            if connection.pid is None:
+                return "another user's process"
+            return f"{_process_name(connection.pid)} (pid {connection.pid})"
+        return None
+    except psutil.AccessDenied:
+        # macOS shows connections to root only.
+        with socket.socket() as probe:
+            probe.settimeout(1)
+            return "another process" if probe.connect_ex((address, port)) == 0 else None
+
+
+def _process_name(pid: int) -> str:
+    try:
+        return str(psutil.Process(pid).name())
+    except psutil.Error:
+        return "a process"
+
+
+def publisher_of(containers: Iterable[Container], port: int) -> Container | None:
+    """The running container that publishes a port of this machine."""
+    for container in containers:
+        for bindings in (container.ports or {}).values():
+            if any(int(binding["HostPort"]) == port for binding in bindings or ()):
+                return container
+    return None
+
+
+def refuse_taken_port(client: docker.DockerClient, stack: str, address: str, port: int) -> None:
+    """The gateway's port must be free, or be held by the stack's own gateway."""
+    owner = publisher_of(client.containers.list(ignore_removed=True), port)
+    if owner is not None:
+        if owner.labels.get("org.ohif.stack") == stack and owner.labels.get("org.ohif.project") == "ohif":
+            return
+        raise Problem(
+            f"port {port} is in use by container {owner.name}",
+            f"docker stop {owner.name}, or take another port: pulumi config set ohif:port 8080 -s {stack}",
+        )
+    holder = listener_on(address, port)
+    if holder is not None:
+        raise Problem(
+            f"port {port} is in use by {holder}",
+            f"Stop it, or take another port: pulumi config set ohif:port 8080 -s {stack}",
+        )
+
+
+def refuse_little_memory(available: int, total: int, needed: int = NEEDED_BYTES) -> None:
+    """The stack needs about 2 GiB while it starts. All values in bytes."""
+    if min(available, total) >= needed:
+        return
+    raise Problem(
+        f"memory: the stack needs about {gib(needed)}; {gib(available)} is available, "
+        f"the engine has {gib(total)} in all",
+        "Close other programs, or give Docker more memory (Docker Desktop: Settings, Resources). "
+        "With less, containers are killed (exit code 137).",
+    )
+
+
+def gib(size: int) -> str:
+    """Bytes for people."""
+    return f"{size / 1024**3:.1f} GiB"
+
+
+def refuse_missing_images(client: docker.DockerClient, images: Mapping[str, str]) -> None:
+    """Each image must be on the engine or its registry in reach. `images`: name by the program's key."""
+    missing = {key: name for key, name in images.items() if not _has_image(client, name)}
+    if not missing:
+        return
+    walls = [
+        f"{key} ({name})"
+        for key, name in missing.items()
+        if not network.reachable(f"https://{network.registry_of(name)}/v2/")
+    ]
+    if walls:
+        raise Problem(
+            f"images: not on this machine, and the registry does not answer: {', '.join(walls)}",
+            "Check the network, or name a mirror in ohif:images; OFFLINE=1 make up builds the machine's own images.",
+        )
+
+
+def _has_image(client: docker.DockerClient, name: str) -> bool:
+    try:
+        client.images.get(name)
+    except docker.errors.ImageNotFound:
+        return False
+    return True
+
+
+def _is_pulumi(pid: int) -> bool:
+    try:
+        process = psutil.Process(pid)
+        return process.status() != psutil.STATUS_ZOMBIE and "pulumi" in process.name()
+    except psutil.Error:
+        return False
+
+
+def locks_held(lock_directory: Path) -> list[dict[str, Any]]:
+    """Contents of Pulumi's lock files whose process is alive on this machine."""
+    held = []
+    for file in sorted(lock_directory.glob("*.json")):
+        try:
+            lock = json.loads(file.read_text())
+        except (OSError, ValueError):
+            continue
+        other_machine = lock.get("hostname") != socket.gethostname()
+        if other_machine or _is_pulumi(lock["pid"]):
+            held.append(lock)
+    return held

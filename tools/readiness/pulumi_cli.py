@@ -1,0 +1,164 @@
+"""The Pulumi CLI with its Python language host: the machine's own, the official one, or one built here."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import tempfile
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+
+from tools.readiness.console import Problem, run, say
+from tools.readiness.paths import LOGS, ROOT, STATE, STATE_BIN, VENV, cache, write_file
+
+STEP = "Pulumi CLI"
+VERSION = "3.259.0"
+LANGUAGE_HOST = "pulumi-language-python"
+
+
+@dataclass(frozen=True)
+class Cli:
+    """A usable CLI: directories to put in front of PATH."""
+
+    directories: tuple[Path, ...]
+    origin: str
+
+
+def release_url(version: str = VERSION) -> str:
+    """Where the official release for this machine is published."""
+    system = {"Linux": "linux", "Darwin": "darwin"}.get(platform.system(), platform.system().lower())
+    arch = {"x86_64": "x64", "amd64": "x64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+    return f"https://get.pulumi.com/releases/sdk/pulumi-v{version}-{system}-{arch}.tar.gz"
+
+
+def parse_version(text: str) -> tuple[int, int, int]:
+    """`v3.259.0` or `3.259.0-dev+x` as numbers; zeros when it is no version."""
+    match = re.match(r"v?(\d+)\.(\d+)\.(\d+)", text.strip())
+    return (int(match[1]), int(match[2]), int(match[3])) if match else (0, 0, 0)
+
+
+def oldest_version() -> tuple[int, int, int]:
+    """What Pulumi.yaml asks for."""
+    match = re.search(r'requiredPulumiVersion:\s*["\']?>=\s*([\d.]+)', (ROOT / "Pulumi.yaml").read_text())
+    return parse_version(match[1]) if match else parse_version(VERSION)
+
+
+def which_elsewhere(name: str) -> str | None:
+    """An executable on PATH that is not one of ours: `.state/env` may have been sourced before."""
+    ours = {str(STATE_BIN), str(VENV / "bin")}
+    own_cache = str(cache())
+    kept = [
+        part
+        for part in os.environ.get("PATH", "").split(os.pathsep)
+        if part not in ours and not part.startswith(own_cache)
+    ]
+    return shutil.which(name, path=os.pathsep.join(kept))
+
+
+def _version_of(binary: str) -> tuple[int, int, int]:
+    """Asking costs half a second, so the answer is kept as long as the file is the same."""
+    memory = STATE / "cli.json"
+    key = f"{os.path.realpath(binary)} {Path(binary).stat().st_mtime_ns}"
+    try:
+        known = json.loads(memory.read_text())
+    except (OSError, ValueError):
+        known = {}
+    if key not in known:
+        answer = subprocess.run(
+            [binary, "version"],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            env=dict(os.environ, PULUMI_SKIP_UPDATE_CHECK="true"),
+        )
+        known = {key: answer.stdout.strip()}
+        write_file(memory, json.dumps(known) + "\n")
+    return parse_version(known[key])
+
+
+def _own_language_host(binary: str) -> bool:
+    beside = Path(binary).resolve().with_name(LANGUAGE_HOST)
+    return beside.exists() or which_elsewhere(LANGUAGE_HOST) is not None
+
+
+def _fetch_release(target: Path) -> None:
+    url = release_url()
+    say(f"  {STEP}: fetching {VERSION} (about 100 MB)")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="pulumi-", dir=target.parent) as scratch:
+        archive = Path(scratch) / "release.tar.gz"
+        try:
+            with urllib.request.urlopen(url, timeout=60) as answer, archive.open("wb") as file:  # noqa: S310 - https
+                shutil.copyfileobj(answer, file)
+        except OSError as error:
+            raise Problem(
+                f"{STEP}: {url} could not be fetched: {error}",
+                "Run the command again; OFFLINE=1 builds the CLI from its Go modules instead.",
+            ) from error
+        run(
+            STEP,
+            ["tar", "-xzf", archive, "-C", scratch],
+            log=LOGS / "cli-unpack.log",
+            mend="Run the command again.",
+        )
+        (Path(scratch) / "pulumi").rename(target)
+
+
+def _link(source: Path, target: Path) -> None:
+    """The same file under a second name: Pulumi looks for its language host beside its own binary.
+
+    A hard link, as Pulumi follows symbolic links before it looks; a copy where the cache is another disk.
+    """
+    if (
+        target.exists()
+        and target.stat().st_size == source.stat().st_size
+        and (target.stat().st_mtime_ns == source.stat().st_mtime_ns)
+    ):
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    scratch = target.with_name(f".{target.name}.{os.getpid()}")
+    scratch.unlink(missing_ok=True)
+    try:
+        os.link(source, scratch)
+    except OSError:
+        shutil.copy2(source, scratch)
+    scratch.replace(target)
+
+
+def ensure(network_open: bool) -> Cli:
+    """A CLI and a language host that work together. What the machine has on PATH wins."""
+    # Imported here: offline/ is used on a restricted network only.
+    from offline import toolchain
+
+    found = which_elsewhere("pulumi")
+    if found and _version_of(found) >= oldest_version():
+        if _own_language_host(found):
+            _remove(STATE_BIN / "pulumi", STATE_BIN / LANGUAGE_HOST)
+            return Cli((), f"{found} of this machine")
+        if not network_open:
+            _remove(STATE_BIN / "pulumi")
+            toolchain.install_language_host()
+            return Cli((STATE_BIN,), f"{found} of this machine, language host of offline/")
+    if network_open:
+        release = cache() / f"pulumi-{VERSION}"
+        if not (release / "pulumi").exists():
+            _fetch_release(release)
+        _remove(STATE_BIN / "pulumi", STATE_BIN / LANGUAGE_HOST)
+        return Cli((release,), f"official release {VERSION}")
+    built = cache() / f"pulumi-{VERSION}-built"
+    if not (built / "pulumi").exists():
+        toolchain.build_cli(VERSION, built)
+    _link(built / "pulumi", STATE_BIN / "pulumi")
+    toolchain.install_language_host()
+    return Cli((STATE_BIN,), f"{VERSION} built from its Go modules")
+
+
+def _remove(*paths: Path) -> None:
+    for path in paths:
+        path.unlink(missing_ok=True)
