@@ -8,7 +8,7 @@ READY := $(PYTHON) tools/ready.py
 IN_ENV := . ./.state/env &&
 CHOSEN := --stack $(STACK) $(if $(CONFIG),--config-file $(CONFIG))
 
-.PHONY: help up down destroy preview sample test lint fmt env bench-up lock
+.PHONY: help up down destroy preview sample rotate test lint fmt env bench-up lock
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,10 @@ preview: ## Show what `up` would change; works without an engine and without a s
 sample: ## Store a synthetic CT series in the running stack
 	@$(READY)
 	@$(IN_ENV) python -m tools.sample --stack $(STACK) $(ARGS)
+
+rotate: ## Replace a generated secret and all that uses it (SECRET=cookie; a wrong name lists them)
+	@$(READY)
+	@$(IN_ENV) python -m tools.rotate $(CHOSEN) "$(SECRET)"
 
 test: ## Run all checks and tests that this machine allows; says what is left out
 	@$(READY) --optional-engine

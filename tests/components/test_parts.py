@@ -1,0 +1,83 @@
+"""What single components decide that neither a container's options nor the whole program's shape tell."""
+
+import base64
+
+import pytest
+
+from components.archive import DicomWebSource
+from components.archive.orthanc import basic_authorization
+from components.gateway import page_files, viewer_files
+from components.keycloak import theme_files
+from components.site import Site
+from images import DEFAULT_IMAGES
+from tests.program.harness import ROOT, Deployment, run_program
+
+
+@pytest.fixture(scope="module")
+def local() -> Deployment:
+    return run_program()
+
+
+def test_site_tells_stacks_apart() -> None:
+    names = {Site(project="ohif", stack=stack, images={}, protect_data=False).docker_name("x") for stack in "ab"}
+    assert names == {"ohif-a-x", "ohif-b-x"}
+
+
+def test_gateway_shows_the_archive_its_credential(local: Deployment) -> None:
+    file = local.container("gateway").files["/etc/ohif/archive-credential.conf"]
+    assert file == f'proxy_set_header Authorization "{basic_authorization(local.secrets["secrets-archive"])}";\n'
+
+
+def test_basic_authorization() -> None:
+    scheme, _, encoded = basic_authorization("pw").partition(" ")
+    assert (scheme, base64.b64decode(encoded)) == ("Basic", b"gateway:pw")
+
+
+def test_viewer_has_a_configuration_for_those_who_store_and_one_for_those_who_read() -> None:
+    files = viewer_files(DicomWebSource(name="Archive", capabilities={}))
+    assert [file.path.rpartition("/")[2] for file in files] == ["app-config.read.js", "app-config.store.js"]
+
+
+def test_every_page_and_theme_file_lands_in_its_container() -> None:
+    pages = {path.name for path in (ROOT / "assets/nginx/pages").iterdir()}
+    assert {file.path.removeprefix("/etc/ohif/pages/") for file in page_files()} == pages
+    themes = ROOT / "assets/keycloak/themes"
+    landed = {
+        file.path.removeprefix("/opt/keycloak/themes/"): base64.b64decode(file.content_base64 or "")
+        for file in theme_files()
+    }
+    assert landed == {
+        path.relative_to(themes).as_posix(): path.read_bytes() for path in themes.rglob("*") if path.is_file()
+    }
+
+
+def test_session_store_forgets_and_wants_its_password(local: Deployment) -> None:
+    lines = local.container("sessions").files["/etc/valkey/valkey.conf"].splitlines()
+    assert f"requirepass {local.secrets['secrets-session-store']}" in lines
+    assert {'save ""', "appendonly no"} <= set(lines)
+
+
+def test_database_reads_its_password_from_a_file(local: Deployment) -> None:
+    for owner, secret in (("keycloak", "secrets-keycloak-database"), ("orthanc", "secrets-archive-database")):
+        database = local.container(f"{owner}-db")
+        assert database.files[database.environment["POSTGRES_PASSWORD_FILE"]] == local.secrets[secret]
+        assert "POSTGRES_PASSWORD" not in database.environment
+
+
+def test_default_images_are_used(local: Deployment) -> None:
+    assert {it.inputs["name"] for it in local.of_type("RemoteImage")} == {it.name for it in DEFAULT_IMAGES.values()}
+
+
+def test_pain_14_keycloak_knows_its_public_address(deployment: Deployment) -> None:
+    environment = deployment.container("keycloak").environment
+    assert environment["KC_HOSTNAME"] == deployment.stack_outputs["viewerUrl"] + "keycloak"
+    assert environment["KC_HTTP_RELATIVE_PATH"] == "/keycloak"
+    assert environment["KC_PROXY_HEADERS"] == "xforwarded"
+    assert environment["KC_HTTP_ENABLED"] == "true"
+
+
+def test_keycloak_runs_in_production_mode_alone(local: Deployment) -> None:
+    keycloak = local.container("keycloak")
+    assert keycloak.inputs["command"][0] == "start"
+    assert keycloak.environment["KC_CACHE"] == "local"
+    assert keycloak.environment["KC_BOOTSTRAP_ADMIN_PASSWORD"] == local.secrets["secrets-user-admin"]

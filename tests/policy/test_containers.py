@@ -1,0 +1,133 @@
+"""Rules for every container, image and network, in every combination of settings."""
+
+import re
+
+from tests.program.harness import Deployment, Resource
+
+VERSION = re.compile(r"(?:.*/)?[^/:@]+:v?\d+\.\d+[\w.-]*(?:@sha256:[0-9a-f]{64})?")
+DIGEST = re.compile(r".+@sha256:[0-9a-f]{64}")
+
+EXPECTED = {"gateway", "auth-proxy", "sessions", "keycloak", "keycloak-db", "orthanc", "orthanc-db", "viewer"}
+
+NEVER = (
+    "privileged",
+    "networkMode",
+    "pidMode",
+    "ipcMode",
+    "usernsMode",
+    "devices",
+    "mounts",
+    "hosts",
+    "groupAdds",
+    "publishAllPorts",
+    "gpus",
+    "volumesFromContainers",
+)
+"""Inputs that open a container to its machine, or go round the program's own way of doing it."""
+
+
+def containers(deployment: Deployment) -> list[Resource]:
+    found = deployment.of_type("Container")
+    assert {it.inputs["hostname"] for it in found} == EXPECTED
+    return found
+
+
+def test_every_image_is_pinned(deployment: Deployment) -> None:
+    for it in deployment.of_type("RemoteImage"):
+        name = it.inputs["name"]
+        assert VERSION.fullmatch(name) or DIGEST.fullmatch(name), name
+
+
+def test_no_image_is_taken_from_the_machine_with_the_stack(deployment: Deployment) -> None:
+    for it in deployment.of_type("RemoteImage"):
+        assert it.inputs["keepLocally"] is True, it.urn
+        assert "forceRemove" not in it.inputs, it.urn
+
+
+def test_every_container_has_a_limit(deployment: Deployment) -> None:
+    for it in containers(deployment):
+        assert 64 <= it.inputs["memory"] <= 1024, it.urn
+        assert it.inputs["memorySwap"] == it.inputs["memory"], it.urn
+
+
+def test_whole_stack_fits_a_small_machine(deployment: Deployment) -> None:
+    assert sum(it.inputs["memory"] for it in containers(deployment)) <= 4096
+
+
+def test_no_container_is_open_to_its_machine(deployment: Deployment) -> None:
+    for it in containers(deployment):
+        assert not [key for key in NEVER if it.inputs.get(key)], it.urn
+        for volume in it.inputs["volumes"]:
+            assert set(volume) == {"containerPath", "volumeName"}, it.urn
+
+
+def test_every_container_is_hardened(deployment: Deployment) -> None:
+    for it in containers(deployment):
+        assert it.inputs["capabilities"] == {"drops": ["ALL"], "adds": []}, it.urn
+        assert it.inputs["securityOpts"] == ["no-new-privileges:true"], it.urn
+        assert it.inputs["init"] is True, it.urn
+
+
+def test_nobody_is_root(deployment: Deployment) -> None:
+    for it in containers(deployment):
+        user, _, _ = it.inputs["user"].partition(":")
+        assert user not in ("", "0", "root"), it.urn
+
+
+def test_every_container_is_watched_comes_back_and_keeps_its_log_short(deployment: Deployment) -> None:
+    for it in containers(deployment):
+        check = it.inputs["healthcheck"]
+        assert check["tests"][0] == "CMD", it.urn
+        assert check["retries"] >= 3, it.urn
+        assert it.inputs["wait"] is True, it.urn
+        assert it.inputs["restart"] == "unless-stopped", it.urn
+        assert {"max-size", "max-file"} <= set(it.inputs["logOpts"]), it.urn
+
+
+def test_durations_are_written_as_the_engine_gives_them_back(deployment: Deployment) -> None:
+    """Else each refresh sees a difference: `1m0s`, not `60s`."""
+    for it in containers(deployment):
+        check = it.inputs["healthcheck"]
+        for key in ("interval", "timeout", "startPeriod"):
+            assert re.fullmatch(r"(\d+m)?[1-5]?\ds", check[key]), (it.urn, check[key])
+
+
+def test_no_healthcheck_shows_a_secret_in_the_list_of_processes(deployment: Deployment) -> None:
+    for it in containers(deployment):
+        for word in [
+            *it.inputs["healthcheck"]["tests"],
+            *it.inputs.get("command", []),
+            *it.inputs.get("entrypoints", []),
+        ]:
+            assert "S3cret." not in word, it.urn
+
+
+def test_pain_22_no_port_but_the_gateways(deployment: Deployment) -> None:
+    assert [it.inputs["hostname"] for it in containers(deployment) if it.inputs["ports"]] == ["gateway"]
+
+
+def test_everything_that_the_engine_keeps_has_the_stacks_name_and_labels(deployment: Deployment) -> None:
+    for kind in ("Container", "Network", "Volume"):
+        for it in deployment.of_type(kind):
+            labels = {label["label"]: label["value"] for label in it.inputs["labels"]}
+            assert labels == {"org.ohif.project": "ohif", "org.ohif.stack": "dev"}, it.urn
+            assert it.inputs["name"].startswith("ohif-dev-"), it.urn
+
+
+def test_names_that_the_engine_knows_are_unique(deployment: Deployment) -> None:
+    for kind in ("Container", "Network", "Volume"):
+        names = [it.inputs["name"] for it in deployment.of_type(kind)]
+        assert len(set(names)) == len(names)
+
+
+def test_data_is_on_a_volume(deployment: Deployment) -> None:
+    mounted = {
+        it.inputs["hostname"]: {volume["containerPath"]: volume["volumeName"] for volume in it.inputs["volumes"]}
+        for it in containers(deployment)
+        if it.inputs["volumes"]
+    }
+    assert mounted == {
+        "keycloak-db": {"/var/lib/postgresql/data": "ohif-dev-keycloak-db"},
+        "orthanc-db": {"/var/lib/postgresql/data": "ohif-dev-orthanc-db"},
+        "orthanc": {"/var/lib/orthanc/db": "ohif-dev-orthanc"},
+    }

@@ -1,0 +1,171 @@
+"""Rules for the realm, its client and its persons, in every combination of settings."""
+
+import tomllib
+from typing import Any
+
+import pytest
+
+from tests.program.cases import Case
+from tests.program.harness import Deployment, is_secret, run_program
+
+
+def origin(deployment: Deployment) -> str:
+    url: str = deployment.stack_outputs["viewerUrl"]
+    return url.removesuffix("/")
+
+
+def auth_proxy_file(deployment: Deployment) -> dict[str, Any]:
+    return tomllib.loads(deployment.container("auth-proxy").files["/etc/oauth2-proxy.cfg"])
+
+
+def seconds(lifespan: str) -> int:
+    hours, rest = lifespan.removesuffix("s").split("h")
+    minutes, left = rest.split("m")
+    return int(hours) * 3600 + int(minutes) * 60 + int(left)
+
+
+def test_pain_04_redirect_uri_is_exact_and_the_endpoints(deployment: Deployment) -> None:
+    client = deployment.one("Client").inputs
+    assert client["validRedirectUris"] == [auth_proxy_file(deployment)["redirect_url"]]
+    assert client["validRedirectUris"] == [f"{origin(deployment)}/oauth2/callback"]
+    assert client["validPostLogoutRedirectUris"] == [f"{origin(deployment)}/"]
+    assert client["webOrigins"] == []
+    assert "*" not in str([client["validRedirectUris"], client["validPostLogoutRedirectUris"]])
+
+
+def test_client_is_confidential_with_proof_key_and_one_flow(deployment: Deployment) -> None:
+    client = deployment.one("Client")
+    assert client.inputs["clientId"] == auth_proxy_file(deployment)["client_id"] == "ohif_viewer"
+    assert client.inputs["accessType"] == "CONFIDENTIAL"
+    assert client.inputs["pkceCodeChallengeMethod"] == auth_proxy_file(deployment)["code_challenge_method"] == "S256"
+    assert client.inputs["standardFlowEnabled"] is True
+    for flow in ("implicitFlowEnabled", "directAccessGrantsEnabled", "serviceAccountsEnabled"):
+        assert client.inputs[flow] is False, flow
+    assert is_secret(client.marked_inputs["clientSecret"])
+
+
+def test_both_sides_know_the_same_secrets(deployment: Deployment) -> None:
+    proxy = deployment.container("auth-proxy").environment
+    assert proxy["OAUTH2_PROXY_CLIENT_SECRET"] == deployment.one("Client").inputs["clientSecret"]
+    assert proxy["OAUTH2_PROXY_CLIENT_SECRET"] == deployment.secrets["secrets-client"]
+    assert proxy["OAUTH2_PROXY_COOKIE_SECRET"] == deployment.secrets["secrets-cookie"]
+    assert proxy["OAUTH2_PROXY_REDIS_PASSWORD"] in deployment.container("sessions").files["/etc/valkey/valkey.conf"]
+
+
+def test_pain_09_roles_and_audience_are_in_the_token(deployment: Deployment) -> None:
+    roles = deployment.one("UserRealmRoleProtocolMapper").inputs
+    assert (roles["claimName"], roles["multivalued"]) == (auth_proxy_file(deployment)["oidc_groups_claim"], True)
+    assert deployment.one("AudienceProtocolMapper").inputs["includedClientAudience"] == "ohif_viewer"
+
+
+def test_pain_11_https_required(deployment: Deployment) -> None:
+    expected = "external" if origin(deployment).startswith("https:") else "none"
+    assert deployment.one("Realm").inputs["sslRequired"] == expected
+
+
+def test_pain_20_lives_of_session_and_token_fit(deployment: Deployment) -> None:
+    realm = deployment.one("Realm").inputs
+    token, idle, most = (
+        seconds(realm[key]) for key in ("accessTokenLifespan", "ssoSessionIdleTimeout", "ssoSessionMaxLifespan")
+    )
+    assert token <= 15 * 60
+    assert token < idle <= most
+    told = auth_proxy_file(deployment)
+    assert int(told["cookie_refresh"].removesuffix("s")) < token
+    assert int(told["cookie_expire"].removesuffix("s")) == most
+
+
+@pytest.mark.parametrize(("told", "written"), [("90s", "0h1m30s"), ("60m", "1h0m0s"), ("59m", "0h59m0s")])
+def test_lifespan_is_written_as_the_provider_gives_it_back(told: str, written: str) -> None:
+    realm = run_program({"accessTokenLife": told, "sessionIdle": "90m"}).one("Realm").inputs
+    assert realm["accessTokenLifespan"] == written
+    assert realm["ssoSessionIdleTimeout"] == "1h30m0s"
+
+
+def test_pain_24_brute_force_is_stopped_and_nobody_is_shut_out_for_good(deployment: Deployment) -> None:
+    defence = deployment.one("Realm").inputs["securityDefenses"]["bruteForceDetection"]
+    assert defence["maxLoginFailures"] <= 10
+    assert defence["waitIncrementSeconds"] >= 60
+    assert defence["maxFailureWaitSeconds"] <= 15 * 60
+    assert not defence.get("permanentLockout")
+
+
+def test_realm_lets_nobody_in_by_himself(case: Case, deployment: Deployment) -> None:
+    realm = deployment.one("Realm").inputs
+    for switch in ("registrationAllowed", "rememberMe", "editUsernameAllowed"):
+        assert realm[switch] is False, switch
+    assert realm["resetPasswordAllowed"] is ("smtp" in case.config)
+    assert "length(12)" in realm["passwordPolicy"]
+
+
+def test_pages_of_keycloak_are_not_framed_by_others(deployment: Deployment) -> None:
+    headers = deployment.one("Realm").inputs["securityDefenses"]["headers"]
+    assert "frame-ancestors 'self'" in headers["contentSecurityPolicy"]
+    assert (headers["xFrameOptions"], headers["xContentTypeOptions"]) == ("SAMEORIGIN", "nosniff")
+
+
+def test_mail_server_is_as_told_and_its_password_secret(case: Case, deployment: Deployment) -> None:
+    realm = deployment.one("Realm")
+    told = case.config.get("smtp")
+    if told is None:
+        assert "smtpServer" not in realm.inputs
+        return
+    server = realm.inputs["smtpServer"]
+    assert (server["host"], server["from"]) == (told["host"], told["from"])
+    assert server["port"] == str(told.get("port", 587))
+    assert server["starttls"] is told.get("startTls", True)
+    assert ("auth" in server) is ("user" in told)
+    if "auth" in server:
+        assert is_secret(realm.marked_inputs["smtpServer"]["auth"]["password"])
+
+
+def test_mfa_is_as_told(case: Case, deployment: Deployment) -> None:
+    actions = [it.inputs for it in deployment.of_type("RequiredAction") if it.inputs["alias"] == "CONFIGURE_TOTP"]
+    match case.config["mfa"]:
+        case "off":
+            assert not any(it["enabled"] for it in actions)
+        case choice:
+            (action,) = actions
+            assert action["enabled"] is True
+            assert action["defaultAction"] is (choice == "required")
+
+
+def test_logins_and_changes_are_recorded(deployment: Deployment) -> None:
+    events = deployment.one("RealmEvents").inputs
+    assert (events["eventsEnabled"], events["adminEventsEnabled"]) == (True, True)
+    assert "jboss-logging" in events["eventsListeners"]
+    assert not events.get("adminEventsDetailsEnabled"), "details of a change of a user hold personal data"
+
+
+def test_roles_are_the_contracts(deployment: Deployment) -> None:
+    assert {it.inputs["name"] for it in deployment.of_type("Role")} == {"viewer", "reporter", "pacsadmin"}
+
+
+def test_persons_and_their_roles_are_as_told(case: Case, deployment: Deployment) -> None:
+    persons = {it.inputs["username"]: it for it in deployment.of_type("User")}
+    assert set(persons) == {user["name"] for user in case.config["users"]}
+    for user in case.config["users"]:
+        person = persons[user["name"]]
+        password = person.marked_inputs["initialPassword"]["value"]
+        assert is_secret(password)
+        assert password["value"] == deployment.secrets[f"secrets-user-{user['name']}"]
+        assert person.inputs.get("email") == user.get("email")
+        roles = deployment.one("UserRoles", f"{person.name}-roles").inputs
+        assert roles["userId"] == f"{person.name}-id"
+        assert set(roles["roleIds"]) == {f"identity-role-{role}-id" for role in user.get("roles", [])}
+        # Keycloak's own default roles are not taken away.
+        assert roles["exhaustive"] is False
+
+
+def test_login_theme_is_the_one_that_the_server_has(deployment: Deployment) -> None:
+    theme = deployment.one("Realm").inputs["loginTheme"]
+    files = deployment.container("keycloak").files
+    assert f"/opt/keycloak/themes/{theme}/login/theme.properties" in files
+
+
+def test_keycloak_is_administered_through_the_gateway(deployment: Deployment) -> None:
+    provider = deployment.one("pulumi:providers:keycloak")
+    assert provider.inputs["url"] == origin(deployment)
+    assert provider.inputs["basePath"] == "/keycloak"
+    assert is_secret(provider.marked_inputs["password"])
+    assert provider.inputs["password"] == deployment.container("keycloak").environment["KC_BOOTSTRAP_ADMIN_PASSWORD"]

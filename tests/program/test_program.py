@@ -1,0 +1,209 @@
+"""The whole program, in every combination of settings, as the engine sees it."""
+
+import base64
+import binascii
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.program.cases import CASES, Case
+from tests.program.harness import (
+    ROOT,
+    SECRET_KEY,
+    UNKNOWN,
+    Deployment,
+    Resource,
+    is_secret,
+    open_texts,
+    run_program,
+    stack_config,
+)
+
+URNS = Path(__file__).parent / "urns.txt"
+DEV = stack_config(ROOT / "Pulumi.dev.yaml")
+STACK_FILES = sorted([*ROOT.glob("Pulumi.*.yaml"), *ROOT.glob("tests/*/Pulumi.*.yaml")])
+BASE64_WORD = re.compile(r"[A-Za-z0-9+/]{12,}={0,2}")
+
+
+def test_every_two_settings_meet_in_a_case() -> None:
+    assert 10 <= len(CASES) <= 400
+    assert {choice for case in CASES for choice in case.choices} >= {"protected", "mirror", "required", "mail-login"}
+
+
+def test_every_child_has_a_component_for_parent(deployment: Deployment) -> None:
+    components = {it.urn for it in deployment.resources if it.type.startswith("ohif:index:")}
+    for it in deployment.resources:
+        if it.custom:
+            assert it.parent in components, it.urn
+
+
+def test_names_are_unique_and_start_with_the_parents(deployment: Deployment) -> None:
+    names = {it.urn: it.name for it in deployment.resources}
+    assert len(names) == len(deployment.resources)
+    assert len({(it.type, it.name) for it in deployment.resources}) == len(deployment.resources)
+    for it in deployment.resources:
+        if it.parent in names:
+            assert it.name.startswith(f"{names[it.parent]}-"), it.urn
+
+
+def test_component_registers_its_outputs(deployment: Deployment) -> None:
+    for it in deployment.resources:
+        if not it.custom:
+            assert it.urn in deployment.marked_outputs, it.urn
+
+
+def test_no_default_provider(deployment: Deployment) -> None:
+    for it in deployment.resources:
+        if it.custom and not it.type.startswith("pulumi:providers:"):
+            provider = deployment.resource(it.provider.rpartition("::")[0])
+            assert provider.type == f"pulumi:providers:{it.type.partition(':')[0]}", it.urn
+
+
+def test_data_volumes_are_protected_exactly_when_told(case: Case, deployment: Deployment) -> None:
+    told = case.config["protectData"]
+    volumes = deployment.of_type("Volume")
+    assert {it.inputs["name"] for it in volumes} == {"ohif-dev-keycloak-db", "ohif-dev-orthanc-db", "ohif-dev-orthanc"}
+    for it in deployment.resources:
+        kept = told and it in volumes
+        assert (it.protect, it.retain_on_delete) == (kept, kept), it.urn
+
+
+def test_what_keycloak_holds_goes_with_its_database(deployment: Deployment) -> None:
+    volume = deployment.one("Volume", "keycloak-database-volume")
+    held = [it for it in deployment.resources if it.type.startswith("keycloak:")]
+    assert held
+    for it in held:
+        assert it.deleted_with == volume.urn, it.urn
+
+
+def test_realm_is_made_when_keycloak_and_gateway_are_healthy(deployment: Deployment) -> None:
+    provider = deployment.one("pulumi:providers:keycloak")
+    assert {deployment.container("keycloak").urn, deployment.container("gateway").urn} <= provider.dependencies
+    assert provider.inputs["initialLogin"] == "false"
+
+
+def test_service_starts_after_its_database(deployment: Deployment) -> None:
+    for alias in ("keycloak", "orthanc"):
+        assert deployment.container(f"{alias}-db").urn in deployment.container(alias).dependencies
+
+
+def words(texts: Iterator[str]) -> Iterator[str]:
+    """Texts, and what is written in them in base64."""
+    for text in texts:
+        yield text
+        for word in BASE64_WORD.findall(text):
+            try:
+                yield base64.b64decode(word, validate=True).decode()
+            except (binascii.Error, UnicodeDecodeError):
+                continue
+
+
+def test_no_secret_travels_in_the_open(deployment: Deployment) -> None:
+    assert len(deployment.secrets) >= 7
+    places = {it.urn: it.marked_inputs for it in deployment.resources} | deployment.marked_outputs
+    for urn, values in places.items():
+        for text in words(open_texts(values)):
+            assert "S3cret." not in text, urn
+
+
+def test_every_secret_is_used_and_generated_anew(deployment: Deployment) -> None:
+    assert len(set(deployment.secrets.values())) == len(deployment.secrets)
+    everything = str([it.inputs for it in deployment.resources]) + str(deployment.stack_outputs)
+    encoded = " ".join(words(iter([everything])))
+    for name, value in deployment.secrets.items():
+        assert value in encoded, name
+
+
+@pytest.mark.parametrize(
+    ("values", "found"),
+    [
+        ({"a": ["S3cret.x"]}, True),
+        ({"a": {"b": "Basic " + base64.b64encode(b"gateway:S3cret.x").decode()}}, True),
+        ({"S3cret.x": 1}, True),
+        ({"a": {SECRET_KEY: "1b47061264138c4ac30d75fd1eb44270", "value": "S3cret.x"}}, False),
+        ({"a": "plain"}, False),
+    ],
+)
+def test_search_for_secrets_finds_them(values: object, found: bool) -> None:
+    assert any("S3cret." in text for text in words(open_texts(values))) is found
+
+
+def test_only_the_gateway_publishes_a_port(case: Case, deployment: Deployment) -> None:
+    published = {it.inputs["hostname"]: it.inputs["ports"] for it in deployment.of_type("Container")}
+    ports = published.pop("gateway")
+    assert [(port["ip"], port["external"]) for port in ports] == [
+        (case.config.get("bindAddress", "127.0.0.1"), case.config.get("port", 80))
+    ]
+    assert not any(published.values()), published
+
+
+def networks_of(container: Resource) -> set[str]:
+    return {network["name"] for network in container.inputs["networksAdvanced"]}
+
+
+def test_only_what_must_get_out_is_on_a_network_with_a_way_out(case: Case, deployment: Deployment) -> None:
+    outside = {it.inputs["name"] for it in deployment.of_type("Network") if not it.inputs["internal"]}
+    assert outside == {"ohif-dev-edge"}
+    on_it = {it.inputs["hostname"] for it in deployment.of_type("Container") if networks_of(it) & outside}
+    assert on_it == {"gateway"} | ({"keycloak"} if "smtp" in case.config else set())
+
+
+def test_database_shares_its_network_with_its_service_only(deployment: Deployment) -> None:
+    containers = deployment.of_type("Container")
+    for store, service in (("keycloak-db", "keycloak"), ("orthanc-db", "orthanc"), ("sessions", "auth-proxy")):
+        (network,) = networks_of(deployment.container(store))
+        assert {it.inputs["hostname"] for it in containers if network in networks_of(it)} == {store, service}
+
+
+def test_archive_is_on_the_backend_and_with_its_database_only(deployment: Deployment) -> None:
+    assert networks_of(deployment.container("orthanc")) == {"ohif-dev-backend", "ohif-dev-orthanc-db"}
+
+
+def test_outputs(case: Case, deployment: Deployment) -> None:
+    host, port = case.config.get("host", "127.0.0.1"), case.config.get("port", 80)
+    origin = f"http://{host}" if port == 80 else f"http://{host}:{port}"
+    outputs = deployment.stack_outputs
+    assert outputs == {
+        "viewerUrl": f"{origin}/",
+        "adminUrl": f"{origin}/pacs-admin/",
+        "consoleUrl": f"{origin}/keycloak/admin/master/console/",
+        "credentials": {
+            name: deployment.secrets[f"secrets-user-{name}"]
+            for name in ["admin", *(user["name"] for user in case.config["users"])]
+        },
+    }
+    assert is_secret(deployment.marked_stack_outputs["credentials"])
+
+
+def test_images_of_the_configuration_are_used(case: Case, deployment: Deployment) -> None:
+    for key, told in case.config.get("images", {}).items():
+        name = told if isinstance(told, str) else told["name"]
+        assert deployment.container(key).inputs["image"] == f"sha256:{name}"
+    keycloak = deployment.container("keycloak").inputs["command"]
+    assert keycloak == (["start", "--optimized"] if "images" in case.config else ["start"])
+
+
+def test_preview_before_anything_exists(case: Case, deployment: Deployment) -> None:
+    preview = run_program(case.config, preview=True)
+    assert {it.urn for it in preview.resources} == {it.urn for it in deployment.resources}
+    assert preview.container("gateway").inputs["image"] == UNKNOWN
+    assert preview.stack_outputs["credentials"] == UNKNOWN
+    assert preview.stack_outputs["viewerUrl"] == deployment.stack_outputs["viewerUrl"]
+
+
+@pytest.mark.parametrize("file", STACK_FILES, ids=lambda file: file.name)
+def test_stack_file_runs(file: Path) -> None:
+    name = file.name.split(".")[1]
+    deployment = run_program(stack_config(file), stack=name)
+    assert deployment.container("gateway").inputs["name"] == f"ohif-{name}-gateway"
+
+
+def test_no_surprise_in_the_names_that_the_state_knows() -> None:
+    """A resource that is renamed is deleted and made anew. UPDATE_SNAPSHOT=1 accepts the change."""
+    found = "".join(f"{urn}\n" for urn in sorted(it.urn for it in run_program(DEV).resources))
+    if os.environ.get("UPDATE_SNAPSHOT") == "1":
+        URNS.write_text(found)
+    assert found == URNS.read_text()

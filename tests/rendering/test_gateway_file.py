@@ -1,0 +1,279 @@
+"""The gateway's file as a whole: what must hold for every route that the table has or will have."""
+
+import dataclasses
+import ipaddress
+from pathlib import Path
+
+import pytest
+
+from access import ANY_ROLE, READ, Anyone, FromAdminNetworks, Handler, Route, Rule, SignedIn, routes
+from rendering import nginx
+from tests.rendering.gateway_file import EXAMPLE, Directive, Gateway
+
+PAGES = Path(__file__).resolve().parents[2] / "assets/nginx/pages"
+GATEWAY = Gateway()
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "BREW")
+
+
+def proxied() -> list[Directive]:
+    return [it for it in GATEWAY.server.all("location") if it.all("proxy_pass")]
+
+
+def test_file_has_no_hole_of_the_template() -> None:
+    assert "{{" not in GATEWAY.text
+    assert "{%" not in GATEWAY.text
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("route", routes(), ids=lambda route: route.name)
+def test_file_decides_as_the_table(route: Route, method: str) -> None:
+    match route.access_for(method):
+        case None:
+            expected: object = 405
+        case Anyone():
+            expected = "anyone"
+        case FromAdminNetworks():
+            expected = "admin networks"
+        case SignedIn(roles):
+            expected = roles
+    assert GATEWAY.answer(method, route.example) == expected
+
+
+def test_every_proxied_location_is_guarded_or_public_in_the_table() -> None:
+    public = {route.path for route in routes() if not any(isinstance(rule.access, SignedIn) for rule in route.rules)}
+    internal = [it for it in proxied() if it.all("internal") or it.args[0].startswith("@")]
+    for it in proxied():
+        assert it in internal or it in GATEWAY.guarded or it.args[-1] in public, it.args
+    # Nothing internal leads elsewhere than to oauth2-proxy.
+    assert {it.value("proxy_pass").split("/")[2] for it in internal} == {"auth_proxy"}
+
+
+def test_everything_else_is_not_found() -> None:
+    assert GATEWAY.locations[("/",)].block == (Directive("return", ("404",), ()),)
+    served = {it.args for it in GATEWAY.server.all("location")}
+    expressions = {("~", route.path) for route in routes()}
+    internal = {it.args for it in GATEWAY.server.all("location") if it.all("internal")}
+    named = {args for args in served if args[0].startswith("@")}
+    assert served == expressions | internal | named | {("/",)}
+
+
+def test_each_guarded_route_asks_at_an_internal_location_of_its_own() -> None:
+    questions = [it.value("auth_request") for it in GATEWAY.guarded]
+    assert len(set(questions)) == len(questions)
+    for path in questions:
+        question = GATEWAY.locations[("=", path)]
+        assert question.all("internal")
+        assert question.value("proxy_pass").startswith("http://auth_proxy/oauth2/auth?allowed_groups=$roles_")
+
+
+def test_no_method_slips_past_the_map_of_roles() -> None:
+    for it in GATEWAY.http.all("map"):
+        if it.args[1].startswith("$roles_"):
+            assert all(entry.args[0] for entry in it.block), it.args
+            assert "default" in {entry.name for entry in it.block}, it.args
+
+
+def test_answers_are_cached_for_seconds_by_cookie_and_roles() -> None:
+    for args, it in GATEWAY.locations.items():
+        if args[-1].startswith("/_auth/"):
+            query = it.value("proxy_pass").removeprefix("http://auth_proxy/oauth2/auth")
+            assert it.value("proxy_cache_key") == f"$http_cookie {query}"
+            assert it.values("proxy_cache_valid") == [("202", f"{nginx.AUTH_CACHE_SECONDS}s")]
+    assert nginx.AUTH_CACHE_SECONDS <= 5
+
+
+def test_only_the_default_server_answers_a_foreign_host() -> None:
+    foreign, health, own = 0, 0, 0
+    for it in GATEWAY.http.all("server"):
+        listen = it.values("listen")
+        if ("8080", "default_server") in listen:
+            foreign += 1
+            assert it.values("return") == [("421",)]
+            assert not it.all("location")
+        elif listen == [("127.0.0.1:8081",)]:
+            health += 1
+            assert [location.args for location in it.all("location")] == [("=", "/healthz")]
+        else:
+            own += 1
+            assert it is GATEWAY.server
+    assert (foreign, health, own) == (1, 1, 1)
+
+
+def test_no_answer_reflects_the_host_of_the_request() -> None:
+    assert "$host" not in GATEWAY.text
+    assert "$http_host" not in GATEWAY.text
+    assert GATEWAY.server.value("absolute_redirect") == "off"
+
+
+STRIPPED = {
+    "x-forwarded-user",
+    "x-forwarded-email",
+    "x-forwarded-groups",
+    "x-forwarded-preferred-username",
+    "x-forwarded-access-token",
+    "x-auth-request-user",
+    "x-auth-request-email",
+    "x-auth-request-groups",
+    "x-auth-request-preferred-username",
+    "x-auth-request-redirect",
+    "x-real-ip",
+    "x-original-url",
+    "x-rewrite-url",
+    "x-http-method-override",
+    "forwarded",
+}
+SET_HERE = {"host", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-port"}
+
+
+def test_identity_headers_of_the_client_go_nowhere() -> None:
+    for it in proxied():
+        passed = {name.lower(): value for name, value in it.pairs("proxy_set_header").items()}
+        if it.values("proxy_pass_request_headers") == [("off",)]:
+            assert not {name for name in STRIPPED & set(passed) if passed[name].startswith("$http_")}, it.args
+            continue
+        assert set(passed) >= STRIPPED | SET_HERE, it.args
+        told = {name: value for name, value in passed.items() if name in STRIPPED and value}
+        # Where to come back to after the login: the path that was asked for, or home.
+        assert set(told.items()) <= {("x-auth-request-redirect", "$request_uri"), ("x-auth-request-redirect", "/")}
+    # nginx drops names with underscores unless told otherwise.
+    assert not [it for it in GATEWAY.http.walk() if it.name in ("underscores_in_headers", "ignore_invalid_headers")]
+
+
+def test_archive_hears_the_gateways_credential_and_nothing_of_the_clients() -> None:
+    to_archive = [it for it in proxied() if it.value("proxy_pass") == "http://archive"]
+    assert len(to_archive) == 3
+    for it in to_archive:
+        assert it.value("proxy_pass_request_headers") == "off"
+        assert it.value("include") == "/etc/ohif/archive-credential.conf"
+        passed = {name.lower() for name in it.pairs("proxy_set_header")}
+        assert not passed & {"cookie", "authorization", "x-forwarded-for"}
+
+
+def test_viewer_never_sees_cookies() -> None:
+    for it in proxied():
+        if it.value("proxy_pass") == "http://viewer":
+            assert it.pairs("proxy_set_header")["Cookie"] == ""
+            assert it.pairs("proxy_set_header")["Authorization"] == ""
+
+
+def test_what_was_matched_is_what_is_sent_upstream() -> None:
+    """Without a rewrite, a location that is an expression sends the path as the client wrote it."""
+    for it in proxied():
+        if not it.all("internal"):
+            assert any(args[-1] == "break" for args in it.values("rewrite")), it.args
+            assert it.value("proxy_pass").count("/") == 2, it.args
+
+
+@pytest.mark.parametrize(
+    ("method", "origin", "site", "forged"),
+    [
+        ("POST", "", "", "0"),
+        ("POST", "http://pacs.example.org:8480", "same-origin", "0"),
+        ("DELETE", "", "none", "0"),
+        ("GET", "http://evil.example", "cross-site", "0"),
+        ("POST", "http://evil.example", "", "1"),
+        ("POST", "null", "", "1"),
+        ("POST", "http://pacs.example.org", "", "1"),
+        ("POST", "http://pacs.example.org:8480.evil.example", "", "1"),
+        ("POST", "", "cross-site", "1"),
+        ("POST", "", "same-site", "1"),
+        ("PUT", "", "cross-site", "1"),
+        ("BREW", "http://evil.example", "", "1"),
+    ],
+)
+def test_change_asked_for_by_a_foreign_page_is_refused(method: str, origin: str, site: str, forged: str) -> None:
+    seen = GATEWAY.look_up("$foreign_origin", origin) + GATEWAY.look_up("$foreign_site", site)
+    assert GATEWAY.look_up("$forged", f"{method} {seen}") == forged
+
+
+def test_every_guarded_route_refuses_forged_requests() -> None:
+    for it in GATEWAY.guarded:
+        assert [block.value("return") for block in it.all("if") if block.args == ("$forged",)] == ["403"], it.args
+
+
+def test_no_cors() -> None:
+    assert "access-control-allow" not in {name for it in GATEWAY.http.walk() for name in it.headers}
+    for it in GATEWAY.guarded:
+        assert ("Access-Control-Allow-Origin",) in it.values("proxy_hide_header"), it.args
+
+
+def test_versions_are_hidden() -> None:
+    assert GATEWAY.http.value("server_tokens") == "off"
+
+
+def test_every_error_shows_a_page_of_ours() -> None:
+    pages = {"403": "403", "404": "404", "405": "4xx", "413": "4xx", "429": "429", "502": "502", "504": "502"}
+    sign_in = GATEWAY.location("/oauth2/callback")
+    for args, it in GATEWAY.locations.items():
+        if it is sign_in:
+            continue
+        for code, page in pages.items():
+            assert GATEWAY.on_error(it, code) == f"/_gateway/{page}.html", args
+    assert {GATEWAY.on_error(sign_in, code) for code in ("502", "503", "504")} == {"/_gateway/502.html"}
+    assert {f"{page}.html" for page in (*pages.values(), "signin-failed")} <= {it.name for it in PAGES.iterdir()}
+
+
+def test_audit_line_has_no_token() -> None:
+    ((_, _, *parts),) = GATEWAY.http.values("log_format")
+    line = "".join(parts)
+    for wanted in ("$auth_user", "$request_method", "$request_path", "$status", "$body_bytes_sent", "$request_id"):
+        assert wanted in line
+    for token in ("$request_uri", "$args", "$http_cookie", "$http_authorization", "$http_referer", '$request"'):
+        assert token not in line
+    assert GATEWAY.look_up("$audit_query", "/pacs/studies") == "$args"
+    assert GATEWAY.look_up("$audit_query", "/oauth2/callback") == ""
+    assert GATEWAY.look_up("$audit_query", "/keycloak/realms/ohif/login-actions/authenticate") == ""
+
+
+@pytest.mark.parametrize(
+    ("path", "caching"),
+    [
+        ("/app.bundle.0123456789abcdef.js", "public, max-age=31536000, immutable"),
+        ("/assets/0123456789abcdef.wasm", "public, max-age=31536000, immutable"),
+        ("/app-config.js", "no-cache"),
+        ("/index.html", "no-cache"),
+        ("/app.0123456789.js", "no-cache"),
+    ],
+)
+def test_only_names_with_a_hash_are_kept_by_browsers(path: str, caching: str) -> None:
+    assert GATEWAY.look_up("$asset_caching", path) == caching
+
+
+def test_patient_data_is_not_kept_by_caches() -> None:
+    for path in ("/pacs/studies", "/pacs/studies/1.2/series", "/pacs-admin/"):
+        assert GATEWAY.location(path).headers["cache-control"] == "private, no-store"
+
+
+@pytest.mark.parametrize(
+    ("networks", "entries"),
+    [((), []), (("10.1.0.0/16", "2001:db8::/32"), ["10.1.0.0/16", "2001:db8::/32"])],
+)
+def test_admin_networks_are_closed_unless_named(networks: tuple[str, ...], entries: list[str]) -> None:
+    gateway = Gateway(dataclasses.replace(EXAMPLE, admin_networks=[ipaddress.ip_network(it) for it in networks]))
+    (geo,) = gateway.http.all("geo")
+    assert [(it.name, *it.args) for it in geo.block] == [(entry, "1") for entry in entries]
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_hsts_on_https_only(scheme: str) -> None:
+    gateway = Gateway(dataclasses.replace(EXAMPLE, scheme=scheme, authority="pacs.example.org"))
+    found = [it for it in gateway.server.all("location") if "strict-transport-security" in it.headers]
+    public = [it for it in gateway.server.all("location") if it.args[0] == "~"]
+    assert len(found) == (len(public) if scheme == "https" else 0)
+
+
+def test_kinds_of_access_do_not_mix_in_a_route() -> None:
+    route = Route(
+        name="mixed",
+        path="^/mixed$",
+        rules=(Rule(READ, Anyone()), Rule(None, ANY_ROLE)),
+        handler=Handler.HOME,
+        example="/mixed",
+    )
+    with pytest.raises(ValueError, match="mixed"):
+        nginx.guard(route)
+
+
+def test_route_without_rules_is_refused() -> None:
+    with pytest.raises(ValueError, match="empty"):
+        nginx.guard(Route(name="empty", path="^/empty$", rules=(), handler=Handler.HOME, example="/empty"))

@@ -1,0 +1,67 @@
+"""Orthanc's file: closed where it could reach the machine, and nobody comes in without the credential."""
+
+import json
+from typing import Any
+
+from rendering.orthanc import DICOMWEB_ROOT, OrthancConfig, render
+
+
+def parsed() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(
+        render(
+            OrthancConfig(
+                name="Archive",
+                user="gateway",
+                password='p"w\\',
+                database_host="orthanc-db",
+                database_name="orthanc",
+                database_password="dbpw",
+                storage_path="/var/lib/orthanc/db",
+            )
+        )
+    )
+    return found
+
+
+def test_ways_to_the_machine_are_closed() -> None:
+    told = parsed()
+    for switch in ("ExecuteLuaEnabled", "RestApiWriteToFileSystemEnabled", "WebDavEnabled", "DicomServerEnabled"):
+        assert told[switch] is False, switch
+    assert "LuaScripts" not in told
+    assert told["OrthancPeers"] == {}
+
+
+def test_credential_is_asked() -> None:
+    told = parsed()
+    assert told["AuthenticationEnabled"] is True
+    assert told["RegisteredUsers"] == {"gateway": 'p"w\\'}
+
+
+def test_index_is_in_its_database_and_files_on_the_volume() -> None:
+    told = parsed()
+    assert told["StorageDirectory"] == "/var/lib/orthanc/db"
+    index = told["PostgreSQL"]
+    assert (index["EnableIndex"], index["EnableStorage"]) == (True, False)
+    assert (index["Host"], index["Database"], index["Username"], index["Password"]) == (
+        "orthanc-db",
+        "orthanc",
+        "orthanc",
+        "dbpw",
+    )
+
+
+def test_pain_19_waits_for_its_database() -> None:
+    index = parsed()["PostgreSQL"]
+    assert index["MaximumConnectionRetries"] * index["ConnectionRetryInterval"] >= 60
+
+
+def test_dicomweb_is_where_the_gateway_looks_and_links_point_back_to_the_gateway() -> None:
+    told = parsed()["DicomWeb"]
+    assert told["Enable"] is True
+    assert told["Root"] == f"{DICOMWEB_ROOT}/"
+    assert told["PublicRoot"] == "/pacs/"
+    assert told["EnableWado"] is False
+
+
+def test_a_stored_instance_is_not_replaced_by_another_under_its_name() -> None:
+    assert parsed()["OverwriteInstances"] is False

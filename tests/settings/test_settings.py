@@ -1,0 +1,316 @@
+"""Configuration: what cannot be used is refused before anything is made, by the key's name and the mend."""
+
+import ipaddress
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import settings
+from access import Role
+from images import DEFAULT_IMAGES
+from settings import ConfigurationError, Mfa, Settings
+from tests.program.harness import ROOT, defaults, isolated, project_config, run_program, stack_config
+
+STACK_FILES = sorted([*ROOT.glob("Pulumi.*.yaml"), *ROOT.glob("tests/*/Pulumi.*.yaml")])
+SMTP = {"host": "mail.example.org", "from": "pacs@example.org"}
+
+
+def load(environment: dict[str, str] | None = None, **config: Any) -> Settings:
+    return isolated(settings.load, config, environment)
+
+
+def user(**fields: Any) -> dict[str, Any]:
+    return {"users": [{"name": "m.curie", "roles": ["viewer"], **fields}]}
+
+
+def users(*names: str) -> dict[str, Any]:
+    return {"users": [{"name": name} for name in names]}
+
+
+REFUSED: list[tuple[str, dict[str, Any], str]] = [
+    # key that the message names, configuration, what the message says besides
+    ("prot", {"prot": 80}, "did you mean port?"),
+    ("adminnetworks", {"adminnetworks": []}, "did you mean adminNetworks?"),
+    ("sessionidle", {"sessionidle": "5m"}, "did you mean sessionIdle?"),
+    ("zzz", {"zzz": 1}, "known keys: accessTokenLife, adminNetworks,"),
+    ("target", {"target": "lokal"}, "local"),
+    ("target", {"target": ""}, "local"),
+    ("archive", {"archive": "Orthanc"}, "orthanc"),
+    ("archive", {"archive": "dicoogle"}, "orthanc"),
+    ("mfa", {"mfa": "on"}, "off, optional, required"),
+    ("mfa", {"mfa": True}, "off, optional, required"),
+    ("mfa", {"mfa": False}, "off, optional, required"),
+    ("host", {"host": "http://pacs.example.org"}, "no scheme"),
+    ("host", {"host": "pacs.example.org/viewer"}, "no path"),
+    ("host", {"host": "pacs.example.org/"}, "no path"),
+    ("host", {"host": "pacs.example.org:8080"}, "no port"),
+    ("host", {"host": "::1"}, "IPv4"),
+    ("host", {"host": ""}, "host name"),
+    ("host", {"host": "PACS.example.org"}, "small letters"),
+    ("host", {"host": "pacs_1.example.org"}, "host name"),
+    ("host", {"host": "pacs example.org"}, "host name"),
+    ("host", {"host": "-pacs.example.org"}, "host name"),
+    ("host", {"host": "pacs-.example.org"}, "host name"),
+    ("host", {"host": "pacs.example.org."}, "host name"),
+    ("host", {"host": "pacs..example.org"}, "host name"),
+    ("host", {"host": "pacs.example.org\n"}, "host name"),
+    ("host", {"host": 'x"; return 200 "'}, "host name"),
+    ("host", {"host": "*.example.org"}, "host name"),
+    ("host", {"host": f"{'a' * 64}.example.org"}, "host name"),
+    ("host", {"host": ".".join(["a" * 60] * 5)}, "host name"),
+    ("port", {"port": "http"}, "whole number"),
+    ("port", {"port": 80.5}, "whole number"),
+    ("port", {"port": ""}, "whole number"),
+    ("port", {"port": 0}, "between 1 and 65535"),
+    ("port", {"port": 65536}, "between 1 and 65535"),
+    ("port", {"port": -80}, "between 1 and 65535"),
+    ("bindAddress", {"bindAddress": "localhost"}, "IP address"),
+    ("bindAddress", {"bindAddress": "127.0.0.1:80"}, "IP address"),
+    ("bindAddress", {"bindAddress": ""}, "IP address"),
+    ("adminNetworks", {"adminNetworks": "10.0.0.0/8"}, "list"),
+    ("adminNetworks", {"adminNetworks": {"10.0.0.0/8": True}}, "list"),
+    ("adminNetworks", {"adminNetworks": ["10.0.0.0/33"]}, "192.0.2.0/24"),
+    ("adminNetworks", {"adminNetworks": ["10.0.0.1/8"]}, "192.0.2.0/24"),
+    ("adminNetworks", {"adminNetworks": ["hospital"]}, "192.0.2.0/24"),
+    ("adminNetworks", {"adminNetworks": [10]}, "192.0.2.0/24"),
+    ("adminNetworks", {"adminNetworks": [True]}, "192.0.2.0/24"),
+    ("adminNetworks", {"adminNetworks": [["10.0.0.0/8"]]}, "192.0.2.0/24"),
+    ("adminNetworks", {"adminNetworks": [None]}, "192.0.2.0/24"),
+    ("users", {"users": "viewer"}, "list"),
+    ("users", {"users": {"viewer": {"roles": ["viewer"]}}}, "list"),
+    ("users[0]", {"users": ["viewer"]}, "map"),
+    ("users[1]", users("a-person", "a-person"), "two users a-person"),
+    ("users[0]", users(""), "name"),
+    ("users[0]", users("M.Curie"), "small letters"),
+    ("users[0]", users("m curie"), "small letters"),
+    ("users[0]", users("../m"), "small letters"),
+    ("users[0]", users(".m"), "small letters"),
+    ("users[0]", users("m" * 64), "small letters"),
+    ("users[0]", users("m.curie\n"), "small letters"),
+    ("users[0]", users("admin"), "console"),
+    ("users[0]", {"users": [{"roles": ["viewer"]}]}, "name"),
+    ("users[0]", {"users": [{"name": 7}]}, "name"),
+    ("users[0]", user(roles=["doctor"]), "viewer, reporter, pacsadmin"),
+    ("users[0]", user(roles=["Viewer"]), "viewer, reporter, pacsadmin"),
+    ("users[0]", user(roles=["viewer", None]), "viewer, reporter, pacsadmin"),
+    ("users[0]", user(roles=[["viewer"]]), "viewer, reporter, pacsadmin"),
+    ("users[0]", user(roles=[{"viewer": True}]), "viewer, reporter, pacsadmin"),
+    ("users[0]", user(roles="viewer"), "list"),
+    ("users[0]", user(role=["viewer"]), "'role' is not known"),
+    ("users[0]", user(password="secret"), "'password' is not known"),
+    ("users[0]", user(email=""), "email"),
+    ("users[0]", user(firstName=["Marie"]), "firstName"),
+    ("sessionIdle", {"sessionIdle": 15}, "90s, 15m or 10h"),
+    ("sessionIdle", {"sessionIdle": "15 minutes"}, "90s, 15m or 10h"),
+    ("sessionIdle", {"sessionIdle": "-15m"}, "90s, 15m or 10h"),
+    ("sessionIdle", {"sessionIdle": "1h30m"}, "90s, 15m or 10h"),
+    ("sessionIdle", {"sessionIdle": "15m\n"}, "90s, 15m or 10h"),
+    ("sessionIdle", {"sessionIdle": "9s"}, "between 10s and 24h"),
+    ("sessionIdle", {"sessionIdle": "121m", "sessionMax": "2h"}, "sessionMax"),
+    ("sessionMax", {"sessionMax": "0h"}, "between 10s and 168h"),
+    ("sessionMax", {"sessionMax": "169h"}, "between 10s and 168h"),
+    ("accessTokenLife", {"accessTokenLife": "0m"}, "between 10s and 1h"),
+    ("accessTokenLife", {"accessTokenLife": "61m"}, "between 10s and 1h"),
+    ("accessTokenLife", {"accessTokenLife": "15m", "sessionIdle": "15m"}, "sessionIdle"),
+    ("accessTokenLife", {"accessTokenLife": "20m", "sessionIdle": "15m"}, "sessionIdle"),
+    ("adminNetworks", {"adminNetworks": ["0.0.0.0/0"]}, "[anywhere]"),
+    ("adminNetworks", {"adminNetworks": ["10.0.0.0/8", "::/0"]}, "[anywhere]"),
+    ("adminNetworks", {"adminNetworks": ["anywhere", "10.0.0.0/8"]}, "192.0.2.0/24"),
+    ("adminNetworks", {"adminNetworks": [], "bindAddress": "0.0.0.0"}, "is empty"),
+    ("adminNetworks", {"adminNetworks": [], "bindAddress": "192.0.2.10"}, "is empty"),
+    ("smtp", {"smtp": []}, "map"),
+    ("smtp", {"smtp": "mail.example.org"}, "map"),
+    ("smtp", {"smtp": {"host": "mail.example.org"}}, "host and from"),
+    ("smtp", {"smtp": {"from": "pacs@example.org"}}, "host and from"),
+    ("smtp", {"smtp": {**SMTP, "host": " "}}, "host"),
+    ("smtp", {"smtp": {**SMTP, "user": "pacs"}}, "user and password"),
+    ("smtp", {"smtp": {**SMTP, "password": "secret"}}, "user and password"),
+    ("smtp", {"smtp": {**SMTP, "tls": True}}, "'tls' is not known"),
+    ("smtp", {"smtp": {**SMTP, "port": "25"}}, "port"),
+    ("smtp", {"smtp": {**SMTP, "port": True}}, "port"),
+    ("smtp", {"smtp": {**SMTP, "port": 0}}, "port"),
+    ("smtp", {"smtp": {**SMTP, "port": 70000}}, "port"),
+    ("smtp", {"smtp": {**SMTP, "startTls": "yes"}}, "startTls"),
+    ("protectData", {"protectData": "yes"}, "true or false"),
+    ("protectData", {"protectData": 1}, "true or false"),
+    ("images", {"images": ["nginx"]}, "map"),
+    ("images", {"images": {"nginx": "nginx:1.30.6"}}, "'nginx' is not one of gateway,"),
+    ("images", {"images": {"gateway": 1}}, "gateway"),
+    ("images", {"images": {"gateway": {}}}, "gateway"),
+    ("images", {"images": {"gateway": ""}}, "gateway"),
+    ("images", {"images": {"gateway": {"name": "nginx:1.30.6", "tag": "x"}}}, "'tag' is not known"),
+    ("images", {"images": {"keycloak": {"name": "keycloak:26.7.3", "optimized": "yes"}}}, "optimized"),
+]
+
+
+@pytest.mark.parametrize(("key", "config", "says"), REFUSED, ids=[ascii(it) for _, it, _ in REFUSED])
+def test_refused(key: str, config: dict[str, Any], says: str) -> None:
+    with pytest.raises(ConfigurationError) as refusal:
+        load(**config)
+    message = str(refusal.value)
+    assert f"ohif:{key}" in message
+    assert says in message
+
+
+MACHINE_IMAGES_REFUSED = {
+    "not there": None,
+    "empty": "",
+    "not JSON": "{gateway: nginx}",
+    "not text": "\udcff",
+    "a list": "[]",
+    "a text": '"nginx:1.30.6"',
+    "unknown image": '{"nginx": {"name": "nginx:1.30.6"}}',
+    "no name": '{"gateway": {"optimized": true}}',
+    "unknown field": '{"gateway": {"name": "nginx:1.30.6", "size": 1}}',
+}
+
+
+@pytest.mark.parametrize("content", MACHINE_IMAGES_REFUSED.values(), ids=list(MACHINE_IMAGES_REFUSED))
+def test_images_of_the_machine_refused(tmp_path: Path, content: str | None) -> None:
+    file = tmp_path / "images.json"
+    if content is not None:
+        file.write_bytes(content.encode(errors="surrogateescape"))
+    with pytest.raises(ConfigurationError, match="OHIF_IMAGES="):
+        load({"OHIF_IMAGES": str(file)})
+
+
+def test_images_of_the_configuration_before_the_machines_before_the_table(tmp_path: Path) -> None:
+    file = tmp_path / "images.json"
+    machine = {"gateway": {"name": "m/nginx:1"}, "keycloak": {"name": "m/keycloak:1", "optimized": True}}
+    file.write_text(json.dumps(machine))
+    images = load({"OHIF_IMAGES": str(file)}, images={"gateway": "c/nginx:2"}).images
+    assert images["gateway"].name == "c/nginx:2"
+    assert (images["keycloak"].name, images["keycloak"].optimized) == ("m/keycloak:1", True)
+    assert images["postgres"] == DEFAULT_IMAGES["postgres"]
+
+
+def test_nothing_is_made_of_what_is_refused() -> None:
+    with pytest.raises(ConfigurationError):
+        run_program({"host": "http://127.0.0.1"})
+
+
+def test_declared_keys_are_the_known_keys() -> None:
+    assert set(project_config()) == settings.KEYS
+
+
+def test_every_key_has_a_type_a_usable_default_and_a_description() -> None:
+    for key, schema in project_config().items():
+        assert {"type", "default", "description"} <= set(schema), key
+        assert len(schema["description"]) > 20, key
+    assert load() == load(**defaults())
+
+
+@pytest.mark.parametrize("file", STACK_FILES, ids=lambda file: file.name)
+def test_stack_file_has_only_declared_keys_and_loads(file: Path) -> None:
+    config = stack_config(file)
+    assert set(config) <= settings.KEYS
+    load(**config)
+
+
+def test_stack_files_exist() -> None:
+    assert {"Pulumi.dev.yaml", "Pulumi.e2e.yaml"} <= {file.name for file in STACK_FILES}
+
+
+def test_defaults_are_the_safe_choice() -> None:
+    told = load()
+    assert told.protect_data
+    assert told.bind_address == "127.0.0.1"
+    assert told.users == ()
+    assert told.smtp is None
+    assert (told.sessions.access_token, told.sessions.idle, told.sessions.maximum) == (300, 900, 36000)
+
+
+@pytest.mark.parametrize(
+    ("config", "origin"),
+    [
+        ({}, "http://127.0.0.1"),
+        ({"port": 8480}, "http://127.0.0.1:8480"),
+        ({"host": "pacs.example.org"}, "http://pacs.example.org"),
+        ({"host": "pacs"}, "http://pacs"),
+        ({"host": "192.0.2.10", "port": 443}, "http://192.0.2.10:443"),
+    ],
+)
+def test_one_endpoint(config: dict[str, Any], origin: str) -> None:
+    endpoint = load(**config).endpoint
+    assert endpoint.origin == origin
+    assert origin.endswith(f"//{endpoint.authority}")
+
+
+@pytest.mark.parametrize(
+    ("scheme", "port", "origin"),
+    [
+        ("https", 443, "https://pacs.example.org"),
+        ("https", 80, "https://pacs.example.org:80"),
+        ("https", 8443, "https://pacs.example.org:8443"),
+        ("http", 80, "http://pacs.example.org"),
+    ],
+)
+def test_origin_is_what_a_browser_says(scheme: str, port: int, origin: str) -> None:
+    endpoint = settings.PublicEndpoint(scheme=scheme, host="pacs.example.org", port=port)
+    assert endpoint.origin == origin
+    assert endpoint.secure is (scheme == "https")
+
+
+EVERYWHERE = (ipaddress.ip_network("0.0.0.0/0"), ipaddress.ip_network("::/0"))
+
+
+@pytest.mark.parametrize(
+    ("bind", "networks", "admitted"),
+    [
+        ("127.0.0.1", [], EVERYWHERE),
+        ("127.0.0.1", ["10.0.0.0/8"], (ipaddress.ip_network("10.0.0.0/8"),)),
+        ("0.0.0.0", ["anywhere"], EVERYWHERE),
+        ("0.0.0.0", ["10.0.0.0/8"], (ipaddress.ip_network("10.0.0.0/8"),)),
+    ],
+)
+def test_console_is_open_to_this_machine_only_unless_told(
+    bind: str, networks: list[str], admitted: tuple[settings.Network, ...]
+) -> None:
+    assert load(bindAddress=bind, adminNetworks=networks).admin_networks == admitted
+
+
+def test_users() -> None:
+    people = [
+        {"name": "m.curie@example.org", "roles": ["viewer", "reporter"], "email": "m.curie@example.org"},
+        {"name": "p-1_x", "firstName": "Pierre"},
+    ]
+    first, second = load(users=people).users
+    assert (first.name, first.email, first.roles) == (
+        "m.curie@example.org",
+        "m.curie@example.org",
+        frozenset({Role.VIEWER, Role.REPORTER}),
+    )
+    assert (second.name, second.roles, second.first_name, second.last_name) == ("p-1_x", frozenset(), "Pierre", None)
+
+
+def test_mail() -> None:
+    smtp = load(smtp=SMTP).smtp
+    assert smtp is not None
+    assert (smtp.host, smtp.port, smtp.sender, smtp.start_tls, smtp.user, smtp.password) == (
+        "mail.example.org",
+        587,
+        "pacs@example.org",
+        True,
+        None,
+        None,
+    )
+
+
+@pytest.mark.parametrize("choice", Mfa)
+def test_mfa(choice: Mfa) -> None:
+    assert load(mfa=choice.value).mfa is choice
+
+
+@pytest.mark.parametrize(
+    ("idle", "most", "token", "seconds"),
+    [
+        ("11s", "11s", "10s", (11, 11, 10)),
+        ("60m", "1h", "59m", (3600, 3600, 59 * 60)),
+        ("24h", "168h", "1h", (24 * 3600, 168 * 3600, 3600)),
+    ],
+)
+def test_limits_themselves_are_allowed(idle: str, most: str, token: str, seconds: tuple[int, int, int]) -> None:
+    limits = load(sessionIdle=idle, sessionMax=most, accessTokenLife=token).sessions
+    assert (limits.idle, limits.maximum, limits.access_token) == seconds
