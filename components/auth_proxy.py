@@ -34,7 +34,7 @@ class AuthProxy(pulumi.ComponentResource):
     """
 
     address: str
-    """`host:port` on the backend network."""
+    """`host:port` on the network `identity`."""
 
     def __init__(self, name: str, args: AuthProxyArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("ohif:index:AuthProxy", name, None, opts)
@@ -84,7 +84,7 @@ class AuthProxy(pulumi.ComponentResource):
                 site=args.site,
                 image="auth-proxy",
                 alias="auth-proxy",
-                networks=[args.networks.backend, network],
+                networks=[args.networks.identity, network],
                 user="65532:65532",
                 entrypoint=["/bin/oauth2-proxy"],
                 command=["--config=/etc/oauth2-proxy.cfg"],

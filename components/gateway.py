@@ -73,7 +73,7 @@ class Gateway(pulumi.ComponentResource):
                 site=args.site,
                 image="gateway",
                 alias="gateway",
-                networks=[args.networks.edge, args.networks.backend],
+                networks=[args.networks.edge, args.networks.identity, args.networks.imaging],
                 user="101:101",
                 entrypoint=["nginx"],
                 command=["-c", f"{ROOT}/nginx.conf", "-e", "/dev/stderr", "-g", "daemon off;"],

@@ -50,7 +50,7 @@ class Keycloak(pulumi.ComponentResource):
     """
 
     address: str
-    """`host:port` on the backend network."""
+    """`host:port` on the network `identity`."""
     database: Database
 
     def __init__(self, name: str, args: KeycloakArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -68,7 +68,7 @@ class Keycloak(pulumi.ComponentResource):
                 image="keycloak",
                 alias="keycloak",
                 networks=[
-                    args.networks.backend,
+                    args.networks.identity,
                     self.database.network,
                     *([args.networks.edge] if args.sends_mail else []),
                 ],

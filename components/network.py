@@ -44,15 +44,22 @@ class NetworksArgs:
 
 
 class Networks(pulumi.ComponentResource):
-    """The two networks that several services share. Each database has one more, of its own."""
+    """The networks that several services share. Each database, and the store of sessions, has one of its own.
+
+    Who signs people in and who keeps their images share none: whoever takes over the archive or the viewer reaches
+    neither Keycloak nor oauth2-proxy, which trusts what the gateway says of a request.
+    """
 
     edge: docker.Network
     """Has a way out; only what publishes a port or must reach the outside is on it."""
-    backend: docker.Network
-    """No way out: the gateway and what it forwards to."""
+    identity: docker.Network
+    """No way out: the gateway, oauth2-proxy and Keycloak."""
+    imaging: docker.Network
+    """No way out: the gateway, the viewer and the archive."""
 
     def __init__(self, name: str, args: NetworksArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("ohif:index:Networks", name, None, opts)
         self.edge = private_network(f"{name}-edge", "edge", args.site, self, internal=False)
-        self.backend = private_network(f"{name}-backend", "backend", args.site, self)
+        self.identity = private_network(f"{name}-identity", "identity", args.site, self)
+        self.imaging = private_network(f"{name}-imaging", "imaging", args.site, self)
         self.register_outputs({})

@@ -23,7 +23,7 @@ class Viewer(pulumi.ComponentResource):
     """A web server with OHIF's files and nothing else; its configuration is served by the gateway."""
 
     address: str
-    """`host:port` on the backend network."""
+    """`host:port` on the network `imaging`."""
 
     def __init__(self, name: str, args: ViewerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("ohif:index:Viewer", name, None, opts)
@@ -34,7 +34,7 @@ class Viewer(pulumi.ComponentResource):
                 site=args.site,
                 image="viewer",
                 alias="viewer",
-                networks=[args.networks.backend],
+                networks=[args.networks.imaging],
                 user="101:101",
                 environment={"PORT": str(PORT)},
                 healthcheck=Healthcheck(

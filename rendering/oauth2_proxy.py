@@ -27,7 +27,7 @@ class AuthProxyConfig:
     realm_path: str
     """The realm's path below any of Keycloak's addresses: `/keycloak/realms/ohif`."""
     keycloak_address: str
-    """Keycloak's `host:port` on the backend network: tokens are fetched there, not through the gateway."""
+    """Keycloak's `host:port` on the network that they share: tokens are fetched there, not through the gateway."""
     session_store_address: str
     session_maximum: int
     """Seconds."""

@@ -22,7 +22,7 @@ class Archive(Protocol):
 
     @property
     def address(self) -> str:
-        """`host:port` on the backend network."""
+        """`host:port` on the network `imaging`."""
         ...
 
     @property

@@ -83,7 +83,7 @@ class Orthanc(pulumi.ComponentResource):
                 site=args.site,
                 image="orthanc",
                 alias="orthanc",
-                networks=[args.networks.backend, database.network],
+                networks=[args.networks.imaging, database.network],
                 # By name: the image's own user, whose number differs between its versions.
                 user="orthanc",
                 # Without root it cannot write the machine's identity, and does not need it.

@@ -158,8 +158,14 @@ def test_database_shares_its_network_with_its_service_only(deployment: Deploymen
         assert {it.inputs["hostname"] for it in containers if network in networks_of(it)} == {store, service}
 
 
-def test_archive_is_on_the_backend_and_with_its_database_only(deployment: Deployment) -> None:
-    assert networks_of(deployment.container("orthanc")) == {"ohif-dev-backend", "ohif-dev-orthanc-db"}
+def test_archive_is_on_the_imaging_network_and_with_its_database_only(deployment: Deployment) -> None:
+    assert networks_of(deployment.container("orthanc")) == {"ohif-dev-imaging", "ohif-dev-orthanc-db"}
+
+
+def test_who_signs_people_in_shares_no_network_with_who_keeps_images(deployment: Deployment) -> None:
+    signs_in = networks_of(deployment.container("keycloak")) | networks_of(deployment.container("auth-proxy"))
+    keeps = networks_of(deployment.container("orthanc")) | networks_of(deployment.container("viewer"))
+    assert not signs_in & keeps
 
 
 def test_outputs(case: Case, deployment: Deployment) -> None:
