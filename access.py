@@ -114,8 +114,9 @@ class Route:
 UID = r"(?=[0-9.]{1,64}(?:/|(?![\s\S])))[0-9]+(?:\.[0-9]+)*"
 """A DICOM unique identifier (PS3.5 section 9)."""
 
-_BULK_DATA = r"bulk(?:data)?/[0-9A-Za-z/]{1,256}"
-_FRAMES = r"frames/[0-9,]{1,4096}(?:/(?:rendered|thumbnail))?"
+_TAG = r"[0-9A-Fa-f]{8}"
+_BULK_DATA = rf"bulk(?:data)?/{_TAG}(?:/[1-9][0-9]{{0,5}}/{_TAG}){{0,16}}"
+_FRAMES = r"frames/[1-9][0-9]{0,8}(?:,[1-9][0-9]{0,8}){0,511}(?:/(?:rendered|thumbnail))?"
 _INSTANCE = rf"instances/{UID}(?:/(?:metadata|rendered|thumbnail|{_BULK_DATA}|{_FRAMES}))?"
 _SERIES = rf"series/{UID}(?:/(?:metadata|rendered|thumbnail|instances|{_INSTANCE}))?"
 _STUDY = rf"studies/{UID}(?:/(?:metadata|rendered|thumbnail|series|instances|{_SERIES}))?"
@@ -183,7 +184,9 @@ def routes() -> tuple[Route, ...]:
         ),
         Route(
             name="keycloak-realm",
-            path=rf"^/keycloak/realms/ohif(?:/{_FREE_TEXT})?{END}",
+            # The program makes the clients. The door for others to register some costs Keycloak a look-up of names
+            # that takes ten seconds on a network without a way out.
+            path=rf"^/keycloak/realms/ohif(?!/clients-registrations)(?:/{_FREE_TEXT})?{END}",
             rules=(Rule(None, Anyone()),),
             handler=Handler.KEYCLOAK,
             example="/keycloak/realms/ohif/.well-known/openid-configuration",

@@ -2,57 +2,115 @@
 (function () {
   'use strict';
 
-  function notice(id, text, link) {
+  var told = window.config.ohifPulumi;
+  var ENDED = 'ohif-session-ended';
+  var link = { color: '#5acce6', fontWeight: 600, textDecoration: 'underline' };
+
+  function notice(id, text, leadsOn) {
     if (document.getElementById(id)) {
       return;
     }
     var box = document.createElement('div');
     box.id = id;
     box.setAttribute('role', 'alert');
+    // At the top: OHIF's own messages appear at the bottom.
     box.style.cssText =
-      'position:fixed;z-index:10000;left:50%;bottom:2rem;transform:translateX(-50%);max-width:36rem;' +
+      'position:fixed;z-index:10000;left:0;right:0;top:4rem;margin:auto;width:fit-content;max-width:36rem;' +
       'padding:1rem 1.25rem;border-radius:.5rem;background:#0b2239;color:#fff;border:1px solid #5acce6;' +
       'font:16px/1.5 system-ui,sans-serif;box-shadow:0 .5rem 2rem rgba(0,0,0,.6)';
     box.appendChild(document.createTextNode(text + ' '));
-    if (link) {
+    if (leadsOn) {
       var anchor = document.createElement('a');
-      anchor.textContent = link.text;
-      anchor.href = link.href;
-      anchor.style.cssText = 'color:#5acce6;font-weight:600;text-decoration:underline';
+      anchor.textContent = leadsOn;
+      anchor.href = window.location.href;
+      Object.assign(anchor.style, link);
       box.appendChild(anchor);
     }
     document.body.appendChild(box);
-    if (!link) {
+    if (!leadsOn) {
       setTimeout(function () {
         box.remove();
       }, 10000);
     }
   }
 
-  // OHIF encodes the commas of `includefield`; Orthanc splits at bare ones only and would leave out what was asked
-  // for, the study's description first of all. A bare comma is as good in a query (RFC 3986, 3.4).
-  var open = XMLHttpRequest.prototype.open;
-  XMLHttpRequest.prototype.open = function (method, url) {
-    arguments[1] = String(url).replace(/%2C/gi, ',');
-    return open.apply(this, arguments);
-  };
+  // The page itself leads to the login and back to this study. It is the reader's choice when: what is drawn and
+  // not stored would be lost.
+  function sessionEnded() {
+    notice(ENDED, 'Your session has ended.', 'Sign in again');
+  }
 
-  // Called by OHIF with the XMLHttpRequest of a DICOMweb request that failed.
+  // Called by OHIF with what failed: a search, metadata, an image, storing.
   window.config.httpErrorHandler = function (error) {
-    if (error.status === 401) {
-      // The page itself leads to the login and back to this study. It is the reader's choice when: what is
-      // drawn and not stored would be lost.
-      notice('ohif-session-ended', 'Your session has ended.', {
-        text: 'Sign in again',
-        href: window.location.href,
-      });
-    } else if (error.status === 403) {
+    if (error && error.status === 401) {
+      sessionEnded();
+    } else if (error && error.status === 403) {
       notice('ohif-not-allowed', 'You may read studies here, but not store or change anything.');
     }
   };
 
+  // A series once loaded is read for long without any request, and a session without requests ends. So somebody at
+  // the keyboard or the pointer keeps it, and the end is shown when nobody is there. The gateway answers this one
+  // by itself.
+  var idle = told.sessionIdleSeconds * 1000;
+  var pause = Math.min(idle / 4, 60000);
+  var active = Date.now();
+  var asked = active;
+
+  function ask() {
+    asked = Date.now();
+    fetch('/app-config.js', { method: 'HEAD', cache: 'no-store' }).then(
+      function (answer) {
+        var shown = document.getElementById(ENDED);
+        if (answer.status === 401 || answer.status === 403) {
+          sessionEnded();
+        } else if (answer.ok && shown) {
+          // Signed in again in another tab.
+          shown.remove();
+        }
+      },
+      function () {
+        // No network says nothing about the session.
+      }
+    );
+  }
+
+  ['keydown', 'pointerdown', 'pointermove', 'wheel'].forEach(function (name) {
+    window.addEventListener(
+      name,
+      function () {
+        active = Date.now();
+        if (active - asked > pause) {
+          ask();
+        }
+      },
+      { capture: true, passive: true }
+    );
+  });
+  setInterval(function () {
+    // Asking keeps a session that lives: so not before it must be over.
+    if (Date.now() - Math.max(active, asked) > idle + pause && !document.getElementById(ENDED)) {
+      ask();
+    }
+  }, 1000);
+  document.addEventListener('visibilitychange', function () {
+    // Somebody may have signed out in another tab.
+    if (document.visibilityState === 'visible') {
+      ask();
+    }
+  });
+  window.addEventListener('pageshow', function (event) {
+    // Back from the browser's memory, perhaps after signing out: what is seen must be asked for anew.
+    if (event.persisted) {
+      document.documentElement.hidden = true;
+      window.location.reload();
+    }
+  });
+
+  var react;
   window.config.whiteLabeling = {
     createLogoComponentFn: function (React) {
+      react = React;
       return React.createElement(
         'div',
         { style: { display: 'flex', alignItems: 'center', gap: '1rem' } },
@@ -65,4 +123,47 @@
       );
     },
   };
+
+  // In place of OHIF's dialog, which offers to save: it would fail, and OHIF would list a report that is nowhere.
+  function ReportOfAReader(props) {
+    function finish(act) {
+      return function () {
+        act();
+        props.hide();
+      };
+    }
+    function button(text, act) {
+      return react.createElement(
+        'button',
+        { onClick: finish(act), style: Object.assign({ background: 'none', border: 0 }, link) },
+        text
+      );
+    }
+    return react.createElement(
+      'div',
+      { style: { color: '#fff', maxWidth: '28rem', fontSize: '16px', lineHeight: 1.5 } },
+      react.createElement(
+        'p',
+        null,
+        'You may read studies here, but not store anything in the archive. Ask for the role reporter if you need to.'
+      ),
+      react.createElement(
+        'p',
+        { style: { display: 'flex', justifyContent: 'flex-end', gap: '1.5rem', marginTop: '1rem' } },
+        props.enableDownload &&
+          button('Download as a file', function () {
+            props.onSave({
+              reportName: '',
+              dataSource: 'download',
+              series: null,
+              priorSeriesNumber: props.minSeriesNumber,
+            });
+          }),
+        button('Close', props.onCancel)
+      )
+    );
+  }
+  if (!told.canStore) {
+    window.config.customizationService['ohif.createReportDialog'] = { $set: ReportOfAReader };
+  }
 })();

@@ -77,14 +77,17 @@ globalThis.document = {
   body: element(), getElementById: () => null, createElement: element, createTextNode: (text) => ({ text }),
 };
 globalThis.setTimeout = () => 0;
+const opened = [];
+globalThis.XMLHttpRequest = class { open(method, url) { opened.push([method, url]); } };
 require(process.argv[1]);
+new XMLHttpRequest().open('GET', '/pacs/studies?includefield=00081030%2C00080060&limit=101');
 const told = {};
 for (const status of [401, 403, 404, 500]) {
   made.length = 0;
   window.config.httpErrorHandler({ status });
   told[status] = made.map((it) => it.href || it.text || '').join('');
 }
-console.log(JSON.stringify(told));
+console.log(JSON.stringify({ told, opened }));
 """
 
 
@@ -96,7 +99,9 @@ def test_pain_02_reader_is_told_when_the_session_has_ended(tmp_path: Path, can_s
     assert NODE
     subprocess.run([NODE, "--check", file], check=True)
     done = subprocess.run([NODE, "-e", RUN, file], check=True, capture_output=True, text=True)
-    told = json.loads(done.stdout)
+    seen = json.loads(done.stdout)
+    told = seen["told"]
+    assert seen["opened"] == [["GET", "/pacs/studies?includefield=00081030,00080060&limit=101"]]
     assert "session has ended" in told["401"]
     assert "/ohif-viewer/viewer?StudyInstanceUIDs=1.2" in told["401"]
     assert "not store" in told["403"]
