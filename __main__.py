@@ -48,6 +48,7 @@ gateway = Gateway(
         bind_address=told.bind_address,
         admin_networks=told.admin_networks,
         routes=routes(),
+        sessions=told.sessions,
         keycloak=keycloak,
         auth_proxy=auth_proxy,
         viewer=viewer,

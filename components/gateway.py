@@ -15,7 +15,7 @@ from components.service import File, Healthcheck, Port, Service, ServiceArgs
 from components.site import Site
 from components.viewer import Viewer
 from rendering import nginx, ohif
-from settings import Network, PublicEndpoint
+from settings import Network, PublicEndpoint, SessionLimits
 
 ASSETS = Path(__file__).parent.parent / "assets"
 ROOT = "/etc/ohif"
@@ -31,6 +31,7 @@ class GatewayArgs:
     bind_address: str
     admin_networks: Sequence[Network]
     routes: Sequence[Route]
+    sessions: SessionLimits
     networks: Networks
     keycloak: Keycloak
     auth_proxy: AuthProxy
@@ -85,7 +86,7 @@ class Gateway(pulumi.ComponentResource):
                             'proxy_set_header Authorization "', args.archive.authorization, '";\n'
                         ),
                     ),
-                    *viewer_files(args.archive.source),
+                    *viewer_files(args.archive.source, args.sessions.idle),
                     *page_files(),
                 ],
                 ports=[Port(address=args.bind_address, external=args.endpoint.port, internal=nginx.HTTP_PORT)],
@@ -106,7 +107,7 @@ class Gateway(pulumi.ComponentResource):
         self.register_outputs({})
 
 
-def viewer_files(source: DicomWebSource) -> Sequence[File]:
+def viewer_files(source: DicomWebSource, session_idle: int) -> Sequence[File]:
     """OHIF's configuration, one for those who may store and one for those who only read."""
     behaviour = (ASSETS / "ohif" / "behaviour.js").read_text()
     return [
@@ -117,6 +118,7 @@ def viewer_files(source: DicomWebSource) -> Sequence[File]:
                     archive_name=source.name,
                     capabilities=source.capabilities,
                     can_store=can_store,
+                    session_idle=session_idle,
                     behaviour=behaviour,
                 )
             ),

@@ -22,6 +22,8 @@ class ViewerConfig:
     """What the archive's DICOMweb can do, in OHIF's words."""
     can_store: bool
     """Whether the person may store instances: without it OHIF offers no upload."""
+    session_idle: int
+    """Seconds without a request after which a session ends."""
     behaviour: str
     """JavaScript that adds to `window.config` what JSON cannot hold: functions."""
 
@@ -64,6 +66,6 @@ def render(config: ViewerConfig) -> str:
                 },
             }
         ],
-        "ohifPulumi": {"canStore": config.can_store},
+        "ohifPulumi": {"canStore": config.can_store, "sessionIdleSeconds": config.session_idle},
     }
     return f"window.config = {json.dumps(settings, indent=2)};\n{config.behaviour}"

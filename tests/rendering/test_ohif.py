@@ -22,7 +22,11 @@ def text(*, can_store: bool = False) -> str:
     capabilities = {"supportsWildcard": True, "bulkDataURI": {"enabled": True}}
     return render(
         ViewerConfig(
-            archive_name='A "B" </script>', capabilities=capabilities, can_store=can_store, behaviour=behaviour
+            archive_name='A "B" </script>',
+            capabilities=capabilities,
+            can_store=can_store,
+            session_idle=900,
+            behaviour=behaviour,
         )
     )
 
@@ -66,17 +70,18 @@ def test_what_the_archive_can_do_is_told() -> None:
 @pytest.mark.parametrize("can_store", [True, False])
 def test_only_those_who_may_store_are_offered_an_upload(can_store: bool) -> None:
     assert source(can_store=can_store)["dicomUploadEnabled"] is can_store
-    assert settings(can_store=can_store)["ohifPulumi"] == {"canStore": can_store}
+    assert settings(can_store=can_store)["ohifPulumi"] == {"canStore": can_store, "sessionIdleSeconds": 900}
 
 
 RUN = """
 const made = [];
 const element = () => ({ style: {}, setAttribute() {}, appendChild(it) { made.push(it); }, remove() {} });
-globalThis.window = { location: { href: '/ohif-viewer/viewer?StudyInstanceUIDs=1.2' } };
+globalThis.window = { location: { href: '/ohif-viewer/viewer?StudyInstanceUIDs=1.2' }, addEventListener() {} };
 globalThis.document = {
   body: element(), getElementById: () => null, createElement: element, createTextNode: (text) => ({ text }),
+  addEventListener() {},
 };
-globalThis.setTimeout = () => 0;
+globalThis.setTimeout = globalThis.setInterval = () => 0;
 const opened = [];
 globalThis.XMLHttpRequest = class { open(method, url) { opened.push([method, url]); } };
 require(process.argv[1]);
