@@ -1,0 +1,150 @@
+"""One real stack for all end-to-end tests, and ways into it: HTTP sessions and a browser."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NoReturn
+
+import docker
+import httpx
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.e2e.harness import NAME, Stack, run, state_environment
+from tests.e2e.screen import keep
+from tools import browser as machine_browser
+from tools.dicomweb import StackOutputs, sign_in
+from tools.readiness import engine as machine_engine
+from tools.readiness.console import Problem
+
+HERE = Path(__file__).parent
+# Lifecycle tests stop and kill things and destruction ends it all, so they come after those that only look.
+ORDER = (
+    "test_contract.py",
+    "test_access.py",
+    "test_journey.py",
+    "test_headers.py",
+    "test_roles.py",
+    "test_uploads.py",
+    "test_logout.py",
+    "test_sessions.py",
+    "test_attacks.py",
+    "test_hardening.py",
+    "test_audit.py",
+    "test_rotation.py",
+    "test_lifecycle.py",
+    "test_destroy.py",
+)
+CHROMIUM_FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+KEEP = os.environ.get("KEEP") == "1"
+
+Sessions = Callable[[str], httpx.Client]
+
+
+def place(item: pytest.Item) -> int:
+    """Where a test comes; a file that nobody ordered comes before the stack is shaken."""
+    name = item.path.name if item.path.name in ORDER else "test_lifecycle.py"
+    return 2 * ORDER.index(name) + (name == item.path.name)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    ours = [item for item in items if item.path.parent == HERE]
+    for item in ours:
+        item.add_marker(pytest.mark.e2e)
+    ours.sort(key=place)
+    items[:] = [item for item in items if item.path.parent != HERE] + ours
+
+
+def cannot(reason: str) -> NoReturn:
+    """A machine that lacks something skips; on CI that would be a hole nobody sees, so it fails."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[docker.DockerClient]:
+    """The machine's Docker engine."""
+    try:
+        machine_engine.ensure()
+    except Problem as problem:
+        cannot(f"no Docker engine: {problem.what}")
+    client = docker.from_env()
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def stack(engine: docker.DockerClient) -> Iterator[Stack]:
+    """The stack `e2e`, up, with the sample stored. KEEP=1 keeps it, and uses one that was kept."""
+    run("python3", "tools/ready.py")
+    made = Stack(engine)
+    if not KEEP:
+        made.remove_leftovers()
+    try:
+        made.up()
+        run("python3", "-m", "tools.sample", "--stack", NAME, env=state_environment())
+    except AssertionError as failed:
+        # Each of a thousand tests would say the same.
+        pytest.exit(f"the stack {NAME} does not come up:\n{failed}", returncode=pytest.ExitCode.TESTS_FAILED)
+    yield made
+    if not KEEP:
+        if made.leftovers():
+            made.destroy()
+        made.remove_leftovers()
+
+
+@pytest.fixture(scope="session")
+def outputs(stack: Stack) -> StackOutputs:
+    """The stack's outputs, secrets readable."""
+    return stack.outputs()
+
+
+@pytest.fixture(scope="session")
+def session(stack: Stack, outputs: StackOutputs) -> Iterator[Sessions]:
+    """`session(user)`: a client with the user's session, signed in once for all tests that only look."""
+    signed_in: dict[str, httpx.Client] = {}
+
+    def of(user: str) -> httpx.Client:
+        if user not in signed_in:
+            signed_in[user] = sign_in(stack.url, user, outputs.credentials[user])
+        return signed_in[user]
+
+    yield of
+    for client in signed_in.values():
+        client.close()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """A headless Chromium."""
+    try:
+        path = machine_browser.ensure()
+    except Problem as problem:
+        cannot(f"no browser: {problem.what}")
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=path, args=list(CHROMIUM_FLAGS))
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def page(stack: Stack, browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
+    """A page of a fresh profile; a screenshot stays behind when the test fails."""
+    context = browser.new_context(base_url=stack.url, viewport={"width": 1280, "height": 800})
+    opened = context.new_page()
+    failures = request.session.testsfailed
+    yield opened
+    if request.session.testsfailed > failures:
+        keep(opened, f"failed-{request.node.name}")
+    context.close()

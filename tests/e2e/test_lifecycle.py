@@ -1,0 +1,83 @@
+"""What a stack lives through: nothing, deaths of containers, restarts in any order, a stop and a start."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.e2e.harness import THINGS, Stack, by_hand
+from tools.dicomweb import StackOutputs
+
+ODD_ORDERS = (
+    ("gateway", "auth-proxy", "viewer", "sessions", "keycloak", "orthanc", "keycloak-db", "orthanc-db"),
+    ("auth-proxy", "gateway", "orthanc", "orthanc-db", "keycloak", "sessions", "viewer", "keycloak-db"),
+)
+"""Orders of starting in which what is needed comes after what needs it."""
+
+DEATHS = (
+    ("keycloak",),
+    ("gateway",),
+    ("keycloak-db", "orthanc-db"),
+    ("auth-proxy", "sessions", "orthanc", "viewer"),
+)
+"""Together they are every container; those that die together share the price of one healing."""
+
+
+def lives(stack: Stack) -> dict[str, str]:
+    """Which containers there are and since when they run."""
+    return {container.id or "": container.attrs["State"]["StartedAt"] for container in stack.containers()}
+
+
+def test_second_up_changes_nothing(stack: Stack) -> None:
+    before = lives(stack)
+    assert "nothing changed" in stack.up()
+    assert lives(stack) == before
+
+
+def test_preview_by_hand_sees_no_changes(stack: Stack) -> None:
+    by_hand("pulumi preview --expect-no-changes")
+
+
+def test_configuration_of_the_running_tools_is_valid(stack: Stack) -> None:
+    done = stack.container("gateway").exec_run("nginx -t -c /etc/ohif/nginx.conf")
+    assert done.exit_code == 0, done.output
+
+
+@pytest.mark.parametrize("dying", DEATHS, ids="+".join)
+def test_up_heals_what_was_killed(stack: Stack, outputs: StackOutputs, dying: tuple[str, ...]) -> None:
+    for thing in dying:
+        stack.container(thing).kill()
+    stack.up()
+    for thing in dying:
+        assert stack.container(thing).status == "running", thing
+    stack.wait_for_login(outputs.credentials)
+
+
+def test_up_heals_what_was_removed(stack: Stack, outputs: StackOutputs) -> None:
+    stack.container("auth-proxy").remove(force=True)
+    stack.up()
+    assert stack.container("auth-proxy").status == "running"
+    stack.wait_for_login(outputs.credentials)
+
+
+@pytest.mark.parametrize("order", ODD_ORDERS, ids=["front-first", "databases-late"])
+def test_starts_in_any_order(stack: Stack, outputs: StackOutputs, order: tuple[str, ...]) -> None:
+    assert sorted(order) == sorted(THINGS)
+    for thing in order:
+        stack.container(thing).stop(timeout=10)
+    for thing in order:
+        stack.container(thing).start()
+    stack.wait_for_login(outputs.credentials, seconds=90)
+
+
+@pytest.mark.parametrize("thing", ["sessions", "keycloak", "gateway"])
+def test_restart_of_one_ends_in_a_working_login(stack: Stack, outputs: StackOutputs, thing: str) -> None:
+    stack.container(thing).restart(timeout=10)
+    stack.wait_for_login(outputs.credentials)
+
+
+def test_down_and_up_keep_studies_and_users(stack: Stack, outputs: StackOutputs) -> None:
+    stack.down()
+    assert not [container.name for container in stack.containers() if container.status == "running"]
+    stack.up()
+    stack.wait_for_login(outputs.credentials)
+    assert stack.outputs().credentials == outputs.credentials

@@ -1,0 +1,90 @@
+"""HTTP as bytes: a client library would mend or refuse most of what an attacker sends."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import closing
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """One response."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    """Names in small letters."""
+    body: bytes
+
+    def header(self, name: str) -> str:
+        """The header's first value; empty if there is none."""
+        return next((value for key, value in self.headers if key == name), "")
+
+    @property
+    def everything(self) -> bytes:
+        """Headers and body, to look for what must not be there."""
+        return "\n".join(f"{name}: {value}" for name, value in self.headers).encode("latin-1") + b"\n" + self.body
+
+
+def connect(url: str, seconds: float) -> socket.socket:
+    """A connection on which no operation takes longer than `seconds`."""
+    where = urlsplit(url)
+    return socket.create_connection((str(where.hostname), where.port or 80), timeout=seconds)
+
+
+def send(url: str, raw: bytes, *, seconds: float = 10) -> list[Answer]:
+    """Sends the bytes and reads until the other side closes; every response that came, in order.
+
+    TimeoutError if it neither closes nor says more within `seconds`.
+    """
+    with closing(connect(url, seconds)) as connection:
+        received = b""
+        try:
+            connection.sendall(raw)
+            while part := connection.recv(1 << 16):
+                received += part
+        except (ConnectionResetError, BrokenPipeError):
+            # It closed while we still had something to say; what it said before counts.
+            pass
+    answers = []
+    head_only = raw.startswith(b"HEAD ")
+    while received:
+        answer, received = _first(received, head_only)
+        if answer.status >= 200:
+            answers.append(answer)
+    return answers
+
+
+def _first(received: bytes, head_only: bool) -> tuple[Answer, bytes]:
+    """The first response, and what comes after it."""
+    head, separator, rest = received.partition(b"\r\n\r\n")
+    first, *lines = head.decode("latin-1").split("\r\n")
+    words = first.split(" ", 2)
+    if not separator or not words[0].startswith("HTTP/1.") or len(words) < 2:
+        raise AssertionError(f"not an HTTP response: {received[:200]!r}")
+    pairs = (line.partition(":") for line in lines)
+    headers = tuple((name.lower(), value.strip()) for name, _, value in pairs)
+    named = dict(headers)
+    status = int(words[1])
+    if head_only or status < 200 or status in (204, 304):
+        body = b""
+    elif named.get("transfer-encoding") == "chunked":
+        body, rest = _dechunk(rest)
+    elif "content-length" in named:
+        length = int(named["content-length"])
+        body, rest = rest[:length], rest[length:]
+    else:
+        body, rest = rest, b""
+    return Answer(status=status, headers=headers, body=body), rest
+
+
+def _dechunk(rest: bytes) -> tuple[bytes, bytes]:
+    body = b""
+    while rest:
+        size, _, rest = rest.partition(b"\r\n")
+        length = int(size, 16)
+        if not length:
+            return body, rest.partition(b"\r\n")[2]
+        body, rest = body + rest[:length], rest[length + 2 :]
+    return body, b""
