@@ -35,15 +35,19 @@ class AuthProxy(pulumi.ComponentResource):
 
     address: str
     """`host:port` on the network `identity`."""
+    session_cookie: str
+    """Name of the cookie that holds a session's ticket."""
 
     def __init__(self, name: str, args: AuthProxyArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("ohif:index:AuthProxy", name, None, opts)
         self.address = f"auth-proxy:{oauth2_proxy.PORT}"
+        # The prefix binds a cookie to host and path, and asks for HTTPS (RFC 6265bis, 4.1.3.2).
+        self.session_cookie = "__Host-ohif_session" if args.endpoint.secure else "ohif_session"
         configuration = oauth2_proxy.render(
             oauth2_proxy.AuthProxyConfig(
                 origin=args.endpoint.origin,
                 secure=args.endpoint.secure,
-                cookie_name="__Host-ohif_session" if args.endpoint.secure else "ohif_session",
+                cookie_name=self.session_cookie,
                 client_id=CLIENT_ID,
                 realm_path=REALM_PATH,
                 keycloak_address=args.keycloak.address,

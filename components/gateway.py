@@ -65,6 +65,7 @@ class Gateway(pulumi.ComponentResource):
                 dicomweb_root=args.archive.dicomweb_root,
                 realm_path=REALM_PATH,
                 client_id=CLIENT_ID,
+                session_cookie=args.auth_proxy.session_cookie,
                 asset_root=ROOT,
             )
         )

@@ -38,6 +38,8 @@ class GatewayConfig:
     """The archive's DICOMweb root, without a trailing slash."""
     realm_path: str
     client_id: str
+    session_cookie: str
+    """Name of oauth2-proxy's session cookie."""
     asset_root: str
     """Folder in the container with `www/` (OHIF's configurations) and `pages/`."""
 

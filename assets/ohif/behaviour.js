@@ -54,6 +54,8 @@
       sessionEnded();
     } else if (error && error.status === 403) {
       notice('ohif-not-allowed', 'You may read studies here, but not store or change anything.');
+    } else {
+      askWhy();
     }
   };
 
@@ -83,6 +85,13 @@
     );
   }
 
+  // An image or a part of the program that could not be had does not say why; many fail at once.
+  function askWhy() {
+    if (Date.now() - asked > 1000) {
+      ask();
+    }
+  }
+
   ['keydown', 'pointerdown', 'pointermove', 'wheel'].forEach(function (name) {
     window.addEventListener(
       name,
@@ -101,14 +110,28 @@
       ask();
     }
   }, 1000);
+  window.addEventListener(
+    'error',
+    function (event) {
+      if (event.target !== window) {
+        askWhy();
+      }
+    },
+    true
+  );
   document.addEventListener('visibilitychange', function () {
     // Somebody may have signed out in another tab.
     if (document.visibilityState === 'visible') {
       ask();
     }
   });
+  // The browser's "back", perhaps after signing out, shows what it remembers: what is seen must be asked for anew.
+  performance.getEntriesByType('navigation').forEach(function (navigation) {
+    if (navigation.type === 'back_forward') {
+      window.location.reload();
+    }
+  });
   window.addEventListener('pageshow', function (event) {
-    // Back from the browser's memory, perhaps after signing out: what is seen must be asked for anew.
     if (event.persisted) {
       document.documentElement.hidden = true;
       window.location.reload();

@@ -166,7 +166,7 @@ PATHS = tuple(
             ("/healthz/..;/pacs-admin/system", 404, 404),
             ("/healthz%2f..%2fpacs-admin%2fsystem", 401, 403),
             ("/healthz/", 404, 404),
-            ("/healthz.json/../../pacs-admin/system", 401, 403),
+            ("/healthz.json/../pacs-admin/system", 401, 403),
             ("/ohif-viewer/../pacs-admin/system", 401, 403),
             ("/ohif-viewer/%2e%2e/pacs-admin/system", 401, 403),
             ("/ohif-viewer/..%5cpacs-admin/system", 401, 200),
@@ -195,7 +195,7 @@ PATHS = tuple(
             ("/archive-credential.conf", 404, 404),
             ("/nginx.conf", 404, 404),
             ("/www/app-config.store.js", 404, 404),
-            ("/app-config.store.js", 401, 404),
+            ("/app-config.store.js", 401, 200),
             ("/pages/403.html", 404, 404),
             ("/_gateway/403.html", 404, 404),
             ("/_gateway/../archive-credential.conf", 404, 404),
@@ -350,18 +350,32 @@ METHOD_TRICKS = (
         )
         for name, headers in DELETES_BY_ANOTHER_NAME
     ),
+    # Orthanc takes `_method` of the query for the method, of a GET too: a link could delete.
     *(
         Attack(
-            name=f"POST as DELETE by {query}",
-            method="POST",
-            target=f"/pacs/studies/{{study}}?{query}",
-            headers=(("Content-Type", "application/x-www-form-urlencoded"),),
-            body="_method=DELETE",
-            identity=REPORTER,
-            expect=expecting(415),
-            reaches=True,
+            name=f"{method} {target}?{query}",
+            method=method,
+            target=f"{target}?{query}",
+            identity=identity,
+            expect=expecting(400),
         )
-        for query in ("_method=DELETE", "%5fmethod=DELETE", "method=DELETE", "x-http-method-override=DELETE")
+        for method, identity, target in (
+            ("GET", VIEWER, "/pacs/studies"),
+            ("GET", VIEWER, "/pacs/studies/{study}"),
+            ("HEAD", VIEWER, "/pacs/studies/{study}"),
+            ("POST", REPORTER, "/pacs/studies/{study}"),
+            ("GET", PACSADMIN, "/pacs-admin/patients/{patient}"),
+        )
+        for query in (
+            "_method=DELETE",
+            "_method=PUT",
+            "_method=POST",
+            "limit=1&_method=DELETE",
+            "%5fmethod=DELETE",
+            "_%6dethod=DELETE",
+            "_METHOD=DELETE",
+            "x_method=DELETE",
+        )
     ),
     *(
         Attack(name=f"method {method!r}", method=method, target="/pacs/studies", identity=VIEWER, expect=status)
@@ -541,7 +555,7 @@ HOSTS = (
             ("keycloak:9000", 421),
             ("_", 421),
             ("127.0.0.1\\@evil.example", 400),
-            ("127.0.0.1#evil.example", 421),
+            ("127.0.0.1#evil.example", 400),
             ("127.0.0.1%00evil.example", 421),
             ("*", 421),
         )
@@ -569,7 +583,7 @@ HOSTS = (
     Attack(name="absolute form with a user", target=f"http://{EVIL}@{{authority}}/pacs/studies", expect=expecting(400)),
     Attack(name="absolute form, file", target="file:///etc/passwd", expect=expecting(400)),
     Attack(name="authority form", method="CONNECT", target="orthanc:8042", expect=expecting(405)),
-    Attack(name="CONNECT with a path", method="CONNECT", target="/pacs/studies", expect=expecting(405)),
+    Attack(name="CONNECT with a path", method="CONNECT", target="/pacs/studies", expect=expecting(400)),
     Attack(name="asterisk form", method="OPTIONS", target="*", expect=expecting(400)),
     *(
         Attack(
@@ -868,7 +882,7 @@ ELSEWHERE = (
     f"http://{EVIL}/{{authority}}",
     f"javascript:alert('{EVIL}')",
     f"data:text/html,{EVIL}",
-    f"/%0d%0aX-Injected:%20{EVIL}",
+    "/%0d%0aX-Injected:%20yes",
 )
 """Ways to write an address that a browser takes for another site's."""
 
@@ -895,7 +909,7 @@ REDIRECTS = (
             f"/%5c{EVIL}/../ohif-viewer/",
             f"/\\{EVIL}/../ohif-viewer/",
             f"//{EVIL}/..%2fohif-viewer/",
-            f"/%2f{EVIL}/..%2f..%2fohif-viewer/",
+            f"/%2f{EVIL}/..%2fohif-viewer/",
         )
     ),
     *(
@@ -955,7 +969,7 @@ GRANTS = (
         ("grant_type=refresh_token&client_id=ohif_viewer&refresh_token=x", 401),
         ("grant_type=urn:ietf:params:oauth:grant-type:token-exchange&client_id=ohif_viewer&subject_token=x", 401),
         ("grant_type=urn:ietf:params:oauth:grant-type:device_code&client_id=ohif_viewer&device_code=x", 401),
-        ("grant_type=nonsense&client_id=ohif_viewer", 401),
+        ("grant_type=nonsense&client_id=ohif_viewer", 400),
     )),
     Attack(
         name="a client registered by nobody",
@@ -1138,7 +1152,6 @@ COSTS = (
             "00100010",
             "=",
             "&&&&",
-            "_method=DELETE",
         )
     ),
     *(
@@ -1155,9 +1168,9 @@ COSTS = (
             (WITHOUT_ROLE, "/pacs/studies", 403),
             (VIEWER, "/pacs/studies", 403),
             (VIEWER, "/pacs-admin/instances", 403),
-            (ANONYMOUS, "/nowhere", 404),
-            (ANONYMOUS, "/ohif-viewer/", 405),
-            (ANONYMOUS, "/oauth2/callback", 405),
+            (ANONYMOUS, "/nowhere", 413),
+            (ANONYMOUS, "/ohif-viewer/", 413),
+            (ANONYMOUS, "/oauth2/callback", 413),
             (ANONYMOUS, TOKEN, 413),
         )
     ),

@@ -28,6 +28,7 @@ EXAMPLE = nginx.GatewayConfig(
     dicomweb_root="/dicom-web",
     realm_path="/keycloak/realms/ohif",
     client_id="ohif_viewer",
+    session_cookie="ohif_session",
     asset_root="/etc/ohif",
 )
 
@@ -150,8 +151,10 @@ class Gateway:
         if value in entries:
             return entries[value]
         for key, result in entries.items():
-            if key.startswith("~") and re.search(key[1:], value, re.ASCII):
-                return result
+            if key.startswith("~"):
+                flags = re.ASCII | (re.IGNORECASE if key.startswith("~*") else 0)
+                if re.search(key.removeprefix("~").removeprefix("*"), value, flags):
+                    return result
         return entries.get("default", "")
 
     def answer(self, method: str, path: str) -> int | str | frozenset[Role]:

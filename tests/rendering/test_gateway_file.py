@@ -2,6 +2,7 @@
 
 import dataclasses
 import ipaddress
+import re
 from pathlib import Path
 
 import pytest
@@ -88,8 +89,11 @@ def test_only_the_default_server_answers_a_foreign_host() -> None:
         listen = it.values("listen")
         if ("8080", "default_server") in listen:
             foreign += 1
-            assert it.values("return") == [("421",)]
-            assert not it.all("location")
+            locations = {place.args: place for place in it.all("location")}
+            assert set(locations) == {("/",), ("=", "/not-understood")}
+            assert [entry.name for entry in locations["/",].block] == ["return"]
+            assert locations["/",].value("return") == "421"
+            assert locations["=", "/not-understood"].all("internal")
         elif listen == [("127.0.0.1:8081",)]:
             health += 1
             assert [location.args for location in it.all("location")] == [("=", "/healthz")]
@@ -277,3 +281,50 @@ def test_kinds_of_access_do_not_mix_in_a_route() -> None:
 def test_route_without_rules_is_refused() -> None:
     with pytest.raises(ValueError, match="empty"):
         nginx.guard(Route(name="empty", path="^/empty$", rules=(), handler=Handler.HOME, example="/empty"))
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["_method=DELETE", "limit=1&_method=PUT", "_METHOD=DELETE", "%5Fmethod=DELETE", "x_method=POST", "%6c=1"],
+)
+def test_no_query_turns_a_read_into_something_else(query: str) -> None:
+    assert GATEWAY.look_up("$other_method", query) == "1"
+    for path in ("/pacs/studies", "/pacs/studies/1.2", "/pacs-admin/instances/x"):
+        names = [it.name for it in GATEWAY.location(path).block]
+        (refused,) = (it for it in GATEWAY.location(path).all("if") if it.args == ("$other_method",))
+        assert refused.value("return") == "400"
+        # `rewrite … break` ends the checks of a location.
+        assert GATEWAY.location(path).block.index(refused) < names.index("rewrite")
+
+
+@pytest.mark.parametrize("query", ["", "limit=101&offset=0", "PatientName=*%5F*", "00080020=20260101-&limit=1"])
+def test_a_search_is_no_other_method(query: str) -> None:
+    assert GATEWAY.look_up("$other_method", query) == "0"
+
+
+def test_a_rendered_picture_comes_in_its_own_size_only() -> None:
+    picture = "/pacs/studies/1.2/series/1.2/instances/1.2/rendered"
+    assert GATEWAY.look_up("$drawn_to_order", f"{picture}?") == "0"
+    assert GATEWAY.look_up("$drawn_to_order", f"{picture}?viewport=30000,30000") == "1"
+    assert GATEWAY.look_up("$drawn_to_order", "/pacs/studies?limit=1") == "0"
+
+
+@pytest.mark.parametrize(
+    ("sent", "passed_on"),
+    [
+        ("", ""),
+        ("ohif_session=a", ""),
+        ("ohif_session_1234_csrf=c", "ohif_session_1234_csrf=c"),
+        ("ohif_session=a; ohif_session_1234_csrf=c", " ohif_session_1234_csrf=c"),
+        ("ohif_session_1234_csrf=c; ohif_session=a", "ohif_session_1234_csrf=c; "),
+        ("ohif_session=a; x=1; ohif_session=b", ""),
+    ],
+)
+def test_the_end_of_a_login_sees_no_session_from_before(sent: str, passed_on: str) -> None:
+    """Else oauth2-proxy writes the new session under the old one's ticket, of which somebody may have a copy."""
+    (entry,) = (it for it in GATEWAY.map("$cookies_without_session").block if it.name.startswith("~"))
+    cut = re.search(entry.name[1:].replace("(?<", "(?P<"), sent)
+    left = cut["before"] + cut["after"] if cut else sent
+    assert GATEWAY.look_up("$cookies_of_sign_in", left).replace("$cookies_without_session", left) == passed_on
+    sign_in = GATEWAY.location("/oauth2/callback")
+    assert ("Cookie", "$cookies_of_sign_in") in sign_in.values("proxy_set_header")
