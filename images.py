@@ -20,9 +20,9 @@ class Image:
 DEFAULT_IMAGES: dict[str, Image] = {
     "gateway": Image(name="nginx:1.30.6-alpine"),
     "auth-proxy": Image(name="quay.io/oauth2-proxy/oauth2-proxy:v7.15.2-alpine"),
-    "sessions": Image(name="valkey/valkey:8.1.4-alpine"),
+    "sessions": Image(name="valkey/valkey:8.1.10-alpine"),
     "keycloak": Image(name="quay.io/keycloak/keycloak:26.7.3"),
-    "postgres": Image(name="postgres:17.6-trixie"),
-    "orthanc": Image(name="orthancteam/orthanc:25.10.2"),
-    "viewer": Image(name="ohif/app:v3.13.2"),
+    "postgres": Image(name="postgres:17.11-trixie"),
+    "orthanc": Image(name="orthancteam/orthanc:26.9.1"),
+    "viewer": Image(name="ohif/app:v3.13.8"),
 }
