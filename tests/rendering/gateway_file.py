@@ -153,7 +153,9 @@ class Gateway:
         for key, result in entries.items():
             if key.startswith("~"):
                 flags = re.ASCII | (re.IGNORECASE if key.startswith("~*") else 0)
-                if re.search(key.removeprefix("~").removeprefix("*"), value, flags):
+                # Python's name for a named group.
+                expression = re.sub(r"\(\?<(?![=!])", "(?P<", key.removeprefix("~").removeprefix("*"))
+                if re.search(expression, value, flags):
                     return result
         return entries.get("default", "")
 
