@@ -29,12 +29,13 @@ ORDER = (
     "test_roles.py",
     "test_uploads.py",
     "test_logout.py",
-    "test_sessions.py",
     "test_attacks.py",
     "test_hardening.py",
     "test_audit.py",
-    "test_rotation.py",
+    "test_sessions.py",
     "test_lifecycle.py",
+    # Passwords that other tests have asked for are old after it.
+    "test_rotation.py",
     "test_destroy.py",
 )
 CHROMIUM_FLAGS = (

@@ -139,7 +139,7 @@ def test_the_table_is_long_and_has_no_row_twice() -> None:
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: f"{attack.identity} {attack.name[:90]}")
 def test_attack(stack: Stack, known: Mapping[str, str], cookies: Cookies, attack: Attack) -> None:
-    answers = wire.send(stack.url, attack.request({**known, **cookies(attack)}))
+    answers = wire.send(stack.url, attack.request({**known, **cookies(attack)}), ends=attack.ends)
     assert len(answers) == attack.answers
     for answer in answers:
         assert answer.status < 500

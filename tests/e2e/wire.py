@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from contextlib import closing
 from dataclasses import dataclass
@@ -33,27 +34,37 @@ def connect(url: str, seconds: float) -> socket.socket:
     return socket.create_connection((str(where.hostname), where.port or 80), timeout=seconds)
 
 
-def send(url: str, raw: bytes, *, seconds: float = 10) -> list[Answer]:
+def send(url: str, raw: bytes, *, ends: bool = True, seconds: float = 10) -> list[Answer]:
     """Sends the bytes and reads until the other side closes; every response that came, in order.
 
-    TimeoutError if it neither closes nor says more within `seconds`.
+    A request that never `ends` is left once it has its first answer. TimeoutError if the other side neither closes
+    nor says more within `seconds`.
     """
     with closing(connect(url, seconds)) as connection:
-        received = b""
+        received = bytearray()
         try:
             connection.sendall(raw)
             while part := connection.recv(1 << 16):
                 received += part
+                if not ends and _is_whole(received):
+                    break
         except (ConnectionResetError, BrokenPipeError):
             # It closed while we still had something to say; what it said before counts.
             pass
     answers = []
-    head_only = raw.startswith(b"HEAD ")
-    while received:
-        answer, received = _first(received, head_only)
+    rest = bytes(received)
+    while rest:
+        answer, rest = _first(rest, raw.startswith(b"HEAD "))
         if answer.status >= 200:
             answers.append(answer)
     return answers
+
+
+def _is_whole(received: bytearray) -> bool:
+    """Whether a response is there to its last byte."""
+    head, separator, body = received.partition(b"\r\n\r\n")
+    length = re.search(rb"\r\ncontent-length: *([0-9]+)", head, re.IGNORECASE)
+    return bool(separator and length and len(body) >= int(length[1]))
 
 
 def _first(received: bytes, head_only: bool) -> tuple[Answer, bytes]:
@@ -80,11 +91,12 @@ def _first(received: bytes, head_only: bool) -> tuple[Answer, bytes]:
 
 
 def _dechunk(rest: bytes) -> tuple[bytes, bytes]:
-    body = b""
+    chunks: list[bytes] = []
     while rest:
         size, _, rest = rest.partition(b"\r\n")
         length = int(size, 16)
         if not length:
-            return body, rest.partition(b"\r\n")[2]
-        body, rest = body + rest[:length], rest[length + 2 :]
-    return body, b""
+            return b"".join(chunks), rest.partition(b"\r\n")[2]
+        chunks.append(rest[:length])
+        rest = rest[length + 2 :]
+    return b"".join(chunks), b""

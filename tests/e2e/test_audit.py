@@ -1,0 +1,293 @@
+"""What the logs say of people, and what neither logs nor state nor previews say of secrets."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+
+from tests.e2e.bystanders import another_gateway, neighbour, network_name
+from tests.e2e.conftest import Sessions
+from tests.e2e.harness import CONFIG_FILE_IN_USE, NAME, THINGS, Stack, by_hand, run, state_environment, wait_until
+from tools.dicomweb import FrontDoorError, StackOutputs, client, login_form, sign_in
+
+FIELDS: dict[str, type | tuple[type, ...]] = {
+    "time": str,
+    "request_id": str,
+    "address": str,
+    "user": str,
+    "method": str,
+    "path": str,
+    "query": str,
+    "status": int,
+    "bytes_sent": int,
+    "bytes_received": int,
+    "seconds": (int, float),
+    "upstream": str,
+    "agent": str,
+}
+"""Of each line of the gateway's log."""
+GENERATED = "random:index/randomPassword:RandomPassword"
+FLOOD = 100
+
+
+def log_of(stack: Stack, thing: str, *, stdout: bool = True, stderr: bool = True) -> str:
+    """All that a container has said since it was made; what is no UTF-8 is an error."""
+    return stack.container(thing).logs(stdout=stdout, stderr=stderr).decode()
+
+
+Line = dict[str, Any]
+
+
+def lines(stack: Stack) -> list[Line]:
+    """The gateway's log, one object for each request."""
+    return [json.loads(line) for line in log_of(stack, "gateway", stderr=False).splitlines()]
+
+
+def line_of(stack: Stack, browser: httpx.Client, method: str, path: str, **parts: Any) -> tuple[Line, httpx.Response]:
+    """Sends a request; the one line about it, and the answer."""
+    agent = f"audited-{secrets.token_hex(12)}"
+    parts["headers"] = {"User-Agent": agent, **parts.get("headers", {})}
+    answer = browser.request(method, path, **parts)
+    found: list[Line] = []
+
+    def logged() -> bool:
+        found[:] = [line for line in lines(stack) if line["agent"] == agent]
+        return bool(found)
+
+    wait_until(logged, "line in the gateway's log", 10)
+    assert len(found) == 1
+    assert found[0]["request_id"] == answer.headers["x-request-id"]
+    return found[0], answer
+
+
+# --- The gateway's log ---
+
+
+def test_every_line_is_an_object_with_the_same_fields(stack: Stack) -> None:
+    """Whatever was sent before: the attacks of the table have been through here."""
+    with closing(client(stack.url)) as anybody:
+        anybody.get('/pacs/studies?a="}', headers={"User-Agent": '"}\\ \t{"user":"pacsadmin"}', "Referer": "\x7f"})
+    for line in lines(stack):
+        assert line.keys() == FIELDS.keys()
+        for field, kind in FIELDS.items():
+            assert isinstance(line[field], kind), field
+
+
+@pytest.mark.parametrize("user", ["viewer", "reporter", "pacsadmin"])
+def test_a_read_is_logged_with_who_did_what(stack: Stack, session: Sessions, user: str) -> None:
+    line, answer = line_of(stack, session(user), "GET", "/pacs/studies", params={"PatientID": "X"})
+    assert line["user"] == user
+    assert (line["method"], line["path"], line["query"]) == ("GET", "/pacs/studies", "PatientID=X")
+    assert (line["status"], line["bytes_sent"]) == (answer.status_code, len(answer.content))
+    assert 0 <= line["seconds"] < 60
+    assert re.fullmatch(r"[0-9a-f]{32}", str(line["request_id"]))
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d\d:\d\d", str(line["time"]))
+
+
+def test_what_an_administrator_does_in_the_archive_is_logged(stack: Stack, session: Sessions) -> None:
+    nobody = "/pacs-admin/patients/00000000-00000000-00000000-00000000-00000000"
+    line, _ = line_of(stack, session("pacsadmin"), "DELETE", nobody)
+    assert (line["user"], line["method"], line["path"], line["status"]) == ("pacsadmin", "DELETE", nobody, 404)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("DELETE", "/pacs/studies/1.2", 401), ("POST", "/ohif-viewer/", 405), ("PUT", "/nowhere", 404)],
+)
+def test_a_refused_write_is_logged_as_what_it_was(stack: Stack, method: str, path: str, status: int) -> None:
+    """Not as the GET of the page that refuses it."""
+    with closing(client(stack.url)) as anybody:
+        line, answer = line_of(stack, anybody, method, path)
+    assert answer.status_code == status
+    assert (line["method"], line["path"], line["status"]) == (method, path, status)
+
+
+def test_a_name_that_a_client_claims_is_not_logged(stack: Stack, session: Sessions) -> None:
+    claimed = {"X-Forwarded-User": "claimed", "X-Auth-Request-Preferred-Username": "claimed"}
+    with closing(client(stack.url)) as anybody:
+        line, refused = line_of(stack, anybody, "GET", "/pacs/studies", headers=claimed)
+    assert (refused.status_code, line["user"]) == (401, "")
+    assert line_of(stack, session("viewer"), "GET", "/pacs/studies", headers=claimed)[0]["user"] == "viewer"
+
+
+def test_a_login_is_logged_without_code_and_state(stack: Stack, outputs: StackOutputs) -> None:
+    with closing(client(stack.url)) as browser:
+        action = login_form(browser.get("/oauth2/start", follow_redirects=True).text)
+        assert action
+        form = {"username": "viewer", "password": outputs.credentials["viewer"], "credentialId": ""}
+        address = browser.post(action, data=form).headers["location"]
+        line, _ = line_of(stack, browser, "GET", address)
+    assert (line["path"], line["query"], line["status"]) == ("/oauth2/callback", "", 302)
+    log = log_of(stack, "gateway")
+    for values in parse_qs(urlsplit(address).query).values():
+        assert values[0] not in log
+
+
+# --- Keycloak's log ---
+
+
+@pytest.fixture(scope="module")
+def events(stack: Stack, outputs: StackOutputs) -> list[str]:
+    """Keycloak's login events, one right and one wrong among them."""
+    sign_in(stack.url, "viewer", outputs.credentials["viewer"]).close()
+    with closing(client(stack.url)) as guesser:
+        guesser.headers["X-Forwarded-For"] = "203.0.113.66"
+        action = login_form(guesser.get("/oauth2/start", follow_redirects=True).text)
+        assert action
+        guesser.post(action, data={"username": "someone-else", "password": "wrong", "credentialId": ""})
+    logged = [json.loads(line) for line in log_of(stack, "keycloak").splitlines() if line.startswith("{")]
+    return [entry["message"] for entry in logged if entry.get("loggerName") == "org.keycloak.events"]
+
+
+def test_logins_are_in_keycloaks_log(stack: Stack, events: list[str]) -> None:
+    assert [event for event in events if event.startswith('type="LOGIN"') and 'realmName="ohif"' in event]
+    refused = [event for event in events if event.startswith('type="LOGIN_ERROR"') and "someone-else" in event]
+    assert refused
+    assert 'ipAddress="' in refused[-1]
+    assert "203.0.113.66" not in "".join(events), "an address that the client made up"
+
+
+def test_keycloaks_log_is_json(stack: Stack) -> None:
+    """But for what its start script says before the server does."""
+    said = log_of(stack, "keycloak").splitlines()
+    first = next(number for number, line in enumerate(said) if line.startswith("{"))
+    assert first < 20
+    for line in said[first:]:
+        assert {"timestamp", "level", "message"} <= json.loads(line).keys()
+
+
+# --- Secrets ---
+
+
+@pytest.fixture(scope="module")
+def generated(stack: Stack) -> Mapping[str, str]:
+    """Every generated secret of the stack, and the header that is made of one, by name."""
+    exported = json.loads(
+        run("pulumi", "stack", "export", "--show-secrets", "--stack", NAME, env=state_environment()).stdout
+    )
+    values = {
+        resource["urn"].rpartition("::")[2]: str(json.loads(resource["outputs"]["result"]["plaintext"]))
+        for resource in exported["deployment"]["resources"]
+        if resource["type"] == GENERATED
+    }
+    assert len(values) >= 10
+    header = base64.b64encode(f"gateway:{values['secrets-archive']}".encode()).decode()
+    return {**values, "the gateway's credential": header}
+
+
+def search(text: str, values: Mapping[str, str]) -> list[str]:
+    """Names of the values that the text has."""
+    return [name for name, value in values.items() if value in text]
+
+
+@pytest.fixture(scope="module")
+def used(stack: Stack, session: Sessions, outputs: StackOutputs) -> Mapping[str, str]:
+    """What the browsers of these tests hold and typed: cookies, tickets, tokens, passwords right and wrong."""
+    wrong = f"typed-{secrets.token_hex(12)}"
+    with pytest.raises(FrontDoorError):
+        sign_in(stack.url, "norole", wrong)
+    values = {"a wrong password": wrong}
+    for user in ("viewer", "reporter", "pacsadmin"):
+        for cookie in session(user).cookies.jar:
+            if cookie.value and len(cookie.value) > 20:
+                values[f"{user}'s {cookie.name}"] = cookie.value
+        ticket = next(value for name, value in values.items() if name.startswith(user) and "session=" in f"{name}=")
+        values[f"{user}'s ticket"] = ticket.split("|")[0]
+        values[f"{user}'s signature"] = ticket.split("|")[-1]
+    with closing(client(stack.url)) as admin:
+        answer = admin.post(
+            "/keycloak/realms/master/protocol/openid-connect/token",
+            data={
+                "grant_type": "password",
+                "client_id": "admin-cli",
+                "username": "admin",
+                "password": outputs.credentials["admin"],
+            },
+        ).json()
+        values["an access token"], values["a refresh token"] = answer["access_token"], answer["refresh_token"]
+        admin.get("/pacs/studies", headers={"Authorization": f"Bearer {values['an access token']}"})
+        # A caller that puts it where it does not belong.
+        admin.get("/oauth2/userinfo", params={"access_token": values["an access token"]})
+    return values
+
+
+def test_a_search_finds_what_is_there(stack: Stack, generated: Mapping[str, str]) -> None:
+    """The environment of a container does hold secrets, as docs/security.md says: else the tests below say nothing."""
+    environment = json.dumps(stack.container("auth-proxy").attrs["Config"]["Env"])
+    assert set(search(environment, generated)) == {"secrets-client", "secrets-cookie", "secrets-session-store"}
+
+
+@pytest.mark.parametrize("thing", THINGS)
+def test_no_log_has_a_secret(stack: Stack, generated: Mapping[str, str], used: Mapping[str, str], thing: str) -> None:
+    log = log_of(stack, thing)
+    assert search(log, generated) == []
+    assert search(log, used) == []
+
+
+def test_the_gateways_complaints_have_no_code(stack: Stack) -> None:
+    """nginx writes the whole request beside its complaint: of too many sign-ins, of a server that is not there."""
+    code = f"code-{secrets.token_hex(12)}"
+    attempt = (
+        f"POST /keycloak/realms/ohif/login-actions/authenticate?session_code={code} HTTP/1.1\\r\\n"
+        f"Host: {urlsplit(stack.url).netloc}\\r\\nContent-Length: 0\\r\\n\\r\\n"
+    )
+    script = f"exec 3<>/dev/tcp/gateway/8080; for i in $(seq {FLOOD}); do printf '{attempt}'; done >&3 & sleep 5"
+    neighbour(stack, network_name("edge"), script)
+    assert [line for line in lines(stack) if line["status"] == 429]
+    assert code not in log_of(stack, "gateway")
+    with another_gateway(stack, admin_networks=["0.0.0.0/0"], networks=[]) as (alone, log):
+        for path in ("/oauth2/callback", "/keycloak/realms/ohif/login-actions/authenticate", "/oauth2/start"):
+            answer = alone.get(path, params={"code": code, "state": code}, headers={"Referer": f"{stack.url}/?{code}"})
+            assert answer.status_code == 503
+        assert code not in log()
+
+
+def test_no_command_line_has_a_secret(stack: Stack, generated: Mapping[str, str]) -> None:
+    """Every user of the machine reads those."""
+    for thing in THINGS:
+        processes = stack.container(thing).top(ps_args="-eo pid,args")["Processes"]
+        assert search(json.dumps(processes), generated) == []
+        configured = stack.container(thing).attrs["Config"]
+        told = [configured["Cmd"], configured["Entrypoint"], configured["Healthcheck"], configured["Labels"]]
+        assert search(json.dumps(told), generated) == []
+
+
+@pytest.fixture(scope="module")
+def told(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """What Pulumi writes and prints about the stack, by how it comes about."""
+    events = tmp_path_factory.mktemp("events") / "events.json"
+    said = {
+        "state": run("pulumi", "stack", "export", "--stack", NAME, env=state_environment()).stdout,
+        "outputs": run("pulumi", "stack", "output", "--json", "--stack", NAME, env=state_environment()).stdout,
+        "preview": by_hand("pulumi preview --diff --json").stdout,
+        "up": by_hand(f"PULUMI_DEBUG_COMMANDS=true pulumi up --yes --skip-preview --diff --event-log {events}").stdout,
+        "configuration": CONFIG_FILE_IN_USE.read_text(),
+    }
+    yield {**said, "event log": events.read_text()}
+
+
+@pytest.mark.parametrize("where", ["state", "outputs", "preview", "up", "event log", "configuration"])
+def test_pulumi_tells_no_secret(told: Mapping[str, str], generated: Mapping[str, str], where: str) -> None:
+    assert told[where]
+    assert search(told[where], generated) == []
+
+
+def test_no_file_of_the_state_has_a_secret(stack: Stack, generated: Mapping[str, str]) -> None:
+    """Backups, history and locks too."""
+    backend = urlsplit(state_environment()["PULUMI_BACKEND_URL"])
+    if backend.scheme != "file":
+        pytest.skip("the state is not on this machine")
+    files = [file for file in Path(backend.path).rglob("*") if file.is_file() and NAME in file.as_posix()]
+    assert files
+    for file in files:
+        assert search(file.read_text(errors="replace"), generated) == [], file
