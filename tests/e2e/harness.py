@@ -73,7 +73,7 @@ class Stack:
 
     def containers(self) -> list[Container]:
         """Every container of the stack, stopped ones too."""
-        return self.engine.containers.list(all=True, filters={"label": LABEL})
+        return self.engine.containers.list(all=True, filters={"label": LABEL}, ignore_removed=True)
 
     def leftovers(self) -> list[str]:
         """Names of everything in the engine that carries the stack's label."""

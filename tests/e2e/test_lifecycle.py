@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
 
-from tests.e2e.harness import THINGS, Stack, by_hand
+from tests.e2e.harness import CONFIG_FILE, NAME, ROOT, THINGS, Stack, by_hand, state_environment
 from tools.dicomweb import StackOutputs
 
 ODD_ORDERS = (
@@ -30,6 +32,22 @@ def lives(stack: Stack) -> dict[str, str]:
 def test_second_up_changes_nothing(stack: Stack) -> None:
     before = lives(stack)
     assert "nothing changed" in stack.up()
+    assert lives(stack) == before
+
+
+def test_wrong_passphrase_is_said_and_nothing_changes(stack: Stack) -> None:
+    before = lives(stack)
+    environment = {**state_environment(), "PULUMI_CONFIG_PASSPHRASE": "not the one"}
+    done = subprocess.run(
+        ["python3", "-m", "tools.stack", "up", "--stack", NAME, "--config-file", str(CONFIG_FILE)],
+        cwd=ROOT,
+        env={name: value for name, value in environment.items() if name != "PULUMI_CONFIG_PASSPHRASE_FILE"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "the passphrase does not fit" in done.stdout + done.stderr
     assert lives(stack) == before
 
 
