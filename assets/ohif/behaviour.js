@@ -148,7 +148,14 @@
         React.createElement('img', { src: '/ohif-logo.svg', alt: 'OHIF', style: { height: '28px' } }),
         React.createElement(
           'a',
-          { href: '/logout', style: { color: '#5acce6', fontSize: '14px', whiteSpace: 'nowrap' } },
+          {
+            href: '/logout',
+            style: { color: '#5acce6', fontSize: '14px', whiteSpace: 'nowrap' },
+            // Not also OHIF's, for whom a click on the logo leads to the study list.
+            onClick: function (event) {
+              event.stopPropagation();
+            },
+          },
           'Sign out'
         )
       );

@@ -125,7 +125,7 @@ def test_person_signs_out_by_the_link_and_back_shows_nothing(
     page.get_by_role("link", name="Sign out").click()
     expect(page.locator("#kc-form-login")).to_be_visible()
     for _ in range(2):
-        page.go_back()
+        page.go_back(wait_until="commit")
         shows_no_patient(page)
     screen.keep(page, "back-after-sign-out")
 

@@ -25,7 +25,7 @@ from tools import sample
 from tools.dicomweb import FrontDoorError, StackOutputs, sign_in, store
 from tools.sample import study_link, study_uid
 
-MEASURED = re.compile(r"\d+(\.\d+)? mm")
+MEASURED = re.compile(r"^\d+(\.\d+)? mm$")
 
 
 @pytest.fixture
@@ -113,7 +113,7 @@ def test_reporter_saves_a_measurement_and_reads_it_back(
     shown = page.get_by_text(MEASURED).first
     expect(shown).to_be_visible()
     screen.keep(page, "report-read-back")
-    length = float((shown.inner_text()).split()[0])
+    length = float((shown.text_content() or "").split()[0])
     print(f"measured {length} mm, stored {lengths}")
     assert any(abs(length - stored) < 0.1 for stored in lengths)
 
@@ -133,7 +133,6 @@ def test_pain_17_viewer_is_told_that_nothing_can_be_saved(
     with page.expect_download() as download:
         dialog.get_by_role("button", name="Download").click()
     assert download.value.suggested_filename.endswith(".dcm")
-    expect(page.get_by_text(MEASURED).first).to_be_visible()
     assert not [request for request in sent if request.startswith("POST") and "/pacs/" in request]
     assert reports(admin) == []
 
