@@ -38,6 +38,8 @@ def render(config: OrthancConfig) -> str:
             # Compression is the gateway's work.
             "HttpCompressionEnabled": False,
             "KeepAlive": True,
+            # Longer than the gateway keeps an idle connection: one that the archive closes first fails an upload.
+            "KeepAliveTimeout": 15,
             "RemoteAccessAllowed": True,
             "AuthenticationEnabled": True,
             "RegisteredUsers": {config.user: config.password},

@@ -56,7 +56,8 @@ def test_pain_10_and_21_logout_ends_the_session_here_and_at_keycloak(
         assert own not in realm.sessions("viewer")
 
         while thief.get("/pacs/studies").status_code == 200:
-            assert time.monotonic() - left < AUTH_CACHE_SECONDS + 1
+            # nginx counts whole seconds.
+            assert time.monotonic() - left < AUTH_CACHE_SECONDS + 1.5
             time.sleep(0.1)
         print(f"old cookie refused {time.monotonic() - left:.1f} s after logout")
         assert thief.get("/pacs/studies").status_code == 401
@@ -68,13 +69,10 @@ def test_pain_03_logout_without_a_session_leads_to_the_login(stack: Stack) -> No
         assert login_form(leave(nobody).text)
 
 
-def signed_in(page: Page, outputs: StackOutputs, at: str = "/") -> None:
-    page.goto(at)
+def signed_in(page: Page, outputs: StackOutputs) -> None:
+    page.goto("/")
     screen.log_in(page, "viewer", outputs.credentials["viewer"])
-    if at == "/":
-        expect(page.get_by_text("SYNTHETIC").first).to_be_visible(timeout=30_000)
-    else:
-        screen.settled_picture(page)
+    expect(page.get_by_text("SYNTHETIC").first).to_be_visible(timeout=30_000)
 
 
 def shows_no_patient(page: Page) -> None:
@@ -148,8 +146,6 @@ def test_signing_out_in_one_tab_ends_the_others(page: Page, stack: Stack, output
     screen.keep(other, "signed-out-in-another-tab")
 
     # Signed in again in the first tab, the second one goes on: what was drawn there is not lost.
-    signed_in_again = page.locator("#kc-form-login")
-    expect(signed_in_again).to_be_visible()
     screen.log_in(page, "viewer", outputs.credentials["viewer"])
     expect(page.get_by_text("SYNTHETIC").first).to_be_visible(timeout=30_000)
     other.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
