@@ -68,34 +68,25 @@ def make_user_profile(name: str, realm: keycloak.Realm, opts: pulumi.ResourceOpt
     With its default, a person without them is stopped after the first login by a form that asks for them.
     """
     persons = keycloak.RealmUserProfileAttributePermissionsArgs(views=["admin", "user"], edits=["admin", "user"])
-    lengths = {
-        "username": ("3", "255"),
-        "email": (None, "255"),
-        "firstName": (None, "255"),
-        "lastName": (None, "255"),
-    }
-    labels = {"username": "username", "email": "email", "firstName": "firstName", "lastName": "lastName"}
     keycloak.RealmUserProfile(
         name,
         realm_id=realm.id,
         attributes=[
             keycloak.RealmUserProfileAttributeArgs(
                 name=attribute,
-                display_name=f"${{{labels[attribute]}}}",
+                display_name=f"${{{attribute}}}",
                 permissions=persons,
                 validators=[
-                    keycloak.RealmUserProfileAttributeValidatorArgs(
-                        name="length",
-                        config={"max": longest} if shortest is None else {"min": shortest, "max": longest},
-                    ),
-                    *(
-                        [keycloak.RealmUserProfileAttributeValidatorArgs(name="email", config={})]
-                        if attribute == "email"
-                        else []
-                    ),
+                    keycloak.RealmUserProfileAttributeValidatorArgs(name=validator, config=config)
+                    for validator, config in validators.items()
                 ],
             )
-            for attribute, (shortest, longest) in lengths.items()
+            for attribute, validators in {
+                "username": {"length": {"min": "3", "max": "255"}},
+                "email": {"length": {"max": "255"}, "email": {}},
+                "firstName": {"length": {"max": "255"}},
+                "lastName": {"length": {"max": "255"}},
+            }.items()
         ],
         opts=opts,
     )

@@ -45,7 +45,7 @@ def in_keycloak(deployment: Deployment) -> list[Mapping[str, Any]]:
     return [resource for resource in creations(deployment) if resource["type"].startswith("keycloak:")]
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """A value of an export with secrets shown."""
     if isinstance(value, dict) and SECRET_MARKER in value:
         return json.loads(value["plaintext"])
@@ -58,7 +58,7 @@ def remove_from_keycloak(resources: Iterable[Mapping[str, Any]], deployment: Dep
     Raises Problem when Keycloak does not answer or refuses.
     """
     providers = [entry for entry in deployment["resources"] if entry["type"] == "pulumi:providers:keycloak"]
-    inputs = {key: _plain(value) for key, value in providers[0]["inputs"].items()}
+    inputs = {key: plain(value) for key, value in providers[0]["inputs"].items()}
     try:
         with httpx.Client(base_url=f"{inputs['url']}{inputs.get('basePath', '')}/", timeout=30) as client:
             answer = client.post(

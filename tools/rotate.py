@@ -16,15 +16,16 @@ from typing import Any
 
 from keycloak import KeycloakAdmin, KeycloakError
 
+from settings import CONSOLE_USER
+from tools.half_made import plain
 from tools.pulumi_run import Pulumi
 from tools.readiness.console import Problem, report, say
 from tools.readiness.paths import STATE, write_file
-from tools.stack import copied
+from tools.stack import copied, exported
 
 PASSWORD_TYPE = "random:index/randomPassword:RandomPassword"  # noqa: S105 - a resource type
 PREFIX = "secrets-"
 PERSON = "user-"
-CONSOLE_USER = "admin"
 
 
 def secrets_of(deployment: Mapping[str, Any]) -> dict[str, str]:
@@ -42,8 +43,7 @@ def rotate(pulumi: Pulumi, name: str) -> None:
     Raises:
         Problem: no such secret, Keycloak refuses, or Pulumi fails.
     """
-    deployment = json.loads(pulumi.ask("stack", "export")).get("deployment") or {}
-    known = secrets_of(deployment)
+    known = secrets_of(exported(pulumi))
     if name not in known:
         raise Problem(f"rotate: stack {pulumi.stack} has no secret {name!r}", f"It has: {', '.join(sorted(known))}.")
     if name.startswith(PERSON):
@@ -57,16 +57,11 @@ def rotate(pulumi: Pulumi, name: str) -> None:
 def _credentials(pulumi: Pulumi) -> dict[str, str]:
     shown = json.loads(pulumi.ask("stack", "export", "--show-secrets"))["deployment"]
     return {
-        name.removeprefix(PERSON): _plain(resource["outputs"]["result"])
+        name.removeprefix(PERSON): plain(resource["outputs"]["result"])
         for resource in shown["resources"]
         if resource["type"] == PASSWORD_TYPE
         and (name := resource["urn"].rpartition("::")[2].removeprefix(PREFIX)).startswith(PERSON)
     }
-
-
-def _plain(value: Any) -> str:
-    """A secret of an export with secrets shown."""
-    return str(json.loads(value["plaintext"]) if isinstance(value, dict) else value)
 
 
 def _replace_password(pulumi: Pulumi, person: str, urn: str) -> None:
