@@ -181,11 +181,18 @@ class Builder:
                 else:
                     images[key] = pool.submit(self._image, key, images[RECIPES[key].parent])
             try:
-                for future in concurrent.futures.as_completed(images.values()):
-                    future.result()
+                self._wait(set(images.values()))
             except BaseException:
                 self.work.stop()
                 raise
+
+    @staticmethod
+    def _wait(pending: set[concurrent.futures.Future[str]]) -> None:
+        while pending:
+            # Never without an end: a signal that comes just before the thread lies down is not heard until it wakes.
+            done, pending = concurrent.futures.wait(pending, 0.5, concurrent.futures.FIRST_COMPLETED)
+            for future in done:
+                future.result()
 
     def _image(self, key: str, parent: concurrent.futures.Future[str]) -> str:
         recipe = RECIPES[key]
