@@ -1,7 +1,7 @@
 """Every container image of the program, in one table.
 
 A name holds an exact version, never a moving tag. `ohif:images` replaces entries (a private mirror), and so
-does the machine itself where no image registry can be reached (settings.py, `OHIF_IMAGES`).
+does the machine itself where no image registry can be reached (settings/, `OHIF_IMAGES`).
 """
 
 from dataclasses import dataclass

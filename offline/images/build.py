@@ -150,7 +150,7 @@ def missing(found: Mapping[tuple[str, str], str]) -> list[str]:
 
 
 def table(found: Mapping[tuple[str, str], str]) -> str:
-    """The text of images.json: for each key the name of the image, as settings.py reads it."""
+    """The text of images.json: for each key the name of the image, as settings/ reads it."""
     images: dict[str, dict[str, str | bool]] = {}
     for key, recipe in sorted(RECIPES.items()):
         images[key] = {"name": found[key, inputs_hash(key)]}
