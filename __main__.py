@@ -1,6 +1,6 @@
 """A web DICOM viewer behind a login. Reads as the architecture: settings, components, outputs."""
 
-from pulumi import ResourceOptions
+from pulumi import Output, ResourceOptions
 
 import outputs
 import settings
@@ -8,9 +8,9 @@ from access import routes
 from components.archive.orthanc import Orthanc, OrthancArgs
 from components.auth_proxy import AuthProxy, AuthProxyArgs
 from components.gateway import Gateway, GatewayArgs
-from components.host import LocalHost, LocalHostArgs
 from components.identity import Identity, IdentityArgs
 from components.keycloak import Keycloak, KeycloakArgs
+from components.machine import make_host, make_records, obtain_certificate, served_certificate
 from components.network import Networks, NetworksArgs
 from components.secrets import Secrets, SecretsArgs
 from components.site import Site
@@ -18,13 +18,13 @@ from components.viewer import Viewer, ViewerArgs
 
 told = settings.load()
 site = Site(project=told.project, stack=told.stack, images=told.images, protect_data=told.protect_data)
-endpoint = told.endpoint
 
 secrets = Secrets("secrets", SecretsArgs(users=[user.name for user in told.users]))
-host = LocalHost("host", LocalHostArgs())
+host = make_host("host", site, told)
 there = ResourceOptions(providers=[host.provider])
+endpoint = Output.from_input(told.host or host.address).apply(told.endpoint)
 
-networks = Networks("networks", NetworksArgs(site=site), there)
+networks = Networks("networks", NetworksArgs(site=site, ipv6=told.dual_stack), there)
 archive = Orthanc("archive", OrthancArgs(site=site, networks=networks, secrets=secrets), there)
 keycloak = Keycloak(
     "keycloak",
@@ -33,22 +33,20 @@ keycloak = Keycloak(
 )
 auth_proxy = AuthProxy(
     "auth-proxy",
-    AuthProxyArgs(
-        site=site, networks=networks, secrets=secrets, endpoint=endpoint, sessions=told.sessions, keycloak=keycloak
-    ),
+    AuthProxyArgs(site=site, networks=networks, secrets=secrets, endpoint=endpoint, told=told, keycloak=keycloak),
     there,
 )
 viewer = Viewer("viewer", ViewerArgs(site=site, networks=networks), there)
+certificate = served_certificate("certificate", site, told, there)
 gateway = Gateway(
     "gateway",
     GatewayArgs(
         site=site,
         networks=networks,
         endpoint=endpoint,
-        bind_address=told.bind_address,
-        admin_networks=told.admin_networks,
+        told=told,
+        certificate=certificate,
         routes=routes(),
-        sessions=told.sessions,
         keycloak=keycloak,
         auth_proxy=auth_proxy,
         viewer=viewer,
@@ -56,5 +54,8 @@ gateway = Gateway(
     ),
     there,
 )
-Identity("identity", IdentityArgs(told=told, secrets=secrets, keycloak=keycloak, gateway=gateway))
+records = make_records("dns", site, told, networks, host, there)
+ready = obtain_certificate("certificate", site, told, networks, host, gateway, certificate, records, there)
+origin = Output.all(endpoint, ready).apply(lambda known: known[0].origin)
+Identity("identity", IdentityArgs(told=told, secrets=secrets, keycloak=keycloak, gateway=gateway, origin=origin))
 outputs.export(endpoint, secrets)

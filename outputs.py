@@ -13,22 +13,22 @@ from settings import CONSOLE_USER, PublicEndpoint
 class StackOutputs:
     """The stack's outputs, by the names that `pulumi stack output` shows."""
 
-    viewerUrl: str  # noqa: N815 - an output's name
+    viewerUrl: pulumi.Output[str]  # noqa: N815 - an output's name
     """Where people read studies."""
-    adminUrl: str  # noqa: N815
+    adminUrl: pulumi.Output[str]  # noqa: N815
     """The archive's own pages; role `pacsadmin`."""
-    consoleUrl: str  # noqa: N815
+    consoleUrl: pulumi.Output[str]  # noqa: N815
     """Keycloak's console; user `admin` of realm master."""
     credentials: pulumi.Output[dict[str, str]]
     """Secret: the generated passwords by user name. A person's own later change does not show here."""
 
 
-def export(endpoint: PublicEndpoint, secrets: Secrets) -> None:
+def export(endpoint: pulumi.Output[PublicEndpoint], secrets: Secrets) -> None:
     """Export the outputs of the running stack."""
     outputs = StackOutputs(
-        viewerUrl=f"{endpoint.origin}/",
-        adminUrl=f"{endpoint.origin}/pacs-admin/",
-        consoleUrl=f"{endpoint.origin}{ROOT_PATH}/admin/master/console/",
+        viewerUrl=pulumi.Output.concat(endpoint.origin, "/"),
+        adminUrl=pulumi.Output.concat(endpoint.origin, "/pacs-admin/"),
+        consoleUrl=pulumi.Output.concat(endpoint.origin, ROOT_PATH, "/admin/master/console/"),
         credentials=pulumi.Output.secret(
             pulumi.Output.all(**{CONSOLE_USER: secrets.console, **secrets.users}).apply(dict)
         ),

@@ -10,7 +10,7 @@ from components.secrets import Secrets
 from components.service import File, Healthcheck, Service, ServiceArgs
 from components.site import Site
 from rendering import oauth2_proxy
-from settings import PublicEndpoint, SessionLimits
+from settings import PublicEndpoint, Settings
 
 STORE_PORT = 6379
 
@@ -20,8 +20,8 @@ class AuthProxyArgs:
     """What it signs people in with."""
 
     site: Site
-    endpoint: PublicEndpoint
-    sessions: SessionLimits
+    endpoint: pulumi.Output[PublicEndpoint]
+    told: Settings
     keycloak: Keycloak
     networks: Networks
     secrets: Secrets
@@ -42,18 +42,20 @@ class AuthProxy(pulumi.ComponentResource):
         super().__init__("ohif:index:AuthProxy", name, None, opts)
         self.address = f"auth-proxy:{oauth2_proxy.PORT}"
         # The prefix binds a cookie to host and path, and asks for HTTPS (RFC 6265bis, 4.1.3.2).
-        self.session_cookie = "__Host-ohif_session" if args.endpoint.secure else "ohif_session"
-        configuration = oauth2_proxy.render(
-            oauth2_proxy.AuthProxyConfig(
-                origin=args.endpoint.origin,
-                secure=args.endpoint.secure,
-                cookie_name=self.session_cookie,
-                client_id=CLIENT_ID,
-                realm_path=REALM_PATH,
-                keycloak_address=args.keycloak.address,
-                session_store_address=f"sessions:{STORE_PORT}",
-                session_maximum=args.sessions.maximum,
-                access_token_life=args.sessions.access_token,
+        self.session_cookie = "__Host-ohif_session" if args.told.secure else "ohif_session"
+        configuration = args.endpoint.apply(
+            lambda endpoint: oauth2_proxy.render(
+                oauth2_proxy.AuthProxyConfig(
+                    origin=endpoint.origin,
+                    secure=endpoint.secure,
+                    cookie_name=self.session_cookie,
+                    client_id=CLIENT_ID,
+                    realm_path=REALM_PATH,
+                    keycloak_address=args.keycloak.address,
+                    session_store_address=f"sessions:{STORE_PORT}",
+                    session_maximum=args.told.sessions.maximum,
+                    access_token_life=args.told.sessions.access_token,
+                )
             )
         )
         network = private_network(f"{name}-store-network", "sessions", args.site, self)

@@ -10,7 +10,7 @@ from components.gateway import Gateway
 from components.keycloak import CLIENT_ID, ROOT_PATH, Keycloak
 from components.realm import make_realm, make_user_profile
 from components.secrets import Secrets
-from settings import CONSOLE_USER, Mfa, Settings
+from settings import CONSOLE_USER, Acme, Mfa, Settings
 
 EVENT_DAYS = 90
 SECONDS_PER_DAY = 24 * 3600
@@ -30,6 +30,8 @@ class IdentityArgs:
     secrets: Secrets
     keycloak: Keycloak
     gateway: Gateway
+    origin: pulumi.Output[str]
+    """Known once the gateway answers there as browsers will see it."""
 
 
 class Identity(pulumi.ComponentResource):
@@ -41,11 +43,12 @@ class Identity(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: IdentityArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("ohif:index:Identity", name, None, opts)
-        told, origin = args.told, args.told.endpoint.origin
+        told, origin = args.told, args.origin
         provider = keycloak.Provider(
             f"{name}-keycloak",
             url=origin,
             base_path=ROOT_PATH,
+            root_ca_certificate=told.certificate.ca_certificate if isinstance(told.certificate, Acme) else None,
             client_id="admin-cli",
             username=CONSOLE_USER,
             password=args.secrets.console,
@@ -104,10 +107,10 @@ class Identity(pulumi.ComponentResource):
             service_accounts_enabled=False,
             pkce_code_challenge_method="S256",
             # Exact, from the one endpoint: a redirect elsewhere cannot happen, and "invalid redirect_uri" neither.
-            valid_redirect_uris=[f"{origin}/oauth2/callback"],
-            valid_post_logout_redirect_uris=[f"{origin}/"],
+            valid_redirect_uris=[pulumi.Output.concat(origin, "/oauth2/callback")],
+            valid_post_logout_redirect_uris=[pulumi.Output.concat(origin, "/")],
             web_origins=[],
-            base_url=f"{origin}/",
+            base_url=pulumi.Output.concat(origin, "/"),
             frontchannel_logout_enabled=False,
             opts=child,
         )

@@ -34,7 +34,7 @@ class KeycloakArgs:
     """What the server runs with."""
 
     site: Site
-    endpoint: PublicEndpoint
+    endpoint: pulumi.Output[PublicEndpoint]
     """Keycloak's own links and the tokens' issuer begin with it."""
     secrets: Secrets
     networks: Networks
@@ -84,7 +84,7 @@ class Keycloak(pulumi.ComponentResource):
                     "KC_DB_POOL_INITIAL_SIZE": "1",
                     "KC_DB_POOL_MIN_SIZE": "1",
                     "KC_DB_POOL_MAX_SIZE": "30",
-                    "KC_HOSTNAME": f"{args.endpoint.origin}{ROOT_PATH}",
+                    "KC_HOSTNAME": args.endpoint.apply(lambda endpoint: f"{endpoint.origin}{ROOT_PATH}"),
                     "KC_HTTP_ENABLED": "true",
                     "KC_HTTP_RELATIVE_PATH": ROOT_PATH,
                     "KC_PROXY_HEADERS": "xforwarded",

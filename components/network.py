@@ -1,5 +1,7 @@
 """Docker networks and volumes, as every component makes them."""
 
+import hashlib
+import ipaddress
 from dataclasses import dataclass
 
 import pulumi
@@ -9,7 +11,7 @@ from components.site import Site
 
 
 def private_network(
-    name: str, thing: str, site: Site, parent: pulumi.Resource, *, internal: bool = True
+    name: str, thing: str, site: Site, parent: pulumi.Resource, *, internal: bool = True, ipv6: bool = False
 ) -> docker.Network:
     """A network of the stack's own; `internal` has no way out of the machine."""
     return docker.Network(
@@ -17,9 +19,17 @@ def private_network(
         name=site.docker_name(thing),
         driver="bridge",
         internal=internal,
+        ipv6=ipv6 or None,
+        ipam_configs=[docker.NetworkIpamConfigArgs(subnet=local_subnet(site.docker_name(thing)))] if ipv6 else None,
         labels=[docker.NetworkLabelArgs(label=key, value=value) for key, value in site.labels.items()],
         opts=pulumi.ResourceOptions(parent=parent, delete_before_replace=True),
     )
+
+
+def local_subnet(name: str) -> str:
+    """An IPv6 network that is nobody else's, always the same for a name (RFC 4193: 40 bits by chance after `fd`)."""
+    digits = hashlib.sha256(name.encode()).hexdigest()[:10]
+    return str(ipaddress.ip_network(f"fd{digits[:2]}:{digits[2:6]}:{digits[6:10]}::/64"))
 
 
 def data_volume(name: str, thing: str, site: Site, parent: pulumi.Resource) -> docker.Volume:
@@ -38,9 +48,11 @@ def data_volume(name: str, thing: str, site: Site, parent: pulumi.Resource) -> d
 
 @dataclass(frozen=True, kw_only=True)
 class NetworksArgs:
-    """Nothing to choose but the site."""
+    """What the networks have to carry."""
 
     site: Site
+    ipv6: bool
+    """Whether IPv6 clients reach the gateway with their own address."""
 
 
 class Networks(pulumi.ComponentResource):
@@ -59,7 +71,7 @@ class Networks(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: NetworksArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("ohif:index:Networks", name, None, opts)
-        self.edge = private_network(f"{name}-edge", "edge", args.site, self, internal=False)
+        self.edge = private_network(f"{name}-edge", "edge", args.site, self, internal=False, ipv6=args.ipv6)
         self.identity = private_network(f"{name}-identity", "identity", args.site, self)
         self.imaging = private_network(f"{name}-imaging", "imaging", args.site, self)
         self.register_outputs({})

@@ -23,7 +23,7 @@ def make_realm(name: str, told: Settings, opts: pulumi.ResourceOptions) -> keycl
         realm=REALM,
         display_name="Image viewer",
         login_theme=LOGIN_THEME,
-        ssl_required="external" if told.endpoint.secure else "none",
+        ssl_required="external" if told.secure else "none",
         registration_allowed=False,
         reset_password_allowed=told.smtp is not None,
         edit_username_allowed=False,

@@ -40,6 +40,14 @@ class Port:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Mount:
+    """A volume that another service writes."""
+
+    volume: docker.Volume
+    read_only: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class ServiceArgs:
     """What a container runs and may use."""
 
@@ -58,7 +66,7 @@ class ServiceArgs:
     command: Sequence[str] | None = None
     environment: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
     files: Sequence[File] = ()
-    volumes: Mapping[str, docker.Volume] = field(default_factory=dict)
+    volumes: Mapping[str, docker.Volume | Mount] = field(default_factory=dict)
     """Volumes by their path in the container."""
     temporary: Sequence[str] = ("/tmp",)  # noqa: S108 - paths in the container, in its own memory
     """Paths that are kept in memory."""
@@ -67,15 +75,17 @@ class ServiceArgs:
     """Added to none, by their full name (`CAP_…`): without the prefix the provider replaces at each refresh."""
     stop_seconds: int = 30
     """How long the program may take to end by itself before it is killed."""
+    wait: bool = True
+    """Whether it counts as made only once it is healthy."""
     depends_on: Sequence[pulumi.Resource] = ()
 
 
 class Service(pulumi.ComponentResource):
     """A container with every privilege dropped that its program does not need.
 
-    It is there when its healthcheck has passed, so what depends on it finds it working. The root file system is
-    not read-only: the Docker provider cannot put files into such a container. A limit on the number of processes
-    is not set: the provider has no property for it.
+    It is there when its healthcheck has passed, so what depends on it finds it working (unless it need not
+    wait). The root file system is not read-only: the Docker provider cannot put files into such a container. A limit
+    on the number of processes is not set: the provider has no property for it.
     """
 
     container_id: pulumi.Output[str]
@@ -108,10 +118,7 @@ class Service(pulumi.ComponentResource):
                 )
                 for file in args.files
             ],
-            volumes=[
-                docker.ContainerVolumeArgs(container_path=path, volume_name=volume.name)
-                for path, volume in args.volumes.items()
-            ],
+            volumes=[_mounted(path, volume) for path, volume in args.volumes.items()],
             tmpfs=dict.fromkeys(args.temporary, "rw,noexec,nosuid,nodev,mode=1777"),
             networks_advanced=[
                 docker.ContainerNetworksAdvancedArgs(name=network.name, aliases=[args.alias])
@@ -140,7 +147,7 @@ class Service(pulumi.ComponentResource):
                 start_period=duration(args.healthcheck.start_period),
                 retries=6,
             ),
-            wait=True,
+            wait=args.wait,
             wait_timeout=300,
             opts=pulumi.ResourceOptions(
                 parent=self,
@@ -153,6 +160,14 @@ class Service(pulumi.ComponentResource):
         )
         self.container_id = container.id
         self.register_outputs({"container_id": self.container_id})
+
+
+def _mounted(path: str, volume: docker.Volume | Mount) -> docker.ContainerVolumeArgs:
+    if isinstance(volume, Mount):
+        return docker.ContainerVolumeArgs(
+            container_path=path, volume_name=volume.volume.name, read_only=volume.read_only or None
+        )
+    return docker.ContainerVolumeArgs(container_path=path, volume_name=volume.name)
 
 
 def http_probe(port: int, path: str, authorization_file: str | None = None) -> Sequence[str]:

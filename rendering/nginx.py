@@ -13,6 +13,7 @@ from access import FromAdminNetworks, Role, Route, SignedIn
 TEMPLATES = Path(__file__).parent.parent / "assets" / "nginx"
 
 HTTP_PORT = 8080
+HTTPS_PORT = 8443
 """Inside the container: a program without privileges listens above 1023."""
 HEALTH_PORT = 8081
 """Inside the container, on loopback: the healthcheck needs no public host name."""
@@ -21,11 +22,34 @@ AUTH_CACHE_SECONDS = 3
 """How long an answer of oauth2-proxy is used again for the same cookies and roles."""
 
 
+CHALLENGE_PATH = r"^/\.well-known/acme-challenge/[\w-]{1,128}(?![\s\S])"
+"""Where a certification authority asks for the proof; the token is base64url (RFC 8555, 8.3)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TlsConfig:
+    """With which certificate the gateway answers. Paths in its container."""
+
+    certificate: str
+    key: str
+    staples: bool
+    """Whether the certificate's own OCSP responder is asked for a proof to hand out."""
+    webroot: str | None
+    """Where the answers for the certification authority lie; `None`: nobody asks."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class GatewayConfig:
     """What the file depends on."""
 
     scheme: str
+    tls: TlsConfig | None
+    """`None`: HTTP."""
+    ipv6: bool
+    """Whether it listens for both families."""
+    trusts_bridges: bool
+    """Whether a client that shows the address of the engine's bridge may be in an admin network: where only this
+    machine can reach the listener."""
     host: str
     authority: str
     """Host, and port unless it is the scheme's own."""
@@ -95,6 +119,15 @@ def guard(route: Route) -> Guarded:
 
 def render(config: GatewayConfig) -> str:
     """The file, in nginx's language."""
+    return _rendered("nginx.conf.j2", config)
+
+
+def render_waiting(config: GatewayConfig) -> str:
+    """What answers until there is a certificate."""
+    return _rendered("waiting.conf.j2", config)
+
+
+def _rendered(template: str, config: GatewayConfig) -> str:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         undefined=jinja2.StrictUndefined,
@@ -104,12 +137,16 @@ def render(config: GatewayConfig) -> str:
         keep_trailing_newline=True,
     )
     origin = f"{config.scheme}://{config.authority}"
-    return environment.get_template("nginx.conf.j2").render(
+    return environment.get_template(template).render(
         config=config,
         routes=[guard(route) for route in config.routes],
         origin=origin,
         quoted_home=quote(f"{origin}/", safe=""),
         http_port=HTTP_PORT,
+        https_port=HTTPS_PORT,
+        site_port=f"{HTTPS_PORT} ssl" if config.tls else HTTP_PORT,
+        listen_addresses=["", "[::]:"] if config.ipv6 else [""],
+        challenge_path=CHALLENGE_PATH,
         health_port=HEALTH_PORT,
         auth_cache_seconds=AUTH_CACHE_SECONDS,
         storing_roles="|".join(role for role in Role if role is not Role.VIEWER),

@@ -4,51 +4,78 @@ This package alone reads `pulumi.Config`. Types, defaults and descriptions of th
 declared in `Pulumi.yaml`; here they become frozen dataclasses, and what does not fit together is refused
 with the key's name and what to do about it. Nothing here asks which stack it is.
 
-The one value that does not come from the stack's configuration is `OHIF_IMAGES`, a path in the
-environment: images that exist on one machine only are that machine's matter, not the stack's
-(docs/adr/0003-images-of-the-machine.md).
+What does not come from the stack's configuration: `OHIF_IMAGES`, a path in the environment, as images that exist on
+one machine only are that machine's matter (docs/adr/0003-images-of-the-machine.md), and `LINODE_TOKEN` and
+`LINODE_URL`, as Linode's own provider reads them.
 """
 
 import pulumi
 
-from settings import image_table, people, place, reading
+from settings import image_table, machine, name, people, place, reading, tls
 from settings.model import (
     CONSOLE_USER,
+    Acme,
     Archive,
+    DuckDns,
+    LinodeZone,
+    LocalMachine,
+    Machine,
     Mfa,
     Network,
+    ProvidedCertificate,
     PublicEndpoint,
+    Server,
     SessionLimits,
     Settings,
     Smtp,
-    Target,
     User,
+    Vm,
 )
+from settings.place import EVERY_NETWORK
 from settings.reading import ConfigurationError
 
 __all__ = [
     "CONSOLE_USER",
+    "EVERY_NETWORK",
     "KEYS",
+    "Acme",
     "Archive",
     "ConfigurationError",
+    "DuckDns",
+    "LinodeZone",
+    "LocalMachine",
+    "Machine",
     "Mfa",
     "Network",
+    "ProvidedCertificate",
     "PublicEndpoint",
+    "Server",
     "SessionLimits",
     "Settings",
     "Smtp",
-    "Target",
     "User",
+    "Vm",
     "load",
 ]
 
 KEYS = frozenset(
     {
         "target",
+        "vm",
+        "server",
+        "ssh",
         "host",
         "port",
+        "httpsPort",
         "bindAddress",
         "adminNetworks",
+        "tls",
+        "acme",
+        "tlsCertificate",
+        "tlsKey",
+        "dns",
+        "linodeDns",
+        "duckDns",
         "archive",
         "users",
         "sessionIdle",
@@ -71,7 +98,14 @@ def load() -> Settings:
     """
     config = pulumi.Config()
     reading.refuse_unknown_keys(config.name, KEYS)
-    bind_address = reading.address(config, "bindAddress")
+    archive = reading.choice(config, "archive", Archive)
+    there = machine.machine(config, archive)
+    host = place.host(config, there)
+    http_port = reading.integer(config, "port", at_least=1, at_most=65535)
+    https_port = reading.integer(config, "httpsPort", at_least=1, at_most=65535)
+    if http_port == https_port:
+        raise ConfigurationError("httpsPort", "must not be the same as port.")
+    bound = place.bind_addresses(config, there)
     sessions = SessionLimits(
         idle=reading.duration(config, "sessionIdle", at_most=24 * reading.HOUR),
         maximum=reading.duration(config, "sessionMax", at_most=7 * 24 * reading.HOUR),
@@ -82,16 +116,21 @@ def load() -> Settings:
     if sessions.access_token >= sessions.idle:
         # A session is kept alive by refreshing the access token, so a token must end before the session does.
         raise ConfigurationError("accessTokenLife", "must be shorter than sessionIdle.")
+    certificate = tls.certificate(config, host, http_port, there)
+    if certificate is None and not isinstance(there, LocalMachine):
+        pulumi.log.warn("tls is none: passwords and patients' data travel in the clear. Set ohif:tls and ohif:host.")
     return Settings(
         project=pulumi.get_project(),
         stack=pulumi.get_stack(),
-        target=reading.choice(config, "target", Target),
-        endpoint=PublicEndpoint(
-            scheme="http", host=place.host(config), port=reading.integer(config, "port", at_least=1, at_most=65535)
-        ),
-        bind_address=bind_address,
-        admin_networks=place.admin_networks(config, bind_address),
-        archive=reading.choice(config, "archive", Archive),
+        machine=there,
+        host=host,
+        http_port=http_port,
+        https_port=https_port,
+        certificate=certificate,
+        dns=name.dns(config, host, there),
+        bind_addresses=bound,
+        admin_networks=place.admin_networks(config, bound),
+        archive=archive,
         users=people.users(config),
         sessions=sessions,
         mfa=reading.choice(config, "mfa", Mfa),

@@ -20,6 +20,24 @@ class Target(StrEnum):
     """Where the containers run."""
 
     LOCAL = "local"
+    SERVER = "server"
+    LINODE = "linode"
+
+
+class Tls(StrEnum):
+    """Where the certificate comes from."""
+
+    NONE = "none"
+    LETSENCRYPT = "letsencrypt"
+    PROVIDED = "provided"
+
+
+class Dns(StrEnum):
+    """Who keeps the record of the host's name."""
+
+    NONE = "none"
+    LINODE = "linode"
+    DUCKDNS = "duckdns"
 
 
 class Archive(StrEnum):
@@ -66,6 +84,100 @@ class PublicEndpoint:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Acme:
+    """A certificate from a certification authority that speaks ACME (RFC 8555), by HTTP-01."""
+
+    host: str
+    """The name that it is for."""
+    email: str
+    """For the CA's account."""
+    directory: str
+    """URL of the CA's directory."""
+    ca_certificate: str | None
+    """PEM of a private CA, for those that must trust it; `None` for one that everybody trusts."""
+    caa_identity: str | None
+    """The CA's name in CAA records (RFC 8659), where it is known."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProvidedCertificate:
+    """A certificate of the hospital's own, checked against its key, its dates and the host."""
+
+    chain: str
+    """PEM: the certificate, then its intermediates."""
+    key: pulumi.Output[str]
+    """PEM, secret."""
+    staples: bool
+    """Whether it names an OCSP responder."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinodeZone:
+    """The host's records in a zone that Linode serves."""
+
+    host: str
+    zone: str
+    new: bool
+    """Whether the program makes the zone; else the account has it already."""
+    email: str | None
+    """Contact of a new zone (SOA)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DuckDns:
+    """A record at DuckDNS, which the machine itself keeps up to date."""
+
+    domain: str
+    """The label before `.duckdns.org`."""
+    token: pulumi.Output[str]
+    server: str
+    """URL; another than the public one for tests."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalMachine:
+    """The engine of the machine that runs the program."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Server:
+    """A host that exists, reached by SSH."""
+
+    user: str
+    address: str
+    port: int
+    host_key: str
+    """Type and key as in `known_hosts`; no other is taken."""
+    ipv6: bool
+    """Whether its engine hands IPv6 clients on with their own address."""
+    private_key_file: str | None
+    """`None`: what `ssh` finds by itself, the agent's keys too."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Vm:
+    """A Linode that the program makes."""
+
+    region: str
+    type: str
+    image: str
+    volume_gb: int
+    backups: bool
+    reserved_address: bool
+    """Whether its IPv4 address is the account's own and outlives it."""
+    public_key: str
+    """Of the person or machine that runs the program."""
+    private_key_file: str | None
+    token: pulumi.Output[str] | None
+    """Of the Linode account; a preview does without."""
+    api_url: str
+    """Without the version's path."""
+
+
+Machine = LocalMachine | Server | Vm
+
+
+@dataclass(frozen=True, kw_only=True)
 class User:
     """A person of realm `ohif`; the password is generated, never configured."""
 
@@ -103,11 +215,17 @@ class Settings:
 
     project: str
     stack: str
-    target: Target
-    endpoint: PublicEndpoint
-    bind_address: str
+    machine: Machine
+    host: str | None
+    """What a browser calls it; `None`: by the machine's own address."""
+    http_port: int
+    https_port: int
+    certificate: Acme | ProvidedCertificate | None
+    """`None`: patients' data travels in the clear."""
+    dns: LinodeZone | DuckDns | None
+    bind_addresses: tuple[str, ...]
+    """Of the engine's machine."""
     admin_networks: tuple[Network, ...]
-    """Empty: nobody."""
     archive: Archive
     users: tuple[User, ...]
     sessions: SessionLimits
@@ -115,3 +233,21 @@ class Settings:
     smtp: Smtp | None
     protect_data: bool
     images: Mapping[str, Image]
+
+    @property
+    def secure(self) -> bool:
+        """Whether browsers come by HTTPS."""
+        return self.certificate is not None
+
+    @property
+    def dual_stack(self) -> bool:
+        """Whether browsers come by IPv6 too."""
+        return any(":" in address for address in self.bind_addresses)
+
+    def endpoint(self, host: str) -> PublicEndpoint:
+        """The public endpoint under this host."""
+        return PublicEndpoint(
+            scheme="https" if self.secure else "http",
+            host=host,
+            port=self.https_port if self.secure else self.http_port,
+        )

@@ -6,7 +6,7 @@ import re
 import pulumi
 
 from settings import reading
-from settings.model import Network
+from settings.model import LocalMachine, Machine, Network, Server
 from settings.reading import ConfigurationError
 
 HOST_NAME = re.compile(r"(?=.{1,253}$)(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*")
@@ -15,9 +15,20 @@ ANYWHERE = "anywhere"
 """For `adminNetworks`: every address, as a word that nobody writes by mistake."""
 EVERY_NETWORK: tuple[Network, ...] = (ipaddress.ip_network("0.0.0.0/0"), ipaddress.ip_network("::/0"))
 
+LOOPBACK = "127.0.0.1"
 
-def host(config: pulumi.Config) -> str:
+
+def host(config: pulumi.Config, machine: Machine) -> str | None:
+    """What a browser calls the system, if it is known before the machine is."""
     value = config.require("host")
+    if not value:
+        match machine:
+            case LocalMachine():
+                return LOOPBACK
+            case Server(address=address):
+                return address
+            case _:
+                return None
     if "://" in value or "/" in value or ":" in value:
         raise ConfigurationError(
             "host", f"{value!r} must be a name or an IPv4 address alone: no scheme, no port, no path."
@@ -27,13 +38,32 @@ def host(config: pulumi.Config) -> str:
     return value
 
 
-def admin_networks(config: pulumi.Config, bind_address: str) -> tuple[Network, ...]:
+def is_name(host: str | None) -> bool:
+    """Whether a certificate of a public CA can be had for it: a name with a dot, not an address."""
+    return host is not None and "." in host and not host.rpartition(".")[2].isdigit()
+
+
+def bind_addresses(config: pulumi.Config, machine: Machine) -> tuple[str, ...]:
+    """Addresses of the engine's machine on which the gateway listens."""
+    if config.require("bindAddress"):
+        return (reading.address(config, "bindAddress"),)
+    match machine:
+        case LocalMachine():
+            return (LOOPBACK,)
+        case Server(ipv6=False):
+            return ("0.0.0.0",)  # noqa: S104 - a web server for everybody
+        case _:
+            return ("0.0.0.0", "::")  # noqa: S104
+
+
+def admin_networks(config: pulumi.Config, bound: tuple[str, ...]) -> tuple[Network, ...]:
+    """Networks from which Keycloak, and the machine itself, are administered."""
     key = "adminNetworks"
     values = reading.items(config, key)
     if values == [ANYWHERE]:
         return EVERY_NETWORK
     if not values:
-        if ipaddress.ip_address(bind_address).is_loopback:
+        if all(ipaddress.ip_address(address).is_loopback for address in bound):
             # Only this machine can reach a loopback listener, and its requests come in by the address of a
             # Docker bridge, which nobody knows beforehand.
             return EVERY_NETWORK
@@ -42,7 +72,12 @@ def admin_networks(config: pulumi.Config, bind_address: str) -> tuple[Network, .
             "is empty, so nobody could administer Keycloak, this program neither; "
             "name networks such as 192.0.2.0/24, one of them this machine's.",
         )
-    networks: list[Network] = []
+    return networks(key, values)
+
+
+def networks(key: str, values: list[object]) -> tuple[Network, ...]:
+    """Networks by their CIDR; every address only by its word."""
+    found: list[Network] = []
     for value in values:
         try:
             # A number would be taken as an address.
@@ -51,5 +86,5 @@ def admin_networks(config: pulumi.Config, bind_address: str) -> tuple[Network, .
             raise ConfigurationError(key, f"{value!r} is not a network such as 192.0.2.0/24.") from error
         if network.prefixlen == 0:
             raise ConfigurationError(key, f"{value} is every address; write [{ANYWHERE}] if you mean it.")
-        networks.append(network)
-    return tuple(networks)
+        found.append(network)
+    return tuple(found)

@@ -14,6 +14,9 @@ from rendering import nginx
 
 EXAMPLE = nginx.GatewayConfig(
     scheme="http",
+    tls=None,
+    ipv6=False,
+    trusts_bridges=True,
     host="pacs.example.org",
     authority="pacs.example.org:8480",
     port=8480,

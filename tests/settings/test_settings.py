@@ -216,7 +216,8 @@ def test_stack_files_exist() -> None:
 def test_defaults_are_the_safe_choice() -> None:
     told = load()
     assert told.protect_data
-    assert told.bind_address == "127.0.0.1"
+    assert told.bind_addresses == ("127.0.0.1",)
+    assert told.certificate is None
     assert told.users == ()
     assert told.smtp is None
     assert (told.sessions.access_token, told.sessions.idle, told.sessions.maximum) == (300, 900, 36000)
@@ -233,7 +234,8 @@ def test_defaults_are_the_safe_choice() -> None:
     ],
 )
 def test_one_endpoint(config: dict[str, Any], origin: str) -> None:
-    endpoint = load(**config).endpoint
+    told = load(**config)
+    endpoint = told.endpoint(told.host or "")
     assert endpoint.origin == origin
     assert origin.endswith(f"//{endpoint.authority}")
 

@@ -1,0 +1,247 @@
+"""Keeps the gateway's certificate: gets the first one, renews it, lays it where the gateway looks.
+
+Runs certbot by webroot (HTTP-01), so the gateway must answer on port 80. What the CA issued stays on the volume: a new
+container asks for nothing that it has. Before the CA is asked, the name must point to this machine, as a CA counts
+failures (Let's Encrypt, "Rate Limits": 5 failed validations per host name and hour).
+
+    keeper.py          run until stopped
+    keeper.py check    exit code 0 if a certificate is served that is good for some days yet
+    keeper.py wait     wait for the first certificate, trying again at once if the last try failed; says why not
+    keeper.py renew    renew now, whatever the age
+"""
+
+import datetime
+import json
+import os
+import random
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+from cryptography import x509
+
+DOMAIN = os.environ["DOMAIN"]
+DIRECTORY = os.environ["ACME_DIRECTORY"]
+EMAIL = os.environ["ACME_EMAIL"]
+EXPECTED = frozenset(os.environ.get("EXPECTED_ADDRESSES", "").split())
+DNS_PATIENCE = int(os.environ.get("DNS_PATIENCE", "0"))
+
+HOME = Path("/etc/letsencrypt")
+SERVED = HOME / "served" / f"{DOMAIN}.pem"
+LIVE = HOME / "live" / DOMAIN
+STATE = Path("/tmp/state.json")
+AGAIN = Path("/tmp/again")
+
+HOUR = 3600
+LOOK_EVERY = 12 * HOUR
+"""Twice a day, as certbot's documentation asks for; it renews when a third of the life is left."""
+FIRST_PAUSE = 180
+LONGEST_PAUSE = 6 * HOUR
+UNREACHED_PAUSE = 30
+WORRY_DAYS = 7
+
+
+class NotYetError(Exception):
+    """Why there is no certificate, and how long to wait before the next try; `None`: longer each time."""
+
+    def __init__(self, reason: str, pause: float | None = None) -> None:
+        super().__init__(reason)
+        self.pause = pause
+
+
+def say(event: str, **fields: object) -> None:
+    """One line of JSON in the container's log."""
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    print(json.dumps({"time": now, "event": event, "domain": DOMAIN, **fields}), flush=True)
+
+
+def days_left() -> float:
+    """Until the served certificate ends; below zero if there is none for the domain."""
+    try:
+        certificate = x509.load_pem_x509_certificate(SERVED.read_bytes())
+    except (OSError, ValueError):
+        return -1
+    end = certificate.not_valid_after_utc
+    return (end - datetime.datetime.now(datetime.UTC)).total_seconds() / (24 * HOUR)
+
+
+def life_days() -> float:
+    """Whole life of the served certificate; some CAs' are days only."""
+    certificate = x509.load_pem_x509_certificate(SERVED.read_bytes())
+    return (certificate.not_valid_after_utc - certificate.not_valid_before_utc).total_seconds() / (24 * HOUR)
+
+
+def good() -> bool:
+    """Whether the served certificate is far enough from its end."""
+    left = days_left()
+    return left > 0 and left > min(WORRY_DAYS, life_days() / 4)
+
+
+def addresses() -> set[str]:
+    """What the name resolves to from here."""
+    try:
+        return {str(found[4][0]) for found in socket.getaddrinfo(DOMAIN, 80, proto=socket.IPPROTO_TCP)}
+    except OSError:
+        return set()
+
+
+def look_at_name(patience: float) -> None:
+    """The name must point here, and only here."""
+    if not EXPECTED:
+        return
+    until = time.monotonic() + patience
+    while True:
+        found = addresses()
+        if found and found <= EXPECTED:
+            return
+        if time.monotonic() >= until:
+            break
+        time.sleep(5)
+    says = f"resolves to {', '.join(sorted(found))}" if found else "does not resolve"
+    raise NotYetError(
+        f"{DOMAIN} {says}, and should to {' and '.join(sorted(EXPECTED))}. Set its A and AAAA records so; "
+        "the certification authority was not asked yet.",
+        UNREACHED_PAUSE,
+    )
+
+
+def look_at_authority() -> None:
+    """A CA that does not answer counts nothing, so it is asked again soon."""
+    try:
+        with urllib.request.urlopen(DIRECTORY, timeout=20):
+            return
+    except OSError as error:
+        reason = getattr(error, "reason", error)
+        problem = f"The certification authority at {DIRECTORY} does not answer: {reason}."
+        raise NotYetError(problem, UNREACHED_PAUSE) from error
+
+
+def certbot(*options: str) -> None:
+    """Ask for a certificate; certbot itself decides whether one is due."""
+    webroot = HOME / "webroot"
+    webroot.mkdir(mode=0o755, exist_ok=True)
+    command = [
+        "certbot", "certonly", "--webroot", "--webroot-path", str(webroot), "--non-interactive", "--agree-tos",
+        "--no-eff-email", "--email", EMAIL, "--server", DIRECTORY, "--cert-name", DOMAIN, "--domain", DOMAIN,
+        "--config-dir", str(HOME), "--work-dir", "/tmp/certbot", "--logs-dir", "/tmp/certbot/log",
+        "--max-log-backups", "1", "--key-type", "ecdsa", *options,
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    if done.returncode:
+        told = [line.strip() for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+        detail = next((line for line in told if line.startswith("Detail:")), told[-1] if told else "no reason given")
+        raise NotYetError(f"The certification authority refused: {detail.removeprefix('Detail: ')}")
+
+
+def lay_out() -> None:
+    """Chain and key in one file, changed in one step, so that the gateway never sees one without the other."""
+    content = (LIVE / "fullchain.pem").read_bytes() + (LIVE / "privkey.pem").read_bytes()
+    if SERVED.exists() and SERVED.read_bytes() == content:
+        return
+    SERVED.parent.mkdir(mode=0o750, exist_ok=True)
+    fresh = SERVED.with_suffix(".new")
+    fresh.touch(mode=0o640)
+    fresh.write_bytes(content)
+    fresh.replace(SERVED)
+    say(
+        "certificate served",
+        serial=f"{x509.load_pem_x509_certificate(content).serial_number:x}",
+        days=round(days_left()),
+    )
+
+
+def once(*options: str) -> None:
+    """Make sure that a certificate is there and not near its end."""
+    look_at_name(DNS_PATIENCE if not SERVED.exists() else 0)
+    look_at_authority()
+    certbot(*(options or ["--keep-until-expiring"]))
+    lay_out()
+
+
+def note(**state: object) -> None:
+    """For `check` and `wait`, which run beside."""
+    STATE.write_text(json.dumps(state))
+
+
+def run() -> None:
+    """Run until stopped."""
+    # Readable for the gateway's group, for nobody else.
+    os.umask(0o027)
+    os.chown(HOME, -1, os.getgid())
+    HOME.chmod(0o750)
+    if (LIVE / "fullchain.pem").exists():
+        lay_out()
+    failures = 0
+    while True:
+        note(state="working")
+        try:
+            once()
+        except (NotYetError, OSError, subprocess.SubprocessError) as problem:
+            failures += 1
+            pause = getattr(problem, "pause", None) or min(FIRST_PAUSE * 2 ** (failures - 1), LONGEST_PAUSE)
+            say("no new certificate", reason=str(problem), days_left=round(days_left()), next_try_in_seconds=pause)
+            note(state="failed", reason=str(problem))
+        else:
+            failures = 0
+            # Not all the world at the same minute.
+            pause = min(LOOK_EVERY, life_days() * 24 * HOUR / 6) * random.uniform(0.8, 1.0)
+            note(state="done")
+        until = time.time() + pause
+        while time.time() < until and not AGAIN.exists():
+            time.sleep(1)
+        AGAIN.unlink(missing_ok=True)
+
+
+def told() -> dict[str, str]:
+    """The last note."""
+    try:
+        return dict(json.loads(STATE.read_text()))
+    except (OSError, ValueError):
+        return {"state": "working"}
+
+
+def wait() -> int:
+    """Wait for a verdict, after another try if the last one failed."""
+    if days_left() > 0:
+        return 0
+    if told()["state"] == "failed":
+        note(state="working")
+        AGAIN.touch()
+    while (now := told())["state"] == "working":
+        time.sleep(0.5)
+    if days_left() > 0:
+        return 0
+    print(now.get("reason", "no certificate"))
+    return 1
+
+
+def check() -> int:
+    """For the container's healthcheck: a renewal that fails shows here before the certificate ends."""
+    if good():
+        return 0
+    print(told().get("reason", "there is no certificate yet"))
+    return 1
+
+
+def main(arguments: list[str]) -> int:
+    """Do what the command line asks for."""
+    match arguments:
+        case []:
+            run()
+        case ["check"]:
+            return check()
+        case ["wait"]:
+            return wait()
+        case ["renew"]:
+            os.umask(0o027)
+            once("--force-renewal")
+            return 0
+    print(__doc__)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,17 @@
+# Mounts the data volume where the Docker engine keeps everything, at every boot. An empty volume gets a file system; one
+# that has any is left as it is. Without it the engine does not start (docker.service.d), so that nothing is written beside.
+where=/var/lib/docker
+mountpoint -q "$where" && exit 0
+tries=0
+# It is attached after the machine has started.
+until [ -b "$DEVICE" ]; do
+  tries=$((tries + 1))
+  [ "$tries" -le 600 ] || { echo "data volume $DEVICE is not attached" >&2; exit 1; }
+  sleep 1
+done
+if ! blkid "$DEVICE" >/dev/null; then
+  mkfs.ext4 -q -m 1 -L ohif-data "$DEVICE" || exit 1
+fi
+mkdir -p "$where"
+grep -q " $where " /etc/fstab || echo "$DEVICE $where ext4 defaults,noatime,nofail,x-systemd.device-timeout=600s 0 2" >>/etc/fstab
+mount "$where"

@@ -1,0 +1,119 @@
+"""Which machine, which records, which certificate: what the settings ask for, as components."""
+
+from collections.abc import Sequence
+
+import pulumi
+
+from components.certificate import Certificate, CertificateArgs, CertificateVolume
+from components.dns import DuckRecords, DuckRecordsArgs, LinodeRecords, LinodeRecordsArgs
+from components.gateway import Gateway, Issued, ServedCertificate
+from components.host import Host, LocalHost, LocalHostArgs, RemoteHost, RemoteHostArgs
+from components.network import Networks
+from components.site import Site
+from components.vm import SSH_PORT, Opening, VmHost, VmHostArgs
+from settings import (
+    EVERY_NETWORK,
+    Acme,
+    DuckDns,
+    LinodeZone,
+    LocalMachine,
+    ProvidedCertificate,
+    Server,
+    Settings,
+    Vm,
+)
+
+
+def make_host(name: str, site: Site, told: Settings) -> Host:
+    """The machine of the stack's target."""
+    match told.machine:
+        case LocalMachine():
+            return LocalHost(name, LocalHostArgs())
+        case Server():
+            return RemoteHost(name, RemoteHostArgs(site=site, server=told.machine, ports=public_ports(told)))
+        case Vm():
+            return VmHost(
+                name,
+                VmHostArgs(
+                    site=site,
+                    vm=told.machine,
+                    keeps_dns=isinstance(told.dns, LinodeZone),
+                    openings=openings(told),
+                ),
+            )
+
+
+def public_ports(told: Settings) -> Sequence[int]:
+    """Ports that browsers come to."""
+    return [told.http_port, told.https_port] if told.secure else [told.http_port]
+
+
+def openings(told: Settings) -> Sequence[Opening]:
+    """What the firewall lets in; all else is shut."""
+    return [
+        Opening(label="ssh", port=SSH_PORT, networks=told.admin_networks),
+        *(Opening(label=f"web-{port}", port=port, networks=EVERY_NETWORK) for port in public_ports(told)),
+    ]
+
+
+def make_records(
+    name: str, site: Site, told: Settings, networks: Networks, host: Host, opts: pulumi.ResourceOptions
+) -> Sequence[pulumi.Resource]:
+    """The host's records, for what has to wait for them; none where they are a person's own matter."""
+    match told.dns, host:
+        case LinodeZone() as zone, VmHost() as vm:
+            return LinodeRecords(
+                name,
+                LinodeRecordsArgs(
+                    zone=zone,
+                    zone_id=None if zone.new else vm.zone_id(zone.zone),
+                    addresses=vm.addresses,
+                    caa_identity=told.certificate.caa_identity if isinstance(told.certificate, Acme) else None,
+                    provider=vm.cloud,
+                    protect=site.protect_data,
+                ),
+            ).records
+        case DuckDns() as duck, _:
+            return DuckRecords(
+                name, DuckRecordsArgs(site=site, networks=networks, duck=duck, addresses=host.addresses), opts
+            ).records
+        case _:
+            return []
+
+
+def served_certificate(name: str, site: Site, told: Settings, opts: pulumi.ResourceOptions) -> ServedCertificate | None:
+    """What the gateway serves: a given certificate, or the place where an issued one will lie."""
+    match told.certificate:
+        case Acme(host=host):
+            return Issued(host=host, volume=CertificateVolume(f"{name}-kept", site, opts))
+        case ProvidedCertificate() | None:
+            return told.certificate
+
+
+def obtain_certificate(
+    name: str,
+    site: Site,
+    told: Settings,
+    networks: Networks,
+    host: Host,
+    gateway: Gateway,
+    served: ServedCertificate | None,
+    records: Sequence[pulumi.Resource],
+    opts: pulumi.ResourceOptions,
+) -> pulumi.Output[bool]:
+    """See to it that the gateway has a certificate. Known when it has."""
+    if not isinstance(told.certificate, Acme) or not isinstance(served, Issued):
+        return pulumi.Output.from_input(True)
+    return Certificate(
+        name,
+        CertificateArgs(
+            site=site,
+            networks=networks,
+            acme=told.certificate,
+            volume=served.volume,
+            shell=host.shell,
+            addresses=host.addresses,
+            made_record=bool(records),
+        ),
+        pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[gateway, *records])),
+    ).ready

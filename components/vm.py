@@ -1,0 +1,251 @@
+"""A Linode of the program's own: VM, firewall, address that stays, data volume."""
+
+import base64
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import pulumi
+import pulumi_docker as docker
+import pulumi_linode as linode
+import pulumi_random as random
+from pulumi.output import UNKNOWN
+
+from components.linode_account import MAKE_ONE, SET_IT, Account, AccountError
+from components.reach import MachineError, Shell, after, ssh_shell
+from components.site import Site
+from rendering import cloud_init
+from rendering.ssh import SEED_BYTES, client_options, host_key
+from settings import Network, Vm
+
+SSH_PORT = 22
+BOOT_PATIENCE = 600
+"""Seconds until a new VM must take an SSH connection."""
+SETUP_PATIENCE = 900
+"""Seconds for cloud-init: security updates and Docker."""
+SWAP_MB = 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opening:
+    """A door of the firewall."""
+
+    label: str
+    port: int
+    networks: Sequence[Network]
+
+
+@dataclass(frozen=True, kw_only=True)
+class VmHostArgs:
+    """Which VM, and what it lets in."""
+
+    site: Site
+    vm: Vm
+    keeps_dns: bool
+    """Whether the account has to serve the host's records too."""
+    openings: Sequence[Opening]
+
+
+class VmHost(pulumi.ComponentResource):
+    """A Debian with Docker, its firewall shut but for the openings, all that the engine keeps on a volume of its own.
+
+    Replaced (another image, say), it comes back with the same address, host key, containers and data. SSH is by key
+    only and with a host key that the program made, so nothing is trusted on first use. It makes no backups of the
+    volume: Linode's backups hold the VM's own disk alone (docs/operations.md).
+    """
+
+    provider: docker.Provider
+    address: pulumi.Output[str]
+    addresses: pulumi.Output[list[str]]
+    shell: pulumi.Output[Shell]
+    cloud: linode.Provider
+    """For what else lies in the account."""
+    account: pulumi.Output[Account | None]
+    """`None`: no token was given, as in a preview of somebody else."""
+
+    def __init__(self, name: str, args: VmHostArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("ohif:index:VmHost", name, None, opts)
+        self.account = pulumi.Output.from_input(args.vm.token).apply(
+            lambda token: Account(token=token, url=args.vm.api_url) if token else None
+        )
+
+        async def token(account: Account | None) -> str:
+            if pulumi.runtime.is_dry_run():
+                return account.token if account else "a preview needs none"
+            if account is None:
+                raise AccountError(f"Configuration linode:token: is missing. {MAKE_ONE} and {SET_IT}.")
+            await account.check(dns=args.keeps_dns)
+            return account.token
+
+        allowed: pulumi.Output[str] = self.account.apply(cast(Callable[[Account | None], Awaitable[str]], token))
+
+        # Every object of the account hangs on it, so none is made before it was looked at.
+        self.cloud = linode.Provider(
+            f"{name}-linode",
+            token=allowed,
+            url=args.vm.api_url,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        child = pulumi.ResourceOptions(parent=self, provider=self.cloud)
+        chance = random.Provider(f"{name}-random", opts=pulumi.ResourceOptions(parent=self))
+        by_chance = pulumi.ResourceOptions(parent=self, provider=chance)
+        label = f"{args.site.project}-{args.site.stack}"
+        tags = [args.site.project, args.site.stack]
+
+        seed = random.RandomBytes(f"{name}-ssh-host-key", length=SEED_BYTES, opts=by_chance).base64
+        key = seed.apply(lambda text: host_key(base64.b64decode(text)))
+        # The API wants one; nobody logs in with it but on the provider's own console.
+        password = random.RandomPassword(
+            f"{name}-console-password",
+            length=48,
+            special=True,
+            opts=pulumi.ResourceOptions(parent=self, provider=chance, additional_secret_outputs=["result"]),
+        ).result
+
+        firewall = linode.Firewall(
+            f"{name}-firewall",
+            label=label,
+            inbound_policy="DROP",
+            outbound_policy="ACCEPT",
+            inbounds=[_rule(opening) for opening in args.openings],
+            tags=tags,
+            opts=child,
+        )
+        reserved = (
+            linode.NetworkingIp(
+                f"{name}-address", type="ipv4", public=True, reserved=True, region=args.vm.region, opts=child
+            )
+            if args.vm.reserved_address
+            else None
+        )
+        volume_label = f"{label}-data"
+        user_data = key.apply(
+            lambda key: cloud_init.render(
+                cloud_init.MachineConfig(
+                    host_key=key,
+                    public_key=args.vm.public_key,
+                    # Where the volume shows (Linode, "Configure and mount a volume").
+                    volume_device=f"/dev/disk/by-id/scsi-0Linode_Volume_{volume_label}",
+                )
+            )
+        )
+        instance = linode.Instance(
+            f"{name}-vm",
+            label=label,
+            region=args.vm.region,
+            type=args.vm.type,
+            image=args.vm.image,
+            root_pass=password,
+            ipv4s=[reserved.address] if reserved else None,
+            # There from the first moment; made later, the firewall would leave one open.
+            firewall_id=firewall.id.apply(int),
+            metadatas=[
+                linode.InstanceMetadataArgs(
+                    user_data=user_data.apply(lambda text: base64.b64encode(text.encode()).decode())
+                )
+            ],
+            disk_encryption="enabled",
+            backups_enabled=args.vm.backups,
+            swap_size=SWAP_MB,
+            tags=tags,
+            # Label and address can be had once, so the old one has to go first.
+            opts=pulumi.ResourceOptions(parent=self, provider=self.cloud, delete_before_replace=True),
+        )
+        volume = linode.Volume(
+            f"{name}-volume",
+            label=volume_label,
+            region=args.vm.region,
+            size=args.vm.volume_gb,
+            encryption="enabled",
+            linode_id=instance.id.apply(int),
+            tags=tags,
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                provider=self.cloud,
+                protect=args.site.protect_data,
+                retain_on_delete=args.site.protect_data,
+            ),
+        )
+        self.address = reserved.address if reserved else instance.ipv4s.apply(lambda all_of_them: all_of_them[0])
+        self.addresses = pulumi.Output.all(self.address, instance.ipv6).apply(
+            lambda both: [both[0], both[1].partition("/")[0]]
+        )
+        options = key.apply(lambda key: list(client_options(key.public, args.vm.private_key_file)))
+        self.shell = pulumi.Output.all(self.address, options).apply(
+            lambda known: ssh_shell(user=cloud_init.USER, address=known[0], port=SSH_PORT, options=known[1])
+        )
+
+        async def ready(shell: Shell) -> bool:
+            if not pulumi.runtime.is_dry_run():
+                await wait_for(shell)
+            return True
+
+        engine = pulumi.Output.all(self.address, after(volume.linode_id, self.shell, ready))
+
+        self.provider = docker.Provider(
+            f"{name}-docker",
+            host=pulumi.Output.unsecret(engine.apply(lambda known: f"ssh://{cloud_init.USER}@{known[0]}")),
+            # The public half of the host key is no secret, though made of one.
+            ssh_opts=pulumi.Output.unsecret(options),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.register_outputs({})
+
+    def zone_id(self, zone: str) -> pulumi.Output[int]:
+        """Number of a DNS zone that the account has; not known in a preview without a token.
+
+        Not a function of the provider: those fail in a preview that has no token.
+        """
+
+        async def found(account: Account | None) -> object:
+            try:
+                return await account.zone_id(zone) if account else UNKNOWN
+            except AccountError as error:
+                if not pulumi.runtime.is_dry_run():
+                    raise
+                pulumi.log.warn(str(error), self)
+                return UNKNOWN
+
+        number: pulumi.Output[int] = self.account.apply(cast(Callable[[Account | None], Awaitable[int]], found))
+        return pulumi.Output.unsecret(number)
+
+
+async def wait_for(shell: Shell) -> None:
+    """Wait until cloud-init has done its work and the engine answers.
+
+    Raises:
+        MachineError: one of them failed.
+    """
+    await shell.reached(patience=BOOT_PATIENCE)
+    # Its exit code is 2 when it worked but has to say something (cloud-init, "Return codes").
+    setup = await shell.run("cloud-init status --wait --format json", patience=SETUP_PATIENCE)
+    if setup.code not in (0, 2):
+        raise MachineError(
+            f"{shell.machine}: cloud-init failed: {_reasons(setup.output)}. See /var/log/cloud-init-output.log there; "
+            "after mending, run again."
+        )
+    engine = await shell.run("docker version --format '{{.Server.Version}}'", patience=60)
+    if engine.code:
+        raise MachineError(
+            f"{shell.machine}: the Docker engine does not answer: {engine.errors}. See `journalctl -u docker` there; "
+            "after mending, run again."
+        )
+
+
+def _reasons(status: str) -> str:
+    try:
+        return "; ".join(json.loads(status)["errors"]) or "no reason given"
+    except (ValueError, KeyError):
+        return status.strip() or "no reason given"
+
+
+def _rule(opening: Opening) -> linode.FirewallInboundArgs:
+    return linode.FirewallInboundArgs(
+        label=opening.label,
+        action="ACCEPT",
+        protocol="TCP",
+        ports=str(opening.port),
+        ipv4s=[str(network) for network in opening.networks if network.version == 4] or None,
+        ipv6s=[str(network) for network in opening.networks if network.version == 6] or None,
+    )

@@ -1,0 +1,118 @@
+"""Where the containers run: on this machine, on a server, on a VM that the program makes."""
+
+import os
+import re
+
+import pulumi
+
+from settings import reading
+from settings.model import Archive, LocalMachine, Machine, Server, Target, Vm
+from settings.reading import ConfigurationError
+
+LINODE_API = "https://api.linode.com"
+
+LINODE_TYPE = {Archive.ORTHANC: "g6-standard-2"}
+"""What has the memory for all containers of a stack with that archive: 4 GB."""
+
+VM_FIELDS = frozenset({"region", "type", "image", "volumeGb", "backups", "reservedAddress"})
+SERVER_FIELDS = frozenset({"address", "hostKey", "ipv6"})
+SSH_FIELDS = frozenset({"publicKey", "privateKeyFile"})
+
+SSH_ADDRESS = re.compile(
+    r"ssh://(?P<user>[a-z_][a-z0-9_-]{0,31})@(?P<host>[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?)(:(?P<port>[0-9]{1,5}))?"
+)
+PUBLIC_KEY = re.compile(
+    r"(?P<key>(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)|sk-(ssh-ed25519|ecdsa-sha2-nistp256)@openssh\.com)"
+    r" [A-Za-z0-9+/]{32,}={0,3})( [^\n]*)?\s*"
+)
+WORD = re.compile(r"[a-z0-9][a-z0-9/-]{1,62}")
+
+
+def machine(config: pulumi.Config, archive: Archive) -> Machine:
+    """The machine of the stack's target. Settings of another target are refused: they would have no effect."""
+    target = reading.choice(config, "target", Target)
+    vm = reading.fields(config, "vm", VM_FIELDS)
+    server = reading.fields(config, "server", SERVER_FIELDS)
+    ssh = reading.fields(config, "ssh", SSH_FIELDS)
+    for key, entry, of in (("vm", vm, [Target.LINODE]), ("server", server, [Target.SERVER])):
+        if entry and target not in of:
+            raise ConfigurationError(key, f"has no effect with target {target}; remove it.")
+    match target:
+        case Target.LOCAL:
+            return LocalMachine()
+        case Target.SERVER:
+            return _server(server, reading.text("ssh", ssh, "privateKeyFile"))
+        case Target.LINODE:
+            return _vm(vm, ssh, archive)
+
+
+def _server(entry: dict[str, object], private_key_file: str | None) -> Server:
+    address, host_key = reading.text("server", entry, "address"), reading.text("server", entry, "hostKey")
+    found = SSH_ADDRESS.fullmatch(address or "")
+    if not found:
+        raise ConfigurationError("server", f"address {address!r} is not ssh://user@host or ssh://user@host:port.")
+    if not host_key or not PUBLIC_KEY.fullmatch(host_key):
+        raise ConfigurationError(
+            "server",
+            "needs hostKey, the server's own public key, so that nobody can stand in for it; on the server: "
+            "cat /etc/ssh/ssh_host_ed25519_key.pub",
+        )
+    return Server(
+        user=found["user"],
+        address=found["host"],
+        port=int(found["port"] or 22),
+        host_key=_key_alone("server", host_key),
+        ipv6=_flag("server", entry, "ipv6", False),
+        private_key_file=private_key_file,
+    )
+
+
+def _vm(entry: dict[str, object], ssh: dict[str, object], archive: Archive) -> Vm:
+    region = reading.text("vm", entry, "region")
+    if not region:
+        raise ConfigurationError("vm", "needs a region such as eu-central or us-east.")
+    public_key = reading.text("ssh", ssh, "publicKey")
+    if not public_key:
+        raise ConfigurationError(
+            "ssh",
+            "needs publicKey, the text of your public SSH key (cat ~/.ssh/id_ed25519.pub): the VM lets no other in.",
+        )
+    size = entry.get("volumeGb", 50)
+    # Linode API, "Create a volume": 10 GB to 16 TB, by data center.
+    if type(size) is not int or not 10 <= size <= 16384:
+        raise ConfigurationError("vm", "volumeGb must be a whole number from 10 to 16384.")
+    words = {
+        "region": region,
+        "type": reading.text("vm", entry, "type") or LINODE_TYPE[archive],
+        "image": reading.text("vm", entry, "image") or "linode/debian13",
+    }
+    for field, word in words.items():
+        if not WORD.fullmatch(word):
+            raise ConfigurationError("vm", f"{field} {word!r} is not a name of Linode's.")
+    linode = pulumi.Config("linode")
+    token = linode.get("token") or os.environ.get("LINODE_TOKEN")
+    return Vm(
+        **words,
+        volume_gb=size,
+        backups=_flag("vm", entry, "backups", True),
+        reserved_address=_flag("vm", entry, "reservedAddress", True),
+        public_key=_key_alone("ssh", public_key),
+        private_key_file=reading.text("ssh", ssh, "privateKeyFile"),
+        token=pulumi.Output.secret(token) if token else None,
+        api_url=linode.get("url") or os.environ.get("LINODE_URL") or LINODE_API,
+    )
+
+
+def _flag(key: str, entry: dict[str, object], field: str, default: bool) -> bool:
+    value = entry.get(field, default)
+    if not isinstance(value, bool):
+        raise ConfigurationError(key, f"{field} must be true or false.")
+    return value
+
+
+def _key_alone(key: str, line: str) -> str:
+    """Type and key without a comment, so that a changed comment changes nothing."""
+    found = PUBLIC_KEY.fullmatch(line)
+    if not found:
+        raise ConfigurationError(key, f"{line[:40]!r}… is not a public SSH key (ssh-ed25519 AAAA…).")
+    return found["key"]
