@@ -25,4 +25,5 @@ DEFAULT_IMAGES: dict[str, Image] = {
     "postgres": Image(name="postgres:17.11-trixie"),
     "orthanc": Image(name="orthancteam/orthanc:26.9.1"),
     "viewer": Image(name="ohif/app:v3.13.8"),
+    "certbot": Image(name="certbot/certbot:v5.10.0"),
 }

@@ -1,6 +1,6 @@
 """Build the stand-ins of the official images on a machine that reaches package registries only.
 
-    python3 offline/images/build.py
+    python3 offline/images/build.py [--rehearsal]
 
 Builds what is missing, writes `<cache>/images.json` (for `OHIF_IMAGES`), and does nothing in well under a second when
 everything is there. One directory beside this file per image; what differs from the official images: offline/README.md.
@@ -21,7 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
@@ -60,6 +60,8 @@ class Recipe:
     oldest: str = "0"
     """The oldest version of the Debian package that the program works with."""
     optimized: bool = False
+    rehearsal: bool = field(default=False, repr=False)
+    """Whether it is no image of the program, but one that only the rehearsal of production needs."""
 
 
 RECIPES: dict[str, Recipe] = {
@@ -89,6 +91,9 @@ RECIPES: dict[str, Recipe] = {
         parent="gateway",
         artifact=NpmPackage(name="ohif-app.tgz", version="3.13.2", package="@ohif/app"),
     ),
+    "certbot": Recipe(package="certbot", oldest="4"),
+    "vm": Recipe(package="docker.io", oldest="26", rehearsal=True),
+    "pebble": Recipe(package="pebble", oldest="2.6", rehearsal=True),
 }
 
 
@@ -133,8 +138,11 @@ def present() -> dict[tuple[str, str], str]:
     return found
 
 
-def missing(found: Mapping[tuple[str, str], str]) -> list[str]:
-    """Keys to be built, each after its parent: those that are not there, with the parents that they need."""
+def missing(found: Mapping[tuple[str, str], str], *, rehearsal: bool = False) -> list[str]:
+    """Keys to be built, each after its parent: those that are not there, with the parents that they need.
+
+    The program's images, and with `rehearsal` also those of the rehearsal.
+    """
     keys: list[str] = []
 
     def want(key: str) -> None:
@@ -144,8 +152,9 @@ def missing(found: Mapping[tuple[str, str], str]) -> list[str]:
             want(RECIPES[key].parent)
         keys.append(key)
 
-    for key in RECIPES:
-        want(key)
+    for key, recipe in RECIPES.items():
+        if rehearsal or not recipe.rehearsal:
+            want(key)
     return keys
 
 
@@ -153,6 +162,8 @@ def table(found: Mapping[tuple[str, str], str]) -> str:
     """The text of images.json: for each key the name of the image, as settings/ reads it."""
     images: dict[str, dict[str, str | bool]] = {}
     for key, recipe in sorted(RECIPES.items()):
+        if recipe.rehearsal:
+            continue
         images[key] = {"name": found[key, inputs_hash(key)]}
         if recipe.optimized:
             images[key]["optimized"] = True
@@ -270,15 +281,15 @@ def _scratch(parent: Path) -> Iterator[Path]:
         yield Path(path)
 
 
-def ensure() -> Path:
+def ensure(*, rehearsal: bool = False) -> Path:
     """Build what is missing and write the table; return its path. Raises Problem."""
     require("docker")
     found = present()
-    if missing(found):
+    if missing(found, rehearsal=rehearsal):
         with only_one(cache() / "images.lock", "another run is building images"), _scratch(cache()) as scratch:
             # What another run has built meanwhile is not missing any more.
             found = present()
-            keys = missing(found)
+            keys = missing(found, rehearsal=rehearsal)
             downloads = cache() / "downloads"
             _require_tools(keys, downloads)
             started = time.monotonic()
@@ -292,6 +303,11 @@ def ensure() -> Path:
     target = cache() / "images.json"
     write_file(target, table(found))
     return target
+
+
+def name_of(key: str) -> str:
+    """The name of one image that is there, by its key. Raises KeyError."""
+    return present()[key, inputs_hash(key)]
 
 
 def _require_tools(keys: Iterable[str], downloads: Path) -> None:
@@ -310,7 +326,7 @@ def main() -> int:
     """Entry point; 0 when every image is there, 1 after a problem, 130 when interrupted."""
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        ensure()
+        ensure(rehearsal="--rehearsal" in sys.argv[1:])
     except Problem as problem:
         report(problem)
         return 1

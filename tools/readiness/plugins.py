@@ -9,7 +9,7 @@ from pathlib import Path
 from tools.readiness.paths import ROOT, STATE_BIN, VENV, write_executable
 from tools.readiness.pulumi_cli import parse_version, which_elsewhere
 
-STAND_INS = ("docker", "keycloak", "random")
+STAND_INS = ("docker", "keycloak", "linode", "random")
 
 
 def _pinned(name: str) -> tuple[int, int, int]:

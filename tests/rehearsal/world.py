@@ -1,0 +1,131 @@
+"""The world that the rehearsal takes place in: network, names, CA, cloud. Made whole, and removed whole."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+import docker
+from docker.types import IPAMConfig, IPAMPool
+
+from offline.images import build as stand_ins
+from tests.rehearsal import acme, duckdns, linode_api, resolver
+from tests.rehearsal.linode_api import NETWORK4, NETWORK6, Account
+from tests.rehearsal.machines import GATEWAY4, GATEWAY6, LABEL, LABELS, NAME, Machines, release, template
+from tools.readiness.console import only_one
+from tools.readiness.paths import STATE, cache
+
+DIRECTORY = STATE / "rehearsal"
+TOKEN = "rehearsal-token"
+"""Of the account, with every right."""
+NARROW_TOKEN = "rehearsal-token-without-domains"
+TOKENS = {
+    TOKEN: "*",
+    NARROW_TOKEN: "account:read_only linodes:read_write volumes:read_write firewall:read_write ips:read_write "
+    "events:read_only",
+}
+DUCKDNS = {"ohif-rehearsal": "11111111-2222-3333-4444-555555555555"}
+"""Domains at DuckDNS and their tokens."""
+CONTAINERS_FROM = "198.51.100.128/25"
+"""Where containers without a place of their own get an address: above the account's."""
+
+
+@dataclass(frozen=True)
+class World:
+    """What is there, and how to reach it from the operator's side."""
+
+    engine: docker.DockerClient
+    account: Account
+    machines: Machines
+    names: resolver.Names
+    acme: acme.Acme
+    api_url: str
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Variables for the program and for people."""
+        return {
+            "LINODE_TOKEN": TOKEN,
+            "LINODE_URL": self.api_url,
+            "REHEARSAL_ACME_SERVER": acme.DIRECTORY,
+            "REHEARSAL_CA_BUNDLE": str(DIRECTORY / "ca.pem"),
+            "REHEARSAL_DUCKDNS": f"http://{GATEWAY4}:{duckdns.PORT}/update",
+        }
+
+    def operators(self, *command: str) -> list[str]:
+        """The command as somebody runs it who resolves names as the world does, and only there."""
+        return operators(*command)
+
+
+def operators(*command: str) -> list[str]:
+    """A command in a mount namespace of its own, in which the world's name server is the machine's."""
+    bind = 'mount --bind "$0" /etc/resolv.conf && exec "$@"'
+    return ["unshare", "--mount", "sh", "-c", bind, str(DIRECTORY / "resolv.conf"), *command]
+
+
+def remove_leftovers(engine: docker.DockerClient) -> None:
+    """Removes everything that a world, also a killed one, has left on this machine."""
+    label = {"label": LABEL}
+    for container in engine.containers.list(all=True, filters=label, ignore_removed=True):
+        with contextlib.suppress(docker.errors.NotFound):
+            container.remove(force=True, v=True)
+    for network in engine.networks.list(filters=label):
+        network.remove()
+    for disk in DIRECTORY.glob("volume-*.ext4"):
+        release(disk)
+    shutil.rmtree(DIRECTORY, ignore_errors=True)
+
+
+def program_images(table: Path) -> list[str]:
+    """The names in images.json, as the program is told of them by OHIF_IMAGES."""
+    return [entry["name"] for entry in json.loads(table.read_text()).values()]
+
+
+@contextlib.contextmanager
+def world(port: int = 0) -> Iterator[World]:
+    """Makes the world; one at a time on a machine. Images that are missing are built first."""
+    engine = docker.from_env()
+    with only_one(cache() / "rehearsal.lock", "another rehearsal is running"), contextlib.closing(engine):
+        table = stand_ins.ensure(rehearsal=True)
+        vm, pebble = (stand_ins.name_of(key) for key in ("vm", "pebble"))
+        remove_leftovers(engine)
+        try:
+            disk = template(engine, vm=vm, images=program_images(table), directory=cache() / "rehearsal")
+            with contextlib.ExitStack() as stack:
+                yield _made(engine, stack, vm=vm, pebble=pebble, disk=disk, port=port)
+        finally:
+            remove_leftovers(engine)
+
+
+def _made(
+    engine: docker.DockerClient, stack: contextlib.ExitStack, *, vm: str, pebble: str, disk: Path, port: int
+) -> World:
+    pools = [
+        IPAMPool(subnet=str(NETWORK4), gateway=GATEWAY4, iprange=CONTAINERS_FROM),
+        IPAMPool(subnet=str(NETWORK6), gateway=GATEWAY6),
+    ]
+    engine.networks.create(NAME, ipam=IPAMConfig(pool_configs=pools), enable_ipv6=True, labels=LABELS)
+    machines = Machines(engine, image=vm, template=disk, directory=DIRECTORY)
+    account = Account(hardware=machines, tokens=TOKENS)
+    names = resolver.Names(account)
+    names.own[acme.HOST] = {"A": acme.ADDRESS}
+    for server in resolver.serve(names, GATEWAY4):
+        stack.callback(server.stop)
+    stack.callback(duckdns.serve(names, DUCKDNS, GATEWAY4).shutdown)
+    api = linode_api.serve(account, port)
+    stack.callback(api.shutdown)
+    authority = acme.Acme(engine, image=pebble, directory=DIRECTORY / "acme")
+    (DIRECTORY / "ca.pem").write_text(authority.bundle)
+    (DIRECTORY / "resolv.conf").write_text(f"nameserver {GATEWAY4}\n")
+    return World(engine, account, machines, names, authority, f"http://127.0.0.1:{api.server_address[1]}")
+
+
+def run_as_operator(command: Sequence[str]) -> NoReturn:
+    """Replaces this process by the command, on the operator's side of a world that runs."""
+    os.execvp("unshare", operators(*command))  # a list, no shell line
