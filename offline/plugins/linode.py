@@ -340,9 +340,10 @@ class Instance(Entity):
     def outputs(self, client: Api, real: Props) -> Props:
         return {
             **super().outputs(client, real),
-            "backups": {"enabled": real["backups"]["enabled"]},
+            "backups": [{"enabled": real["backups"]["enabled"]}],
             "ipAddress": real["ipv4"][0],
-            "specs": {name: real["specs"][name] for name in ("disk", "memory", "vcpus")},
+            # A list in the official schema, of one.
+            "specs": [{name: real["specs"][name] for name in ("disk", "memory", "vcpus")}],
         }
 
     def drift(self, real: Props, inputs: Props) -> Iterable[tuple[str, Any]]:
