@@ -5,6 +5,7 @@ PYTHON ?= python3
 ARGS ?=
 
 READY := $(PYTHON) tools/ready.py
+READY_FOR_STACK := $(READY) --for $(or $(CONFIG),Pulumi.$(STACK).yaml)
 IN_ENV := . ./.state/env &&
 CHOSEN := --stack $(STACK) $(if $(CONFIG),--config-file $(CONFIG))
 
@@ -14,15 +15,15 @@ help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 up: ## Bring the stack up, from nothing or after anything; says address and logins
-	@$(READY)
+	@$(READY_FOR_STACK)
 	@$(IN_ENV) python -m tools.stack up $(CHOSEN)
 
 down: ## Stop the stack; studies, users and state are kept
-	@$(READY)
+	@$(READY_FOR_STACK)
 	@$(IN_ENV) python -m tools.stack down $(CHOSEN)
 
 destroy: ## Remove the stack and its data; asks first (YES=1 does not)
-	@$(READY)
+	@$(READY_FOR_STACK)
 	@$(IN_ENV) python -m tools.stack destroy $(CHOSEN)
 
 preview: ## Show what `up` would change; works without an engine and without a state
@@ -30,11 +31,11 @@ preview: ## Show what `up` would change; works without an engine and without a s
 	@$(IN_ENV) python -m tools.stack preview $(CHOSEN)
 
 sample: ## Store a synthetic CT series in the running stack
-	@$(READY)
+	@$(READY_FOR_STACK)
 	@$(IN_ENV) python -m tools.sample --stack $(STACK) $(ARGS)
 
 rotate: ## Replace a generated secret and all that uses it (SECRET=cookie; a wrong name lists them)
-	@$(READY)
+	@$(READY_FOR_STACK)
 	@$(IN_ENV) python -m tools.rotate $(CHOSEN) "$(SECRET)"
 
 test: ## Run all checks and tests that this machine allows; says what is left out

@@ -16,6 +16,7 @@ from docker.models.containers import Container
 
 from tools.readiness import engine, network
 from tools.readiness.console import Problem
+from tools.remote_engine import forward
 
 MIB = 1024 * 1024
 NEEDED_BYTES = 2048 * MIB
@@ -60,6 +61,21 @@ def connect() -> docker.DockerClient:
     if state is engine.EngineState.SILENT:
         raise Problem(f"Docker engine: {address.url} does not answer", "Start it (make env does on Debian and Ubuntu).")
     return docker.DockerClient(base_url=address.url, use_ssh_client=address.url.startswith("ssh://"))
+
+
+def connect_remote(deployment: Mapping[str, Any]) -> docker.DockerClient | None:
+    """The engine of a stack's server or VM, as its state knows it; None while the state has none.
+
+    Raises Problem when it does not answer.
+    """
+    for resource in deployment.get("resources") or []:
+        inputs = resource.get("inputs", {})
+        if resource["type"] == "pulumi:providers:docker" and str(inputs.get("host", "")).startswith("ssh://"):
+            try:
+                return docker.DockerClient(base_url=forward(inputs["host"], json.loads(inputs.get("sshOpts", "[]"))))
+            except (ConnectionError, docker.errors.DockerException) as error:
+                raise Problem(str(error), "See that the machine is up and lets you in, then run again.") from error
+    return None
 
 
 def refuse_foreign(stack: str, found: Found, state_types: Iterable[str]) -> None:

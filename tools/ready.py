@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import subprocess
 import sys
 import time
@@ -67,6 +68,13 @@ def _done(step: Callable[[], None], required: bool) -> bool:
     return True
 
 
+def engine_here(stack_file: Path) -> bool:
+    """Whether the stack's containers run on this machine. Read as text: nothing that reads YAML is there yet."""
+    text = stack_file.read_text() if stack_file.exists() else ""
+    target = re.search(r"""^\s*["']?ohif:target["']?:\s*["']?(\w+)""", text, re.MULTILINE)
+    return target is None or target[1] == "local"
+
+
 def make_ready(*, engine_wanted: bool, engine_required: bool) -> None:
     """Run all steps in order. Raises Problem at the first that fails.
 
@@ -93,12 +101,14 @@ def make_ready(*, engine_wanted: bool, engine_required: bool) -> None:
 def main() -> int:
     """Exit code 0 when everything is there, 1 with the problem and its mend otherwise."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--for", type=Path, metavar="STACK FILE", dest="stack_file", help="what this stack needs")
     choice = parser.add_mutually_exclusive_group()
     choice.add_argument("--no-engine", action="store_true", help="leave out the Docker engine and the images")
     choice.add_argument("--optional-engine", action="store_true", help="go on without them where they fail")
     arguments = parser.parse_args()
     try:
-        make_ready(engine_wanted=not arguments.no_engine, engine_required=not arguments.optional_engine)
+        here = arguments.stack_file is None or engine_here(arguments.stack_file)
+        make_ready(engine_wanted=here and not arguments.no_engine, engine_required=not arguments.optional_engine)
     except Problem as problem:
         report(problem)
         return 1

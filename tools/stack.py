@@ -18,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import docker
 import docker.errors
 import psutil
 from docker.models.containers import Container
@@ -82,11 +83,15 @@ def _image_names(config: dict[str, Any]) -> dict[str, str]:
 def _check(pulumi: Pulumi, deployment: dict[str, Any]) -> None:
     """Everything that can be known to fail, before anything changes."""
     config = _config(pulumi)
+    if config["target"] != "local":
+        # The program itself looks at a machine elsewhere.
+        return
     client = preflight.connect()
     found = preflight.find(client, pulumi.stack)
     preflight.refuse_foreign(pulumi.stack, found, _types(deployment))
-    if config.get("target", "local") == "local":
-        preflight.refuse_taken_port(client, pulumi.stack, str(config["bindAddress"]), int(config["port"]))
+    address = str(config["bindAddress"]) or "127.0.0.1"
+    for port in ["port"] if config["tls"] == "none" else ["port", "httpsPort"]:
+        preflight.refuse_taken_port(client, pulumi.stack, address, int(config[port]))
     if not any(container.status == "running" for container in found.containers):
         memory = psutil.virtual_memory()
         preflight.refuse_little_memory(memory.available, int(client.info()["MemTotal"]))
@@ -113,12 +118,20 @@ def _heal_lock(pulumi: Pulumi) -> None:
     pulumi.ask("cancel", "--yes")
 
 
+def _engine(pulumi: Pulumi, deployment: dict[str, Any]) -> docker.DockerClient | None:
+    """The engine of the stack's target; None for a machine that is not made yet."""
+    if _config(pulumi)["target"] == "local":
+        return preflight.connect()
+    return preflight.connect_remote(deployment)
+
+
 def _heal_pending(pulumi: Pulumi, deployment: dict[str, Any]) -> None:
     """Take away what an abrupt end left half-made, then let the state forget it."""
     if not deployment.get("pending_operations"):
         return
     say("  an earlier update was interrupted; putting things in order")
-    half_made.remove_from_engine(preflight.find(preflight.connect(), pulumi.stack), deployment)
+    if engine := _engine(pulumi, deployment):
+        half_made.remove_from_engine(preflight.find(engine, pulumi.stack), deployment)
     if left := half_made.in_keycloak(deployment):
         # Keycloak must run to be asked. Its containers are complete, as its objects are made after them.
         pulumi.update("refresh", f"--target={CONTAINERS}")
@@ -169,7 +182,10 @@ def _stop(container: Container) -> None:
 
 def down(pulumi: Pulumi) -> None:
     """Stop the stack's containers and keep everything. The next `up` starts them."""
-    found = preflight.find(preflight.connect(), pulumi.stack)
+    engine = _engine(pulumi, exported(pulumi))
+    if engine is None:
+        raise Problem(f"stack {pulumi.stack}: has no machine yet", "make up makes it.")
+    found = preflight.find(engine, pulumi.stack)
     running = {str(container.name): container for container in found.containers if container.status == "running"}
     named = {f"ohif-{pulumi.stack}-{thing}" for group in STOP_ORDER for thing in group}
     groups = [[f"ohif-{pulumi.stack}-{thing}" for thing in group] for group in STOP_ORDER]
@@ -205,7 +221,8 @@ def destroy(pulumi: Pulumi, sure: bool) -> None:
     _heal_lock(pulumi)
     deployment = exported(pulumi)
     if deployment.get("pending_operations"):
-        half_made.remove_from_engine(preflight.find(preflight.connect(), pulumi.stack), deployment)
+        if engine := _engine(pulumi, deployment):
+            half_made.remove_from_engine(preflight.find(engine, pulumi.stack), deployment)
         pulumi.update("refresh", f"--target={CONTAINERS}", "--clear-pending-creates")
     changes = pulumi.update("destroy")
     pulumi.ask("stack", "rm", "--yes", "--preserve-config")

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from offline.plugins.provider import Found, PluginError, Props, Resource, StandIn, pause, serve
+from tools.remote_engine import REMOTE_SOCKET, forward
 
-_REMOTE_SOCKET = "/var/run/docker.sock"
 # The longest call is a stop with a long grace period.
 _TIMEOUT = 300
 
@@ -23,11 +20,14 @@ class Engine:
     def __init__(self, config: Props) -> None:
         import docker  # takes a quarter of a second: only when it is needed
 
-        self.host = config.get("host") or os.environ.get("DOCKER_HOST") or f"unix://{_REMOTE_SOCKET}"
+        self.host = config.get("host") or os.environ.get("DOCKER_HOST") or f"unix://{REMOTE_SOCKET}"
         self.registries = {entry["address"]: entry for entry in config.get("registryAuth", [])}
         address = self.host
         if address.startswith("ssh://"):
-            address = _forward(address.removeprefix("ssh://"), config.get("sshOpts", []))
+            try:
+                address = forward(address, config.get("sshOpts", []), pause)
+            except ConnectionError as error:
+                raise PluginError(str(error)) from error
         try:
             # Its type stubs lack much of what is used here.
             self.api: Any = docker.APIClient(address, version="auto", timeout=_TIMEOUT)
@@ -53,25 +53,6 @@ class Engine:
             raise PluginError(
                 f"image {name} is not on the engine at {self.host} and cannot be pulled: {explain(error)}"
             ) from error
-
-
-def _forward(target: str, options: list[str]) -> str:
-    """Forwards a socket of this machine to the engine behind SSH, for as long as this process lives."""
-    user_host, _, port = target.rpartition(":") if ":" in target else (target, "", "")
-    local = Path(tempfile.mkdtemp(prefix="ohif-docker-")) / "engine.sock"
-    command = ["ssh", *options, "-o", "ExitOnForwardFailure=yes", "-o", "BatchMode=yes"]
-    command += [*(["-p", port] if port else []), "-L", f"{local}:{_REMOTE_SOCKET}", "--", user_host]
-    # `cat` ends when this process does, in whatever way, and SSH with it.
-    pipe, null = subprocess.PIPE, subprocess.DEVNULL
-    ssh = subprocess.Popen([*command, "cat"], stdin=pipe, stdout=null, stderr=pipe)
-    deadline = time.monotonic() + 60
-    while not local.exists():
-        if ssh.poll() is not None or time.monotonic() > deadline:
-            ssh.kill()
-            said = ssh.communicate()[1].decode(errors="replace").strip()
-            raise PluginError(f"no Docker engine at ssh://{target}: {said or 'no answer in 60 s'}")
-        pause(0.1)
-    return f"unix://{local}"
 
 
 def explain(error: Exception) -> str:
