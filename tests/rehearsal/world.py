@@ -71,11 +71,10 @@ def operators(*command: str) -> list[str]:
 
 def remove_leftovers(engine: docker.DockerClient) -> None:
     """Removes everything that a world, also a killed one, has left on this machine."""
-    label = {"label": LABEL}
-    for container in engine.containers.list(all=True, filters=label, ignore_removed=True):
+    for container in engine.containers.list(all=True, filters={"label": LABEL}, ignore_removed=True):
         with contextlib.suppress(docker.errors.NotFound):
             container.remove(force=True, v=True)
-    for network in engine.networks.list(filters=label):
+    for network in engine.networks.list(filters={"label": LABEL}):
         network.remove()
     for disk in DIRECTORY.glob("volume-*.ext4"):
         release(disk)
