@@ -1041,5 +1041,5 @@ def serve(account: Account, port: int = 0) -> ThreadingHTTPServer:
     """Serves the account on loopback until `shutdown()`; its port is in `server_address`."""
     handler = type("Handler", (_Handler,), {"account": account})
     server = ThreadingHTTPServer(("127.0.0.1", port), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     return server
