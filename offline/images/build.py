@@ -314,6 +314,11 @@ def ensure_rehearsal() -> dict[str, str]:
     return {key: found[key, inputs_hash(key)] for key in REHEARSAL}
 
 
+def name_of(key: str) -> str:
+    """The name of one image that is there. Raises KeyError."""
+    return present()[key, inputs_hash(key)]
+
+
 def _require_tools(keys: Iterable[str], downloads: Path) -> None:
     for key in keys:
         if key == BASE:
