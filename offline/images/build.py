@@ -1,6 +1,6 @@
 """Build the stand-ins of the official images on a machine that reaches package registries only.
 
-    python3 offline/images/build.py [--rehearsal]
+    python3 offline/images/build.py
 
 Builds what is missing, writes `<cache>/images.json` (for `OHIF_IMAGES`), and does nothing in well under a second when
 everything is there. One directory beside this file per image; what differs from the official images: offline/README.md.
@@ -96,6 +96,9 @@ RECIPES: dict[str, Recipe] = {
     "pebble": Recipe(package="pebble", oldest="2.6", rehearsal=True),
 }
 
+PROGRAM = tuple(key for key, recipe in RECIPES.items() if not recipe.rehearsal)
+REHEARSAL = tuple(key for key, recipe in RECIPES.items() if recipe.rehearsal)
+
 
 def inputs_hash(key: str, recipes: Mapping[str, Recipe] = RECIPES, root: Path = HERE) -> str:
     """12 hexadecimal digits that change with anything the image is made of: files, artifact, parent.
@@ -138,11 +141,8 @@ def present() -> dict[tuple[str, str], str]:
     return found
 
 
-def missing(found: Mapping[tuple[str, str], str], *, rehearsal: bool = False) -> list[str]:
-    """Keys to be built, each after its parent: those that are not there, with the parents that they need.
-
-    The program's images, and with `rehearsal` also those of the rehearsal.
-    """
+def missing(found: Mapping[tuple[str, str], str], wanted: Iterable[str] = PROGRAM) -> list[str]:
+    """Keys to be built, each after its parent: those wanted that are not there, with the parents that they need."""
     keys: list[str] = []
 
     def want(key: str) -> None:
@@ -152,20 +152,17 @@ def missing(found: Mapping[tuple[str, str], str], *, rehearsal: bool = False) ->
             want(RECIPES[key].parent)
         keys.append(key)
 
-    for key, recipe in RECIPES.items():
-        if rehearsal or not recipe.rehearsal:
-            want(key)
+    for key in wanted:
+        want(key)
     return keys
 
 
 def table(found: Mapping[tuple[str, str], str]) -> str:
     """The text of images.json: for each key the name of the image, as settings/ reads it."""
     images: dict[str, dict[str, str | bool]] = {}
-    for key, recipe in sorted(RECIPES.items()):
-        if recipe.rehearsal:
-            continue
+    for key in sorted(PROGRAM):
         images[key] = {"name": found[key, inputs_hash(key)]}
-        if recipe.optimized:
+        if RECIPES[key].optimized:
             images[key]["optimized"] = True
     return json.dumps(images, indent=2) + "\n"
 
@@ -281,32 +278,44 @@ def _scratch(parent: Path) -> Iterator[Path]:
         yield Path(path)
 
 
-def ensure(*, rehearsal: bool = False) -> Path:
-    """Build what is missing and write the table; return its path. Raises Problem."""
+def build_missing(wanted: Iterable[str]) -> dict[tuple[str, str], str]:
+    """Build those of these keys that are missing; return all that is there. Raises Problem."""
     require("docker")
     found = present()
-    if missing(found, rehearsal=rehearsal):
-        with only_one(cache() / "images.lock", "another run is building images"), _scratch(cache()) as scratch:
-            # What another run has built meanwhile is not missing any more.
-            found = present()
-            keys = missing(found, rehearsal=rehearsal)
-            downloads = cache() / "downloads"
-            _require_tools(keys, downloads)
-            started = time.monotonic()
-            work = Work(LOGS, slots=(os.cpu_count() or 1) + 1)
-            Builder(work=work, downloads=downloads, scratch=scratch).build(keys, found)
-            found = present()
-            remove_outdated(found)
-            say(f"  images: {len(keys)} built in {time.monotonic() - started:.0f} s")
-    else:
+    if not missing(found, wanted):
         say("  images: nothing to build")
+        return found
+    with only_one(cache() / "images.lock", "another run is building images"), _scratch(cache()) as scratch:
+        # What another run has built meanwhile is not missing any more.
+        found = present()
+        keys = missing(found, wanted)
+        downloads = cache() / "downloads"
+        _require_tools(keys, downloads)
+        started = time.monotonic()
+        work = Work(LOGS, slots=(os.cpu_count() or 1) + 1)
+        Builder(work=work, downloads=downloads, scratch=scratch).build(keys, found)
+        found = present()
+        remove_outdated(found)
+        say(f"  images: {len(keys)} built in {time.monotonic() - started:.0f} s")
+    return found
+
+
+def ensure() -> Path:
+    """Build what is missing of the program's images and write the table; return its path. Raises Problem."""
+    found = build_missing(PROGRAM)
     target = cache() / "images.json"
     write_file(target, table(found))
     return target
 
 
+def ensure_rehearsal() -> dict[str, str]:
+    """Build what is missing of the rehearsal's own images; return their names by key. Raises Problem."""
+    found = build_missing(REHEARSAL)
+    return {key: found[key, inputs_hash(key)] for key in REHEARSAL}
+
+
 def name_of(key: str) -> str:
-    """The name of one image that is there, by its key. Raises KeyError."""
+    """The name of one image that is there. Raises KeyError."""
     return present()[key, inputs_hash(key)]
 
 
@@ -326,7 +335,7 @@ def main() -> int:
     """Entry point; 0 when every image is there, 1 after a problem, 130 when interrupted."""
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        ensure(rehearsal="--rehearsal" in sys.argv[1:])
+        ensure()
     except Problem as problem:
         report(problem)
         return 1

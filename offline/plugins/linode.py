@@ -144,24 +144,28 @@ class NetworkingIp(Resource[Api]):
     resource_type = "linode:index/networkingIp:NetworkingIp"
     args = "pulumi_linode:NetworkingIpArgs"
     implemented = frozenset({"public", "region", "reserved", "type"})
-    # Officially a plan of the newer plugin framework; the schema does not say so.
-    replace = frozenset({"public", "region", "type"})
-    defaults = {"public": True, "type": "ipv4"}  # noqa: RUF012 # declared once, in the base class
+    defaults = {"type": "ipv4"}  # noqa: RUF012 # declared once, in the base class
     _shown: ClassVar[Mapping[str, str]] = {
         "address": "address",
         "gateway": "gateway",
         "linodeId": "linode_id",
         "prefix": "prefix",
         "rdns": "rdns",
-        "region": "region",
         "subnetMask": "subnet_mask",
     }
 
     def validate(self, inputs: Props) -> Iterable[tuple[str, str]]:
-        if inputs.get("reserved") is not True:
-            yield "reserved", "the stand-in knows reserved addresses only: reserved must be true"
+        for name in ("public", "reserved"):
+            if inputs.get(name) not in (True, UNKNOWN):
+                yield name, f"the stand-in knows reserved public addresses only: {name} must be true"
         if not inputs.get("region"):
             yield "region", "a reserved address needs a region"
+
+    def update(self, client: Api, resource_id: str, state: Props, inputs: Props) -> Props:
+        raise PluginError(
+            f"the address {resource_id} cannot be changed; the official plugin says that it was, and changes nothing. "
+            "replace_on_changes makes it a new address"
+        )
 
     def create(self, client: Api, inputs: Props) -> tuple[str, Props]:
         real = client.call("POST", "networking/ips", {name: inputs[name] for name in sorted(self.implemented)})
@@ -303,18 +307,14 @@ class Instance(Entity):
     implemented = frozenset(fields) | frozenset(
         {"authorizedKeys", "backupsEnabled", "booted", "firewallId", "ipv4s", "metadatas", "rootPass", "swapSize"}
     )
-    replace = frozenset(
-        {"authorizedKeys", "diskEncryption", "firewallId", "image", "ipv4s", "metadatas", "rootPass"}
-        # Officially these move or rebuild the instance; the stand-in only knows a new one.
-        | {"region", "swapSize"}
-    )
+    replace = frozenset({"authorizedKeys", "diskEncryption", "firewallId", "image", "ipv4s", "metadatas", "rootPass"})
     secret_outputs = frozenset({"rootPass"})
     defaults = {"backupsEnabled": False, "booted": True}  # noqa: RUF012
 
     def validate(self, inputs: Props) -> Iterable[tuple[str, str]]:
         label = inputs.get("label")
-        if label is not None and label != UNKNOWN and not re.fullmatch(r"[A-Za-z0-9][\w.-]{1,62}[A-Za-z0-9]", label):
-            yield "label", "must have 3 to 64 letters, digits, dashes, underscores and dots"
+        if label is not None and label != UNKNOWN and not re.fullmatch(r"[A-Za-z0-9][\w.-]{1,48}[A-Za-z0-9]", label):
+            yield "label", "must have 3 to 50 letters, digits, dashes, underscores and dots"
         metadatas = inputs.get("metadatas")
         if isinstance(metadatas, list) and len(metadatas) > 1:
             yield "metadatas", "at most one"
@@ -368,8 +368,11 @@ class Instance(Entity):
             raise InitError(resource_id, outputs, str(error)) from error
 
     def update(self, client: Api, resource_id: str, state: Props, inputs: Props) -> Props:
+        for name in ("region", "swapSize"):
+            if state.get(name) != inputs.get(name):
+                raise PluginError(f"the stand-in does not change {name!r} of an instance that exists")
         path = self.path(inputs, resource_id)
-        body = {name: inputs[name] for name in ("label", "tags") if name in inputs}
+        body: Props = {name: inputs[name] for name in ("label", "tags") if name in inputs}
         outputs = self.outputs(client, client.call("PUT", path, body))
         if state["type"] != inputs["type"]:
             resize = {"type": inputs["type"], "allow_auto_disk_resize": False}
@@ -413,8 +416,8 @@ class Volume(Entity):
         size = inputs.get("size")
         if isinstance(size, int) and not 10 <= size <= 10240:
             yield "size", "must be 10 to 10240 (GB)"
-        if "region" not in inputs and "linodeId" not in inputs:
-            yield "region", "a volume needs a region or an instance"
+        if "region" not in inputs:
+            yield "region", "a new volume needs it, also with linodeId"
 
     def create(self, client: Api, inputs: Props) -> tuple[str, Props]:
         made, outputs = super().create(client, inputs)
@@ -428,7 +431,9 @@ class Volume(Entity):
         super().update(client, resource_id, state, inputs)
         if "size" in inputs and state.get("size") != inputs["size"]:
             client.call("POST", f"{path}/resize", {"size": inputs["size"]})
-        self._attach(client, path, inputs.get("linodeId"))
+        # Officially too, an instance that is not named any more keeps the volume.
+        if "linodeId" in inputs:
+            self._attach(client, path, inputs["linodeId"])
         return self._active(client, resource_id, inputs)
 
     @staticmethod
@@ -516,7 +521,6 @@ class Rdns(Resource[Api]):
     resource_type = "linode:index/rdns:Rdns"
     args = "pulumi_linode:RdnsArgs"
     implemented = frozenset({"address", "rdns", "waitForAvailable"})
-    # Officially a plan of the newer plugin framework; the schema does not say so.
     replace = frozenset({"address"})
     defaults = {"waitForAvailable": False}  # noqa: RUF012
 

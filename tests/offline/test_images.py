@@ -41,7 +41,7 @@ def changed(before: dict[str, str], after: dict[str, str]) -> set[str]:
 
 
 def test_every_image_of_the_program_has_a_recipe_and_a_dockerfile() -> None:
-    assert set(build.RECIPES) == set(DEFAULT_IMAGES)
+    assert set(build.PROGRAM) == set(DEFAULT_IMAGES)
     for key in build.RECIPES:
         assert (build.HERE / key / "Dockerfile").is_file()
 
@@ -92,7 +92,8 @@ def test_nothing_is_missing_when_all_tags_are_there_though_the_base_is_gone() ->
 
 def test_missing_images_come_after_the_parents_that_they_need() -> None:
     assert build.missing({})[0] == build.BASE
-    assert set(build.missing({})) == {build.BASE, *build.RECIPES}
+    assert set(build.missing({})) == {build.BASE, *DEFAULT_IMAGES}
+    assert build.missing({}, build.REHEARSAL) == [build.BASE, *build.REHEARSAL]
     some = {name: tag for name, tag in ALL_FOUND.items() if name[0] not in {"gateway", "viewer"}}
     assert build.missing(some) == [build.BASE, "gateway", "viewer"]
     assert build.missing({**some, ("gateway", build.inputs_hash("gateway")): "g"}) == ["viewer"]

@@ -10,7 +10,7 @@ import pytest
 from pulumi.provider.experimental.property_value import PropertyValue
 from pulumi.runtime.rpc import UNKNOWN
 
-from offline.plugins import docker, keycloak, random
+from offline.plugins import docker, keycloak, linode, random
 from offline.plugins.provider import PluginError, StandIn
 from offline.plugins.shape import redacted, secrets_in, shape_of, wrapped
 from tests.offline.plugin_driver import Driver, plain_map, run, values
@@ -24,7 +24,7 @@ CLIENT = "keycloak:openid/client:Client"
 USER = "keycloak:index/user:User"
 MAPPER = "keycloak:openid/userRealmRoleProtocolMapper:UserRealmRoleProtocolMapper"
 
-PLUGINS: list[Callable[[], StandIn[Any]]] = [docker.plugin, keycloak.plugin, random.plugin]
+PLUGINS: list[Callable[[], StandIn[Any]]] = [docker.plugin, keycloak.plugin, linode.plugin, random.plugin]
 RESOURCES = [
     pytest.param(make(), resource, id=resource.resource_type)
     for make in PLUGINS

@@ -47,5 +47,5 @@ def serve(names: Names, domains: dict[str, str], address: str) -> ThreadingHTTPS
             """Quiet."""
 
     server = ThreadingHTTPServer((address, PORT), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     return server

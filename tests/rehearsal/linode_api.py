@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 Json = dict[str, Any]
@@ -98,8 +98,8 @@ def not_found() -> RefusedError:
     return RefusedError(404, "Not found")
 
 
-Route = Callable[..., Any]
-_routes: list[tuple[str, re.Pattern[str], str | None, Route]] = []
+Route = TypeVar("Route", bound=Callable[..., Json])
+_routes: list[tuple[str, re.Pattern[str], str | None, Callable[..., Json]]] = []
 
 
 def route(method: str, path: str, scope: str | None) -> Callable[[Route], Route]:
@@ -215,10 +215,7 @@ class Account:
 
     @route("GET", "account/events/{}", "events")
     def event(self, request: Request, event_id: str) -> Json:
-        for event in self.events:
-            if event["id"] == int(event_id):
-                return event
-        raise not_found()
+        return self._get({event["id"]: event for event in self.events}, event_id)
 
     def _happened(self, action: str, kind: str, thing: Json) -> None:
         entity = {"id": thing["id"], "type": kind, "label": thing.get("label") or thing.get("domain"), "url": ""}
@@ -264,6 +261,10 @@ class Account:
         if body.get("linode_id") is not None or not body.get("reserved"):
             raise bad("linode_id", "Additional addresses of an instance need a support ticket")
         return self._allocate(known_region(body.get("region")), reserved=True)
+
+    @route("GET", "networking/ips", "ips")
+    def list_addresses(self, request: Request) -> Json:
+        return page(list(self.addresses.values()))
 
     @route("GET", "networking/ips/{}", "ips")
     def address(self, request: Request, address: str) -> Json:
@@ -350,7 +351,7 @@ class Account:
         made["rules"] = checked_rules(request.body)
         self._enforce(made)
         self._happened("firewall_update", "firewall", made)
-        return made["rules"]  # type: ignore[no-any-return] # JSON
+        return self.rules(request, firewall_id)
 
     @route("GET", "networking/firewalls/{}/devices", "firewall")
     def devices(self, request: Request, firewall_id: str) -> Json:
@@ -684,10 +685,10 @@ class Account:
     @route("POST", "volumes/{}/detach", "volumes")
     def detach(self, request: Request, volume_id: str) -> Json:
         made = self._get(self.volumes, volume_id)
-        if made["linode_id"] is None:
-            raise RefusedError(400, "Volume is not attached")
-        self.hardware.detach(made, made["linode_id"])
-        self._detached(made)
+        # The official plugin detaches also when the instance is gone and has left the volume alone.
+        if made["linode_id"] is not None:
+            self.hardware.detach(made, made["linode_id"])
+            self._detached(made)
         return {}
 
     @route("POST", "volumes/{}/resize", "volumes")
@@ -1040,5 +1041,5 @@ def serve(account: Account, port: int = 0) -> ThreadingHTTPServer:
     """Serves the account on loopback until `shutdown()`; its port is in `server_address`."""
     handler = type("Handler", (_Handler,), {"account": account})
     server = ThreadingHTTPServer(("127.0.0.1", port), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     return server

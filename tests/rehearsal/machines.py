@@ -42,7 +42,10 @@ ISOLATION = (
 
 def run(*command: str | Path, **options: Any) -> str:
     """Runs a command and returns what it printed; its own words are in the error."""
-    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False, **options)
+    words = [str(word) for word in command]
+    done: subprocess.CompletedProcess[str] = subprocess.run(
+        words, capture_output=True, text=True, check=False, **options
+    )
     if done.returncode:
         raise RuntimeError(f"{' '.join(map(str, command))} failed ({done.returncode}): {done.stderr.strip()}")
     return done.stdout.strip()
@@ -153,9 +156,7 @@ class Machines:
         self._write_rules(instance_id, rules)
         container = self.container(instance_id)
         if container.status == "running":
-            code, output = container.exec_run(["nft", "-f", "/usr/local/lib/cloud-network/firewall.nft"])
-            if code:
-                raise RuntimeError(f"Cloud Firewall: {output.decode()}")
+            run("docker", "exec", container.id or "", "nft", "-f", "/usr/local/lib/cloud-network/firewall.nft")
 
 
 def ruleset(rules: Json | None) -> str:
@@ -215,7 +216,7 @@ def release(disk: Path) -> None:
 def template(engine: docker.DockerClient, *, vm: str, images: Iterable[str], directory: Path) -> Path:
     """An ext4 file system with the data of an engine that has these images; made once for each set of them."""
     wanted = sorted(images)
-    ids = "".join(engine.images.get(name).id for name in [vm, *wanted])
+    ids = " ".join(str(engine.images.get(name).id) for name in [vm, *wanted])
     kept = directory / f"volume-{hashlib.sha256(ids.encode()).hexdigest()[:12]}.ext4"
     if kept.exists():
         return kept

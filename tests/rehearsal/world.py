@@ -71,20 +71,20 @@ def operators(*command: str) -> list[str]:
 
 def remove_leftovers(engine: docker.DockerClient) -> None:
     """Removes everything that a world, also a killed one, has left on this machine."""
-    label = {"label": LABEL}
-    for container in engine.containers.list(all=True, filters=label, ignore_removed=True):
+    for container in engine.containers.list(all=True, filters={"label": LABEL}, ignore_removed=True):
         with contextlib.suppress(docker.errors.NotFound):
             container.remove(force=True, v=True)
-    for network in engine.networks.list(filters=label):
+    for network in engine.networks.list(filters={"label": LABEL}):
         network.remove()
     for disk in DIRECTORY.glob("volume-*.ext4"):
         release(disk)
     shutil.rmtree(DIRECTORY, ignore_errors=True)
 
 
-def program_images(table: Path) -> list[str]:
-    """The names in images.json, as the program is told of them by OHIF_IMAGES."""
-    return [entry["name"] for entry in json.loads(table.read_text()).values()]
+def local_images() -> list[str]:
+    """The program's images where they are this machine's own; none where an engine can pull them."""
+    table = os.environ.get("OHIF_IMAGES")
+    return [entry["name"] for entry in json.loads(Path(table).read_text()).values()] if table else []
 
 
 @contextlib.contextmanager
@@ -92,26 +92,25 @@ def world(port: int = 0) -> Iterator[World]:
     """Makes the world; one at a time on a machine. Images that are missing are built first."""
     engine = docker.from_env()
     with only_one(cache() / "rehearsal.lock", "another rehearsal is running"), contextlib.closing(engine):
-        table = stand_ins.ensure(rehearsal=True)
-        vm, pebble = (stand_ins.name_of(key) for key in ("vm", "pebble"))
+        own = stand_ins.ensure_rehearsal()
         remove_leftovers(engine)
         try:
-            disk = template(engine, vm=vm, images=program_images(table), directory=cache() / "rehearsal")
+            disk = template(engine, vm=own["vm"], images=local_images(), directory=cache() / "rehearsal")
             with contextlib.ExitStack() as stack:
-                yield _made(engine, stack, vm=vm, pebble=pebble, disk=disk, port=port)
+                yield _made(engine, stack, own, disk=disk, port=port)
         finally:
             remove_leftovers(engine)
 
 
 def _made(
-    engine: docker.DockerClient, stack: contextlib.ExitStack, *, vm: str, pebble: str, disk: Path, port: int
+    engine: docker.DockerClient, stack: contextlib.ExitStack, images: dict[str, str], *, disk: Path, port: int
 ) -> World:
     pools = [
         IPAMPool(subnet=str(NETWORK4), gateway=GATEWAY4, iprange=CONTAINERS_FROM),
         IPAMPool(subnet=str(NETWORK6), gateway=GATEWAY6),
     ]
     engine.networks.create(NAME, ipam=IPAMConfig(pool_configs=pools), enable_ipv6=True, labels=LABELS)
-    machines = Machines(engine, image=vm, template=disk, directory=DIRECTORY)
+    machines = Machines(engine, image=images["vm"], template=disk, directory=DIRECTORY)
     account = Account(hardware=machines, tokens=TOKENS)
     names = resolver.Names(account)
     names.own[acme.HOST] = {"A": acme.ADDRESS}
@@ -120,7 +119,7 @@ def _made(
     stack.callback(duckdns.serve(names, DUCKDNS, GATEWAY4).shutdown)
     api = linode_api.serve(account, port)
     stack.callback(api.shutdown)
-    authority = acme.Acme(engine, image=pebble, directory=DIRECTORY / "acme")
+    authority = acme.Acme(engine, image=images["pebble"], directory=DIRECTORY / "acme")
     (DIRECTORY / "ca.pem").write_text(authority.bundle)
     (DIRECTORY / "resolv.conf").write_text(f"nameserver {GATEWAY4}\n")
     return World(engine, account, machines, names, authority, f"http://127.0.0.1:{api.server_address[1]}")

@@ -59,10 +59,11 @@ def test_stand_ins_fill_gaps_one_by_one_and_leave_when_the_network_opens(
     monkeypatch.setenv("PULUMI_HOME", str(tmp_path / "home"))
     executable(tmp_path / "bin" / "pulumi-resource-random")
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
-    assert plugins.ensure(network_open=False) == ["docker", "keycloak"]
+    assert plugins.ensure(network_open=False) == ["docker", "keycloak", "linode"]
     assert sorted(entry.name for entry in (tmp_path / "ours").iterdir()) == [
         "pulumi-resource-docker",
         "pulumi-resource-keycloak",
+        "pulumi-resource-linode",
     ]
     assert plugins.ensure(network_open=True) == []
     assert list((tmp_path / "ours").iterdir()) == []

@@ -1,0 +1,51 @@
+"""One world for all tests of the rehearsal, and machines in it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NoReturn
+
+import docker
+import pytest
+
+from tests.rehearsal.world import World, world
+from tools.readiness import engine as machine_engine
+from tools.readiness.console import Problem
+
+HERE = Path(__file__).parent
+NEEDED = ("unshare", "losetup", "mkfs.ext4", "ssh", "ssh-keygen")
+REAL = ("made", "machine")
+"""Fixtures that make something real."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.parent == HERE and set(REAL) & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.rehearsal)
+
+
+def cannot(reason: str) -> NoReturn:
+    """A machine that lacks something skips; on CI that would be a hole nobody sees, so it fails."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def made() -> Iterator[World]:
+    """The world, with nothing in it yet."""
+    if os.geteuid() != 0:
+        cannot("the rehearsal makes block devices and mount namespaces: only root can")
+    lacking = [tool for tool in NEEDED if shutil.which(tool) is None]
+    if lacking:
+        cannot(f"the rehearsal needs {', '.join(lacking)}")
+    try:
+        machine_engine.ensure()
+        docker.from_env().close()
+        with world() as whole:
+            yield whole
+    except Problem as problem:
+        cannot(f"no world to rehearse in: {problem.what}")
