@@ -5,7 +5,7 @@ from pulumi import ResourceOptions
 import outputs
 import settings
 from access import routes
-from components.archive.orthanc import Orthanc, OrthancArgs
+from components.archive import ArchiveArgs, archive_roots, archive_secrets, make_archive
 from components.auth_proxy import AuthProxy, AuthProxyArgs
 from components.gateway import Gateway, GatewayArgs
 from components.host import LocalHost, LocalHostArgs
@@ -20,12 +20,19 @@ told = settings.load()
 site = Site(project=told.project, stack=told.stack, images=told.images, protect_data=told.protect_data)
 endpoint = told.endpoint
 
-secrets = Secrets("secrets", SecretsArgs(users=[user.name for user in told.users]))
+secrets = Secrets(
+    "secrets",
+    SecretsArgs(users=[user.name for user in told.users], archive=archive_secrets(told.archive.kind)),
+)
 host = LocalHost("host", LocalHostArgs())
 there = ResourceOptions(providers=[host.provider])
 
 networks = Networks("networks", NetworksArgs(site=site), there)
-archive = Orthanc("archive", OrthancArgs(site=site, networks=networks, secrets=secrets), there)
+archive = make_archive(
+    "archive",
+    ArchiveArgs(site=site, networks=networks, secrets=secrets, told=told.archive, dicom=told.dicom),
+    there,
+)
 keycloak = Keycloak(
     "keycloak",
     KeycloakArgs(site=site, networks=networks, secrets=secrets, endpoint=endpoint, sends_mail=told.smtp is not None),
@@ -47,12 +54,13 @@ gateway = Gateway(
         endpoint=endpoint,
         bind_address=told.bind_address,
         admin_networks=told.admin_networks,
-        routes=routes(),
+        routes=routes(archive_roots(told.archive.kind)),
         sessions=told.sessions,
         keycloak=keycloak,
         auth_proxy=auth_proxy,
         viewer=viewer,
         archive=archive,
+        dicom=told.dicom,
     ),
     there,
 )

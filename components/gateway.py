@@ -15,7 +15,7 @@ from components.service import File, Healthcheck, Port, Service, ServiceArgs
 from components.site import Site
 from components.viewer import Viewer
 from rendering import nginx, ohif
-from settings import Network, PublicEndpoint, SessionLimits
+from settings import Dicom, Network, PublicEndpoint, SessionLimits
 
 ASSETS = Path(__file__).parent.parent / "assets"
 ROOT = "/etc/ohif"
@@ -37,13 +37,15 @@ class GatewayArgs:
     auth_proxy: AuthProxy
     viewer: Viewer
     archive: Archive
+    dicom: Dicom | None
 
 
 class Gateway(pulumi.ComponentResource):
     """nginx: the only container that publishes a port.
 
     It asks oauth2-proxy about every request that needs a session, shows the archive its credential, and serves
-    OHIF's configuration and its own error pages. It keeps no data.
+    OHIF's configuration and its own error pages. It looks at the address of who sends by DICOM, and forwards that to
+    the archive. It keeps no data.
     """
 
     def __init__(self, name: str, args: GatewayArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -63,6 +65,8 @@ class Gateway(pulumi.ComponentResource):
                     "archive": args.archive.address,
                 },
                 dicomweb_root=args.archive.dicomweb_root,
+                own_links=args.archive.own_links,
+                dimse=dimse(args.dicom, args.archive),
                 realm_path=REALM_PATH,
                 client_id=CLIENT_ID,
                 session_cookie=args.auth_proxy.session_cookie,
@@ -75,22 +79,26 @@ class Gateway(pulumi.ComponentResource):
                 site=args.site,
                 image="gateway",
                 alias="gateway",
-                networks=[args.networks.edge, args.networks.identity, args.networks.imaging],
+                networks=[
+                    args.networks.edge,
+                    args.networks.identity,
+                    args.networks.imaging,
+                    args.networks.archive,
+                ],
                 user="101:101",
                 entrypoint=["nginx"],
                 command=["-c", f"{ROOT}/nginx.conf", "-e", "/dev/stderr", "-g", "daemon off;"],
                 files=[
                     File(path=f"{ROOT}/nginx.conf", content=configuration),
-                    File(
-                        path=f"{ROOT}/archive-credential.conf",
-                        content=pulumi.Output.concat(
-                            'proxy_set_header Authorization "', args.archive.authorization, '";\n'
-                        ),
-                    ),
+                    File(path=f"{ROOT}/archive-credential.conf", content=credential(args.archive)),
+                    *dicom_tls_files(args.dicom),
                     *viewer_files(args.archive.source, args.sessions.idle),
                     *page_files(),
                 ],
-                ports=[Port(address=args.bind_address, external=args.endpoint.port, internal=nginx.HTTP_PORT)],
+                ports=[
+                    Port(address=args.bind_address, external=args.endpoint.port, internal=nginx.HTTP_PORT),
+                    *dicom_ports(args.dicom, args.bind_address),
+                ],
                 healthcheck=Healthcheck(
                     command=[
                         "wget",
@@ -106,6 +114,43 @@ class Gateway(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self),
         )
         self.register_outputs({})
+
+
+def credential(archive: Archive) -> pulumi.Input[str]:
+    """What the gateway shows to the archive, in nginx's language."""
+    if archive.authorization is None:
+        return "# This archive checks no credential; nobody but the gateway is on its network.\n"
+    return pulumi.Output.concat('proxy_set_header Authorization "', archive.authorization, '";\n')
+
+
+def dimse(dicom: Dicom | None, archive: Archive) -> nginx.Dimse | None:
+    """How DICOM associations are forwarded, if they are."""
+    if dicom is None:
+        return None
+    return nginx.Dimse(
+        upstream=archive.dimse_address,
+        networks=dicom.networks,
+        tls=dicom.tls is not None,
+        client_certificates=dicom.tls is not None and dicom.tls.client_ca is not None,
+    )
+
+
+def dicom_ports(dicom: Dicom | None, bind_address: str) -> Sequence[Port]:
+    """The DICOM port, if it is open."""
+    return [] if dicom is None else [Port(address=bind_address, external=dicom.port, internal=nginx.DICOM_PORT)]
+
+
+def dicom_tls_files(dicom: Dicom | None) -> Sequence[File]:
+    """Certificate, key and, if modalities must show a certificate too, who signs theirs."""
+    if dicom is None or dicom.tls is None:
+        return []
+    files = [
+        File(path=f"{ROOT}/dicom/certificate.pem", content=dicom.tls.certificate),
+        File(path=f"{ROOT}/dicom/key.pem", content=dicom.tls.key),
+    ]
+    if dicom.tls.client_ca is not None:
+        files.append(File(path=f"{ROOT}/dicom/client-ca.pem", content=dicom.tls.client_ca))
+    return files
 
 
 def viewer_files(source: DicomWebSource, session_idle: int) -> Sequence[File]:

@@ -11,10 +11,13 @@ environment: images that exist on one machine only are that machine's matter, no
 
 import pulumi
 
-from settings import image_table, people, place, reading
+from settings import archive, dicom, image_table, people, place, reading
 from settings.model import (
     CONSOLE_USER,
     Archive,
+    ArchiveKind,
+    Dicom,
+    DicomTls,
     Mfa,
     Network,
     PublicEndpoint,
@@ -30,7 +33,10 @@ __all__ = [
     "CONSOLE_USER",
     "KEYS",
     "Archive",
+    "ArchiveKind",
     "ConfigurationError",
+    "Dicom",
+    "DicomTls",
     "Mfa",
     "Network",
     "PublicEndpoint",
@@ -50,6 +56,11 @@ KEYS = frozenset(
         "bindAddress",
         "adminNetworks",
         "archive",
+        "archiveMemory",
+        "aeTitle",
+        "dcm4chee",
+        "confirmArchiveSwitch",
+        "dicom",
         "users",
         "sessionIdle",
         "sessionMax",
@@ -91,7 +102,8 @@ def load() -> Settings:
         ),
         bind_address=bind_address,
         admin_networks=place.admin_networks(config, bind_address),
-        archive=reading.choice(config, "archive", Archive),
+        archive=archive.archive(config),
+        dicom=dicom.dicom(config),
         users=people.users(config),
         sessions=sessions,
         mfa=reading.choice(config, "mfa", Mfa),

@@ -3,21 +3,26 @@
 import re
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import crossplane
 
-from access import Role, routes
+from access import Role, Route, routes
+from components.archive import archive_roots
 from rendering import nginx
+from settings import ArchiveKind
+
+ROUTES: Mapping[str, tuple[Route, ...]] = {kind.value: routes(archive_roots(kind)) for kind in ArchiveKind}
+"""The table, by the archive that runs."""
 
 EXAMPLE = nginx.GatewayConfig(
     scheme="http",
     host="pacs.example.org",
     authority="pacs.example.org:8480",
     port=8480,
-    routes=routes(),
+    routes=ROUTES["orthanc"],
     admin_networks=(),
     upstreams={
         "auth_proxy": "auth-proxy:4180",
@@ -26,11 +31,26 @@ EXAMPLE = nginx.GatewayConfig(
         "archive": "orthanc:8042",
     },
     dicomweb_root="/dicom-web",
+    own_links=False,
+    dimse=None,
     realm_path="/keycloak/realms/ohif",
     client_id="ohif_viewer",
     session_cookie="ohif_session",
     asset_root="/etc/ohif",
 )
+
+"""With Orthanc."""
+
+OTHER_EXAMPLE = replace(
+    EXAMPLE,
+    routes=ROUTES["dcm4chee"],
+    upstreams={**EXAMPLE.upstreams, "archive": "dcm4chee:8080"},
+    dicomweb_root="/dcm4chee-arc/aets/DCM4CHEE/rs",
+    own_links=True,
+)
+"""With DCM4chee."""
+
+EXAMPLES = {"orthanc": EXAMPLE, "dcm4chee": OTHER_EXAMPLE}
 
 
 @dataclass(frozen=True)
