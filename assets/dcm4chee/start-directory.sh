@@ -50,7 +50,7 @@ entries "$device" '(objectClass=dicomNetworkAE)' | sed -n 's/^dn: //p' | while r
     printf 'dn: %s\nchangetype: modify\n' "$entity"
     printf 'replace: dcmAcceptedCallingAETitle\n'
     case $entity in
-        "dicomAETitle=$AE_TITLE,"*) open=$(test -s /callers && echo TRUE || echo FALSE) ;;
+        "dicomAETitle=$AE_TITLE,"*) open=$(grep -q . /callers && echo TRUE || echo FALSE) ;;
         *) open=FALSE ;;
     esac
     [ $open = FALSE ] || sed 's/^/dcmAcceptedCallingAETitle: /' /callers

@@ -11,6 +11,7 @@ from components.archive.interface import ArchiveArgs, DicomWebSource
 from components.database import Database, DatabaseArgs
 from components.network import data_volume
 from components.service import File, Healthcheck, Service, ServiceArgs, http_probe
+from settings import Dicom
 
 ASSETS = Path(__file__).parent.parent.parent / "assets" / "dcm4chee"
 WEB_ROOT = "/dcm4chee-arc"
@@ -111,7 +112,7 @@ class Dcm4chee(pulumi.ComponentResource):
                 },
                 files=[
                     File(path="/start.sh", content=(ASSETS / "start-directory.sh").read_text()),
-                    File(path="/callers", content="".join(f"{caller}\n" for caller in callers(args))),
+                    File(path="/callers", content=callers(args.dicom)),
                     *secret_files(secrets, "archive-ldap", "archive-ldap-config"),
                 ],
                 volumes={
@@ -200,9 +201,9 @@ class Dcm4chee(pulumi.ComponentResource):
         self.register_outputs({})
 
 
-def callers(args: ArchiveArgs) -> Sequence[str]:
-    """AE titles that may call; none closes the archive's DICOM port."""
-    return () if args.dicom is None else args.dicom.callers
+def callers(dicom: Dicom | None) -> str:
+    """AE titles that may call, one a line; an empty line, as no file may be empty, closes the archive's DICOM port."""
+    return "\n".join(dicom.callers if dicom else ()) + "\n"
 
 
 def secret_files(secrets: Mapping[str, pulumi.Output[str]], *names: str) -> Sequence[File]:

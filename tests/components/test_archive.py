@@ -93,7 +93,7 @@ def test_gateway_finds_the_archive_by_its_ae_title(dcm4chee: Deployment) -> None
 def test_callers_are_told_to_the_directory(dcm4chee: Deployment) -> None:
     assert dcm4chee.container("dcm4chee-ldap").files["/callers"] == "CT1\nMR_2\n"
     closed = run_program({"archive": "dcm4chee"}).container("dcm4chee-ldap")
-    assert closed.files["/callers"].strip() == ""
+    assert closed.files["/callers"] == "\n", "the provider takes no empty file"
 
 
 def test_java_fits_its_container(dcm4chee: Deployment) -> None:
@@ -113,3 +113,25 @@ def test_viewer_is_told_what_the_archive_can_do(archive: str) -> None:
     fuzzy = {"orthanc": "false", "dcm4chee": "true"}[archive]
     assert f'"supportsFuzzyMatching": {fuzzy}' in told
     assert '"supportsReject": false' in told
+
+
+TLS = {
+    "certificate": "-----BEGIN CERTIFICATE-----\nA\n-----END CERTIFICATE-----\n",
+    "key": "-----BEGIN PRIVATE KEY-----\nB\n-----END PRIVATE KEY-----\n",
+}
+
+
+@pytest.mark.parametrize("client_ca", [None, "-----BEGIN CERTIFICATE-----\nC\n-----END CERTIFICATE-----\n"])
+def test_gateway_ends_the_tls_of_modalities(client_ca: str | None) -> None:
+    tls = {**TLS, **({"clientCa": client_ca} if client_ca else {})}
+    dicom = {"enabled": True, "callers": ["CT1"], "networks": ["10.1.0.0/16"], "tls": tls}
+    gateway = run_program({"dicom": dicom}).container("gateway")
+    found = {path.rpartition("/")[2]: text for path, text in gateway.files.items() if "/etc/ohif/dicom/" in path}
+    assert found == {
+        "certificate.pem": tls["certificate"],
+        "key.pem": tls["key"],
+        **({"client-ca.pem": client_ca} if client_ca else {}),
+    }
+    (key,) = (upload for upload in gateway.marked_inputs["uploads"] if upload["file"].endswith("/key.pem"))
+    assert is_secret(key["content"])
+    assert ("ssl_verify_client on;" in gateway.files["/etc/ohif/nginx.conf"]) is (client_ca is not None)

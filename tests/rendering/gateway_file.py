@@ -1,5 +1,6 @@
 """The gateway's nginx configuration, parsed back, and read as nginx reads it."""
 
+import ipaddress
 import re
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -49,6 +50,13 @@ OTHER_EXAMPLE = replace(
     own_links=True,
 )
 """With DCM4chee."""
+
+DIMSE = nginx.Dimse(
+    upstream="orthanc:4242",
+    networks=[ipaddress.ip_network("10.1.0.0/16"), ipaddress.ip_network("192.0.2.7/32")],
+    tls=False,
+    client_certificates=False,
+)
 
 EXAMPLES = {"orthanc": EXAMPLE, "dcm4chee": OTHER_EXAMPLE}
 

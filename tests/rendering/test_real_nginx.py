@@ -14,7 +14,7 @@ from docker.errors import DockerException, ImageNotFound
 
 from images import DEFAULT_IMAGES
 from rendering import nginx
-from tests.rendering.gateway_file import EXAMPLE
+from tests.rendering.gateway_file import DIMSE, EXAMPLE, OTHER_EXAMPLE
 
 IPV6 = ipaddress.ip_network("2001:db8::/32")
 
@@ -44,8 +44,11 @@ def archive(files: dict[str, str]) -> bytes:
         EXAMPLE,
         replace(EXAMPLE, admin_networks=[ipaddress.ip_network("10.0.0.0/8"), IPV6]),
         replace(EXAMPLE, scheme="https"),
+        OTHER_EXAMPLE,
+        replace(EXAMPLE, dimse=DIMSE),
+        replace(OTHER_EXAMPLE, dimse=replace(DIMSE, tls=True, client_certificates=True)),
     ],
-    ids=["nobody administers", "admin networks", "https"],
+    ids=["nobody administers", "admin networks", "https", "dcm4chee", "dicom", "dicom over tls"],
 )
 def test_nginx_takes_the_file(config: nginx.GatewayConfig) -> None:
     try:

@@ -390,12 +390,3 @@ def test_dicom_is_closed_until_it_is_opened() -> None:
     opened = load(**dicom(networks=["anywhere"], port=104)).dicom
     assert opened is not None
     assert (opened.port, opened.networks) == (104, EVERYWHERE)
-
-
-def test_dicom_over_tls() -> None:
-    for client_ca in (None, CERTIFICATE):
-        fields = {"certificate": CERTIFICATE, "key": KEY, **({"clientCa": client_ca} if client_ca else {})}
-        told = load(**dicom(tls=fields)).dicom
-        assert told is not None
-        assert told.tls is not None
-        assert (told.tls.certificate, told.tls.client_ca) == (CERTIFICATE, client_ca)
