@@ -22,8 +22,9 @@ BASE_DN = "dc=dcm4che,dc=org"
 STORAGE = "/storage"
 SECRET_FILES = "/run/archive-secrets"  # noqa: S105 - a path, not a password
 
-AS_ROOT = ("CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_SETGID", "CAP_SETUID")
-"""The images of dcm4che start as root, make their folders their own user's, and become that user."""
+AS_ROOT = ("CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_KILL", "CAP_SETGID", "CAP_SETUID")
+"""The images of dcm4che start as root, make their folders their own user's, and become that user; root passes on to it
+the signal to end."""
 
 
 class Dcm4chee(pulumi.ComponentResource):

@@ -11,7 +11,7 @@ DIGEST = re.compile(r".+@sha256:[0-9a-f]{64}")
 EXPECTED = {"gateway", "auth-proxy", "sessions", "keycloak", "keycloak-db", "viewer"}
 OF_THE_ARCHIVE = ({"orthanc", "orthanc-db"}, {"dcm4chee", "dcm4chee-db", "dcm4chee-ldap"})
 
-AS_ROOT = {"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_SETGID", "CAP_SETUID"}
+AS_ROOT = {"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_KILL", "CAP_SETGID", "CAP_SETUID"}
 STARTS_AS_ROOT = {"dcm4chee-ldap": AS_ROOT, "dcm4chee": AS_ROOT | {"CAP_SYS_CHROOT"}}
 """Images that cannot do without, and what they may do until they are their own user: docs/security.md says why."""
 

@@ -14,6 +14,7 @@ from docker.errors import DockerException, ImageNotFound
 
 from images import DEFAULT_IMAGES
 from rendering import nginx
+from tests.certificates import signed
 from tests.rendering.gateway_file import DIMSE, EXAMPLE, OTHER_EXAMPLE
 
 IPV6 = ipaddress.ip_network("2001:db8::/32")
@@ -63,7 +64,14 @@ def test_nginx_takes_the_file(config: nginx.GatewayConfig) -> None:
     except ImageNotFound:
         pytest.skip(f"image {gateway_image()} is not on this machine: make up gets it")
     try:
-        files = {"ohif/nginx.conf": nginx.render(config), "ohif/archive-credential.conf": ""}
+        own = signed("gateway")
+        files = {
+            "ohif/nginx.conf": nginx.render(config),
+            "ohif/archive-credential.conf": "",
+            "ohif/dicom/certificate.pem": own.pem,
+            "ohif/dicom/key.pem": own.key_pem,
+            "ohif/dicom/client-ca.pem": own.pem,
+        }
         container.put_archive("/etc", archive(files))
         container.start()
         code = container.wait(timeout=60)["StatusCode"]

@@ -75,5 +75,5 @@ printf '{"status":"STARTED"}' >"$work/status.json"
 chown -R wildfly:wildfly "$work"
 unset LDAP_ROOTPASS POSTGRES_PASSWORD PGPASSWORD KEYSTORE_PASSWORD TRUSTSTORE_PASSWORD WILDFLY_ADMIN_PASSWORD
 cd "$work"
-as_wildfly nginx -p "$work" -c "$work/nginx.conf" -e /dev/stderr
+as_wildfly nginx -p "$work" -c "$work/nginx.conf" -e error.log
 exec chroot --userspec=wildfly:wildfly / Orthanc "$work/orthanc.json"
