@@ -4,10 +4,9 @@ from pulumi import Output, ResourceOptions
 
 import outputs
 import settings
-from access import routes
-from components.archive.orthanc import Orthanc, OrthancArgs
+from components.archive import ArchiveArgs, archive_secrets, make_archive
 from components.auth_proxy import AuthProxy, AuthProxyArgs
-from components.gateway import Gateway, GatewayArgs
+from components.gateway import Gateway, GatewayArgs, Upstreams
 from components.identity import Identity, IdentityArgs
 from components.keycloak import Keycloak, KeycloakArgs
 from components.machine import make_host, make_records, obtain_certificate, served_certificate
@@ -19,13 +18,20 @@ from components.viewer import Viewer, ViewerArgs
 told = settings.load()
 site = Site(project=told.project, stack=told.stack, images=told.images, protect_data=told.protect_data)
 
-secrets = Secrets("secrets", SecretsArgs(users=[user.name for user in told.users]))
+secrets = Secrets(
+    "secrets",
+    SecretsArgs(users=[user.name for user in told.users], archive=archive_secrets(told.archive.kind)),
+)
 host = make_host("host", site, told)
 there = ResourceOptions(providers=[host.provider])
 endpoint = Output.from_input(told.host or host.address).apply(told.endpoint)
 
 networks = Networks("networks", NetworksArgs(site=site, ipv6=told.dual_stack), there)
-archive = Orthanc("archive", OrthancArgs(site=site, networks=networks, secrets=secrets), there)
+archive = make_archive(
+    "archive",
+    ArchiveArgs(site=site, networks=networks, secrets=secrets, told=told.archive, dicom=told.dicom),
+    there,
+)
 keycloak = Keycloak(
     "keycloak",
     KeycloakArgs(site=site, networks=networks, secrets=secrets, endpoint=endpoint, sends_mail=told.smtp is not None),
@@ -38,20 +44,10 @@ auth_proxy = AuthProxy(
 )
 viewer = Viewer("viewer", ViewerArgs(site=site, networks=networks), there)
 certificate = served_certificate("certificate", site, told, there)
+upstreams = Upstreams(keycloak=keycloak, auth_proxy=auth_proxy, viewer=viewer, archive=archive)
 gateway = Gateway(
     "gateway",
-    GatewayArgs(
-        site=site,
-        networks=networks,
-        endpoint=endpoint,
-        told=told,
-        certificate=certificate,
-        routes=routes(),
-        keycloak=keycloak,
-        auth_proxy=auth_proxy,
-        viewer=viewer,
-        archive=archive,
-    ),
+    GatewayArgs(site=site, networks=networks, endpoint=endpoint, told=told, certificate=certificate, to=upstreams),
     there,
 )
 records = make_records("dns", site, told, networks, host, there)

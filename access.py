@@ -10,6 +10,7 @@ upstream. DICOMweb is matched by the resources that DICOM PS3.18 defines, not by
 a viewer reach the archive's own API (`/pacs/..%5cpatients/…` deletes a patient on Orthanc).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum, auto
 
@@ -60,6 +61,22 @@ class Rule:
     access: Access
 
 
+@dataclass(frozen=True, kw_only=True)
+class ArchiveRoot:
+    """A part of the archive - its own pages, or the API that they call - that `pacsadmin` reaches."""
+
+    route: str
+    """Name of its route."""
+    public: str
+    """Where a browser finds it, without a trailing slash."""
+    target: str
+    """Where the archive has it, with a trailing slash."""
+
+
+ADMIN_PATH = "/pacs-admin"
+"""Where a person finds the archive's own pages, whichever archive it is."""
+
+
 class Handler(StrEnum):
     """What answers a route; the gateway's template has one block for each."""
 
@@ -95,6 +112,8 @@ class Route:
     handler: Handler
     example: str
     """A path that the route matches; the contract tests ask for it."""
+    archive_root: ArchiveRoot | None = None
+    """Of a route with handler `ARCHIVE_ADMIN`."""
 
     def access_for(self, method: str) -> Access | None:
         """Who may use `method` here; `None` if nobody may (405)."""
@@ -130,8 +149,8 @@ _FREE_TEXT = r"[\w.~@:+ /-]*"
 """What Keycloak's paths hold: no `;`, `%` or backslash, which servers behind a gateway read in their own way."""
 
 
-def routes() -> tuple[Route, ...]:
-    """The table, in the order in which it is tried."""
+def routes(archive_roots: Sequence[ArchiveRoot]) -> tuple[Route, ...]:
+    """The table, in the order in which it is tried, with the archive's own parts as that archive has them."""
     return (
         Route(
             name="home",
@@ -216,12 +235,16 @@ def routes() -> tuple[Route, ...]:
             handler=Handler.DICOMWEB,
             example=f"/pacs/studies/{_A_STUDY}/series",
         ),
-        Route(
-            name="archive-admin",
-            path=rf"^/pacs-admin(?:/.*)?{END}",
-            rules=(Rule(None, ADMINISTERS),),
-            handler=Handler.ARCHIVE_ADMIN,
-            example="/pacs-admin/",
+        *(
+            Route(
+                name=root.route,
+                path=rf"^{root.public}(?:/.*)?{END}",
+                rules=(Rule(None, ADMINISTERS),),
+                handler=Handler.ARCHIVE_ADMIN,
+                example=f"{root.public}/",
+                archive_root=root,
+            )
+            for root in archive_roots
         ),
         Route(
             name="viewer-config",

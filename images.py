@@ -15,6 +15,8 @@ class Image:
     """Reference with tag, and digest if wanted: `repository:tag[@sha256:…]`."""
     optimized: bool = False
     """Keycloak only: built beforehand by `kc.sh build`, which saves its start some 12 seconds."""
+    archive: str | None = None
+    """The archive that alone needs it, by its name in `ohif:archive`."""
 
 
 DEFAULT_IMAGES: dict[str, Image] = {
@@ -23,7 +25,11 @@ DEFAULT_IMAGES: dict[str, Image] = {
     "sessions": Image(name="valkey/valkey:8.1.10-alpine"),
     "keycloak": Image(name="quay.io/keycloak/keycloak:26.7.3"),
     "postgres": Image(name="postgres:17.11-trixie"),
-    "orthanc": Image(name="orthancteam/orthanc:26.9.1"),
+    "orthanc": Image(name="orthancteam/orthanc:26.9.1", archive="orthanc"),
+    # The three belong together: the line (35) is the archive's minor version.
+    "dcm4chee": Image(name="dcm4che/dcm4chee-arc-psql:5.35.2", archive="dcm4chee"),
+    "dcm4chee-db": Image(name="dcm4che/postgres-dcm4chee:17.9-35", archive="dcm4chee"),
+    "dcm4chee-ldap": Image(name="dcm4che/slapd-dcm4chee:2.6.14-35.2", archive="dcm4chee"),
     "viewer": Image(name="ohif/app:v3.13.8"),
     "certbot": Image(name="certbot/certbot:v5.10.0"),
 }

@@ -24,6 +24,8 @@ class DatabaseArgs:
     owner: str
     """The service that uses it: name of the role and of the database, and first part of the Docker names."""
     password: pulumi.Output[str]
+    image: str = "postgres"
+    """Key of the table of images."""
 
 
 class Database(pulumi.ComponentResource):
@@ -50,7 +52,7 @@ class Database(pulumi.ComponentResource):
             f"{name}-server",
             ServiceArgs(
                 site=args.site,
-                image="postgres",
+                image=args.image,
                 alias=self.host,
                 networks=[self.network],
                 user=POSTGRES_UID,

@@ -2,64 +2,65 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import pulumi
 
-from access import Route
-from components.archive import Archive, DicomWebSource
+from access import routes
+from components.archive import Archive, archive_roots
 from components.auth_proxy import AuthProxy
-from components.certificate import CertificateVolume
+from components.gateway_files import (
+    ASSETS,
+    CERTIFICATES,
+    PROVIDED_CHAIN,
+    PROVIDED_KEY,
+    ROOT,
+    Issued,
+    ServedCertificate,
+    certificate_files,
+    certificate_path,
+    credential,
+    dicom_tls_files,
+    page_files,
+    viewer_files,
+)
 from components.keycloak import CLIENT_ID, REALM_PATH, Keycloak
 from components.network import Networks
 from components.service import File, Healthcheck, Mount, Port, Service, ServiceArgs
 from components.site import Site
 from components.viewer import Viewer
-from rendering import nginx, ohif
+from rendering import nginx
 from settings import EVERY_NETWORK, ProvidedCertificate, PublicEndpoint, Settings
 
-ASSETS = Path(__file__).parent.parent / "assets"
-ROOT = "/etc/ohif"
-"""Where the gateway's files are in the container."""
-
-
-CERTIFICATES = "/certificates"
-PROVIDED_CHAIN, PROVIDED_KEY = f"{ROOT}/tls/chain.pem", f"{ROOT}/tls/key.pem"
-
 
 @dataclass(frozen=True, kw_only=True)
-class Issued:
-    """A certificate that certificate.py lays on a volume, some time after the gateway has started."""
+class Upstreams:
+    """What the gateway forwards to."""
 
-    host: str
-    volume: CertificateVolume
-
-
-ServedCertificate = Issued | ProvidedCertificate
-
-
-@dataclass(frozen=True, kw_only=True)
-class GatewayArgs:
-    """What the gateway listens on and forwards to."""
-
-    site: Site
-    endpoint: pulumi.Output[PublicEndpoint]
-    told: Settings
-    certificate: ServedCertificate | None
-    """`None`: HTTP."""
-    routes: Sequence[Route]
-    networks: Networks
     keycloak: Keycloak
     auth_proxy: AuthProxy
     viewer: Viewer
     archive: Archive
 
 
+@dataclass(frozen=True, kw_only=True)
+class GatewayArgs:
+    """What the gateway answers to, and who answers behind it."""
+
+    site: Site
+    networks: Networks
+    endpoint: pulumi.Output[PublicEndpoint]
+    told: Settings
+    certificate: ServedCertificate | None
+    """`None`: HTTP."""
+    to: Upstreams
+
+
 class Gateway(pulumi.ComponentResource):
     """nginx: the only container that publishes a port.
 
     It asks oauth2-proxy about every request that needs a session, shows the archive its credential, and serves
-    OHIF's configuration and its own error pages. It keeps no data.
+    OHIF's configuration and its own error pages. It looks at the address of who sends by DICOM, and forwards that to
+    the archive. It keeps no data.
     """
 
     def __init__(self, name: str, args: GatewayArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -72,7 +73,12 @@ class Gateway(pulumi.ComponentResource):
                 site=args.site,
                 image="gateway",
                 alias="gateway",
-                networks=[args.networks.edge, args.networks.identity, args.networks.imaging],
+                networks=[
+                    args.networks.edge,
+                    args.networks.identity,
+                    args.networks.imaging,
+                    args.networks.archive,
+                ],
                 user="101:101",
                 entrypoint=["/bin/sh", f"{ROOT}/start.sh"],
                 command=[],
@@ -81,13 +87,9 @@ class Gateway(pulumi.ComponentResource):
                     File(path=f"{ROOT}/start.sh", content=(ASSETS / "nginx" / "start.sh").read_text()),
                     File(path=f"{ROOT}/nginx.conf", content=configuration.apply(nginx.render)),
                     *certificate_files(args.certificate, configuration),
-                    File(
-                        path=f"{ROOT}/archive-credential.conf",
-                        content=pulumi.Output.concat(
-                            'proxy_set_header Authorization "', args.archive.authorization, '";\n'
-                        ),
-                    ),
-                    *viewer_files(args.archive.source, args.told.sessions.idle),
+                    File(path=f"{ROOT}/archive-credential.conf", content=credential(args.to.archive)),
+                    *dicom_tls_files(args.told.dicom),
+                    *viewer_files(args.to.archive.source, args.told.sessions.idle),
                     *page_files(),
                 ],
                 volumes={CERTIFICATES: Mount(volume=issued.volume.volume, read_only=True)} if issued else {},
@@ -115,13 +117,12 @@ class Gateway(pulumi.ComponentResource):
 
 def doors(args: GatewayArgs) -> Sequence[tuple[int, int]]:
     """Ports of the engine's machine, and those inside that answer them."""
-    http = (args.told.http_port, nginx.HTTP_PORT)
-    return [http] if args.certificate is None else [http, (args.told.https_port, nginx.HTTPS_PORT)]
-
-
-def certificate_path(issued: Issued) -> str:
-    """Chain and key in one file."""
-    return f"{CERTIFICATES}/served/{issued.host}.pem"
+    doors = [(args.told.http_port, nginx.HTTP_PORT)]
+    if args.certificate is not None:
+        doors.append((args.told.https_port, nginx.HTTPS_PORT))
+    if args.told.dicom is not None:
+        doors.append((args.told.dicom.port, nginx.DICOM_PORT))
+    return doors
 
 
 def gateway_config(args: GatewayArgs, endpoint: PublicEndpoint) -> nginx.GatewayConfig:
@@ -130,22 +131,24 @@ def gateway_config(args: GatewayArgs, endpoint: PublicEndpoint) -> nginx.Gateway
         scheme=endpoint.scheme,
         tls=tls_config(args.certificate),
         ipv6=args.told.dual_stack,
-        trusts_bridges=tuple(args.told.admin_networks) == EVERY_NETWORK,
+        trusts_bridges=args.told.only_here or args.told.admin_networks == EVERY_NETWORK,
         host=endpoint.host,
         authority=endpoint.authority,
         port=endpoint.port,
-        routes=args.routes,
+        routes=routes(archive_roots(args.told.archive.kind)),
         admin_networks=args.told.admin_networks,
         upstreams={
-            "auth_proxy": args.auth_proxy.address,
-            "keycloak": args.keycloak.address,
-            "viewer": args.viewer.address,
-            "archive": args.archive.address,
+            "auth_proxy": args.to.auth_proxy.address,
+            "keycloak": args.to.keycloak.address,
+            "viewer": args.to.viewer.address,
+            "archive": args.to.archive.address,
         },
-        dicomweb_root=args.archive.dicomweb_root,
+        dicomweb_root=args.to.archive.dicomweb_root,
+        own_links=args.to.archive.own_links,
+        dimse=dimse(args.told, args.to.archive),
         realm_path=REALM_PATH,
         client_id=CLIENT_ID,
-        session_cookie=args.auth_proxy.session_cookie,
+        session_cookie=args.to.auth_proxy.session_cookie,
         asset_root=ROOT,
     )
 
@@ -164,43 +167,15 @@ def tls_config(certificate: ServedCertificate | None) -> nginx.TlsConfig | None:
             )
 
 
-def certificate_files(
-    certificate: ServedCertificate | None, configuration: pulumi.Output[nginx.GatewayConfig]
-) -> Sequence[File]:
-    """What the gateway needs of its certificate beside its own configuration."""
-    match certificate:
-        case None:
-            return []
-        case Issued():
-            return [File(path=f"{ROOT}/waiting.conf", content=configuration.apply(nginx.render_waiting))]
-        case ProvidedCertificate():
-            return [
-                File(path=PROVIDED_CHAIN, content=certificate.chain),
-                File(path=PROVIDED_KEY, content=certificate.key),
-            ]
-
-
-def viewer_files(source: DicomWebSource, session_idle: int) -> Sequence[File]:
-    """OHIF's configuration, one for those who may store and one for those who only read."""
-    behaviour = (ASSETS / "ohif" / "behaviour.js").read_text()
-    return [
-        File(
-            path=f"{ROOT}/www/app-config.{variant}.js",
-            content=ohif.render(
-                ohif.ViewerConfig(
-                    archive_name=source.name,
-                    capabilities=source.capabilities,
-                    can_store=can_store,
-                    session_idle=session_idle,
-                    behaviour=behaviour,
-                )
-            ),
-        )
-        for variant, can_store in (("read", False), ("store", True))
-    ]
-
-
-def page_files() -> Sequence[File]:
-    """The gateway's own pages."""
-    pages = ASSETS / "nginx" / "pages"
-    return [File(path=f"{ROOT}/pages/{page.name}", content=page.read_text()) for page in sorted(pages.iterdir())]
+def dimse(told: Settings, archive: Archive) -> nginx.Dimse | None:
+    """How DICOM associations are forwarded, if they are."""
+    dicom = told.dicom
+    if dicom is None:
+        return None
+    return nginx.Dimse(
+        upstream=archive.dimse_address,
+        networks=dicom.networks,
+        trusts_bridges=told.only_here or dicom.networks == EVERY_NETWORK,
+        tls=dicom.tls is not None,
+        client_certificates=dicom.tls is not None and dicom.tls.client_ca is not None,
+    )

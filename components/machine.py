@@ -6,7 +6,8 @@ import pulumi
 
 from components.certificate import Certificate, CertificateArgs, CertificateVolume
 from components.dns import DuckRecords, DuckRecordsArgs, LinodeRecords, LinodeRecordsArgs
-from components.gateway import Gateway, Issued, ServedCertificate
+from components.gateway import Gateway
+from components.gateway_files import Issued, ServedCertificate
 from components.host import Host, LocalHost, LocalHostArgs, RemoteHost, RemoteHostArgs
 from components.network import Networks
 from components.site import Site
@@ -30,7 +31,14 @@ def make_host(name: str, site: Site, told: Settings) -> Host:
         case LocalMachine():
             return LocalHost(name, LocalHostArgs())
         case Server():
-            return RemoteHost(name, RemoteHostArgs(site=site, server=told.machine, ports=public_ports(told)))
+            return RemoteHost(
+                name,
+                RemoteHostArgs(
+                    site=site,
+                    server=told.machine,
+                    ports=[opening.port for opening in openings(told) if opening.port != SSH_PORT],
+                ),
+            )
         case Vm():
             return VmHost(
                 name,
@@ -53,6 +61,7 @@ def openings(told: Settings) -> Sequence[Opening]:
     return [
         Opening(label="ssh", port=SSH_PORT, networks=told.admin_networks),
         *(Opening(label=f"web-{port}", port=port, networks=EVERY_NETWORK) for port in public_ports(told)),
+        *([Opening(label="dicom", port=told.dicom.port, networks=told.dicom.networks)] if told.dicom else []),
     ]
 
 

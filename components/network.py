@@ -59,7 +59,8 @@ class Networks(pulumi.ComponentResource):
     """The networks that several services share. Each database, and the store of sessions, has one of its own.
 
     Who signs people in and who keeps their images share none: whoever takes over the archive or the viewer reaches
-    neither Keycloak nor oauth2-proxy, which trusts what the gateway says of a request.
+    neither Keycloak nor oauth2-proxy, which trusts what the gateway says of a request. The archive shares one with the
+    gateway alone, because not every archive can ask for a credential.
     """
 
     edge: docker.Network
@@ -67,11 +68,14 @@ class Networks(pulumi.ComponentResource):
     identity: docker.Network
     """No way out: the gateway, oauth2-proxy and Keycloak."""
     imaging: docker.Network
-    """No way out: the gateway, the viewer and the archive."""
+    """No way out: the gateway and the viewer."""
+    archive: docker.Network
+    """No way out: the gateway and the archive."""
 
     def __init__(self, name: str, args: NetworksArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("ohif:index:Networks", name, None, opts)
         self.edge = private_network(f"{name}-edge", "edge", args.site, self, internal=False, ipv6=args.ipv6)
         self.identity = private_network(f"{name}-identity", "identity", args.site, self)
         self.imaging = private_network(f"{name}-imaging", "imaging", args.site, self)
+        self.archive = private_network(f"{name}-archive", "archive", args.site, self)
         self.register_outputs({})

@@ -21,6 +21,8 @@ class SecretsArgs:
     """Whose passwords to make."""
 
     users: Sequence[str]
+    archive: Sequence[str]
+    """Names of the archive's, as it asks for them."""
 
 
 class Secrets(pulumi.ComponentResource):
@@ -30,10 +32,9 @@ class Secrets(pulumi.ComponentResource):
     """
 
     keycloak_database: pulumi.Output[str]
-    archive_database: pulumi.Output[str]
     session_store: pulumi.Output[str]
-    archive: pulumi.Output[str]
-    """What the gateway shows to the archive."""
+    archive: Mapping[str, pulumi.Output[str]]
+    """What the archive asked for, by name."""
     client: pulumi.Output[str]
     """Of Keycloak's client `ohif_viewer`."""
     cookie: pulumi.Output[str]
@@ -60,9 +61,8 @@ class Secrets(pulumi.ComponentResource):
             ).result
 
         self.keycloak_database = secret("keycloak-database")
-        self.archive_database = secret("archive-database")
         self.session_store = secret("session-store")
-        self.archive = secret("archive")
+        self.archive = {name: secret(name) for name in args.archive}
         self.client = secret("client")
         self.cookie = secret("cookie")
         self.console = secret(f"user-{CONSOLE_USER}", PERSON_LENGTH)

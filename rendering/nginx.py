@@ -18,6 +18,9 @@ HTTPS_PORT = 8443
 HEALTH_PORT = 8081
 """Inside the container, on loopback: the healthcheck needs no public host name."""
 
+DICOM_PORT = 11112
+"""Inside the container."""
+
 AUTH_CACHE_SECONDS = 3
 """How long an answer of oauth2-proxy is used again for the same cookies and roles."""
 
@@ -36,6 +39,20 @@ class TlsConfig:
     """Whether the certificate's own OCSP responder is asked for a proof to hand out."""
     webroot: str | None
     """Where the answers for the certification authority lie; `None`: nobody asks."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dimse:
+    """How DICOM associations are let in."""
+
+    upstream: str
+    """`host:port` of the archive's DICOM port."""
+    networks: Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network]
+    trusts_bridges: bool
+    """As of `GatewayConfig`."""
+    tls: bool
+    client_certificates: bool
+    """Whether a modality must show one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +77,10 @@ class GatewayConfig:
     """`host:port` by the names `auth_proxy`, `keycloak`, `viewer`, `archive`."""
     dicomweb_root: str
     """The archive's DICOMweb root, without a trailing slash."""
+    own_links: bool
+    """Whether the archive's answers hold links below that root."""
+    dimse: Dimse | None
+    """`None`: no DICOM port."""
     realm_path: str
     client_id: str
     session_cookie: str
@@ -148,6 +169,7 @@ def _rendered(template: str, config: GatewayConfig) -> str:
         listen_addresses=["", "[::]:"] if config.ipv6 else [""],
         challenge_path=CHALLENGE_PATH,
         health_port=HEALTH_PORT,
+        dicom_port=DICOM_PORT,
         auth_cache_seconds=AUTH_CACHE_SECONDS,
         storing_roles="|".join(role for role in Role if role is not Role.VIEWER),
     )

@@ -5,9 +5,11 @@ plugins DICOMweb and PostgreSQL. A key that a version does not know is ignored b
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 PORT = 8042
+DIMSE_PORT = 4242
 DICOMWEB_ROOT = "/dicom-web"
 
 
@@ -22,6 +24,9 @@ class OrthancConfig:
     database_name: str
     database_password: str
     storage_path: str
+    ae_title: str
+    callers: Sequence[str]
+    """AE titles that may send by DICOM; empty: the DICOM port is closed."""
 
 
 def render(config: OrthancConfig) -> str:
@@ -43,7 +48,7 @@ def render(config: OrthancConfig) -> str:
             "RemoteAccessAllowed": True,
             "AuthenticationEnabled": True,
             "RegisteredUsers": {config.user: config.password},
-            "DicomServerEnabled": False,
+            **dimse(config),
             # Ways from the HTTP interface to the machine itself.
             "ExecuteLuaEnabled": False,
             "RestApiWriteToFileSystemEnabled": False,
@@ -83,3 +88,50 @@ def render(config: OrthancConfig) -> str:
         },
         indent=2,
     )
+
+
+def dimse(config: OrthancConfig) -> dict[str, object]:
+    """The DICOM port: closed, or open for the listed callers to verify and to store, and for nothing else.
+
+    Whoever may call may not ask what there is, nor have it sent: that would be a way round the login.
+    """
+    if not config.callers:
+        return {"DicomServerEnabled": False}
+    return {
+        "DicomServerEnabled": True,
+        "DicomPort": DIMSE_PORT,
+        "DicomAet": config.ae_title,
+        "DicomCheckCalledAet": True,
+        "StrictAetComparison": True,
+        # All associations come from the gateway, which has looked at their address.
+        "DicomCheckModalityHost": False,
+        "DicomAlwaysAllowEcho": False,
+        "DicomAlwaysAllowStore": False,
+        "DicomAlwaysAllowFind": False,
+        "DicomAlwaysAllowFindWorklist": False,
+        "DicomAlwaysAllowGet": False,
+        "DicomAlwaysAllowMove": False,
+        "DicomModalitiesInDatabase": False,
+        "DicomModalities": {
+            caller: {
+                "AET": caller,
+                # Orthanc wants an address to send to; it has no way out, and nothing is sent.
+                "Host": "127.0.0.1",
+                "Port": 104,
+                "AllowEcho": True,
+                "AllowStore": True,
+                "AllowFind": False,
+                "AllowFindWorklist": False,
+                "AllowGet": False,
+                "AllowMove": False,
+                "AllowStorageCommitment": False,
+                "AllowTranscoding": False,
+            }
+            for caller in config.callers
+        },
+        # Seconds without a word from the other side.
+        "DicomScpTimeout": 60,
+        "DicomScuTimeout": 10,
+        # An association each: a modality opens one or two.
+        "DicomThreadsCount": 8,
+    }

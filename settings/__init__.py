@@ -11,11 +11,14 @@ one machine only are that machine's matter (docs/adr/0003-images-of-the-machine.
 
 import pulumi
 
-from settings import image_table, machine, name, people, place, reading, tls
+from settings import archive, dicom, image_table, machine, name, people, place, reading, tls
 from settings.model import (
     CONSOLE_USER,
     Acme,
     Archive,
+    ArchiveKind,
+    Dicom,
+    DicomTls,
     DuckDns,
     LinodeZone,
     LocalMachine,
@@ -40,7 +43,10 @@ __all__ = [
     "KEYS",
     "Acme",
     "Archive",
+    "ArchiveKind",
     "ConfigurationError",
+    "Dicom",
+    "DicomTls",
     "DuckDns",
     "LinodeZone",
     "LocalMachine",
@@ -77,6 +83,11 @@ KEYS = frozenset(
         "linodeDns",
         "duckDns",
         "archive",
+        "archiveMemory",
+        "aeTitle",
+        "dcm4chee",
+        "confirmArchiveSwitch",
+        "dicom",
         "users",
         "sessionIdle",
         "sessionMax",
@@ -98,8 +109,8 @@ def load() -> Settings:
     """
     config = pulumi.Config()
     reading.refuse_unknown_keys(config.name, KEYS)
-    archive = reading.choice(config, "archive", Archive)
-    there = machine.machine(config, archive)
+    kept_in = archive.archive(config)
+    there = machine.machine(config, kept_in.kind)
     host = place.host(config, there)
     http_port = reading.integer(config, "port", at_least=1, at_most=65535)
     https_port = reading.integer(config, "httpsPort", at_least=1, at_most=65535)
@@ -130,7 +141,8 @@ def load() -> Settings:
         dns=name.dns(config, host, there),
         bind_addresses=bound,
         admin_networks=place.admin_networks(config, bound),
-        archive=archive,
+        archive=kept_in,
+        dicom=dicom.dicom(config),
         users=people.users(config),
         sessions=sessions,
         mfa=reading.choice(config, "mfa", Mfa),

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pulumi
@@ -37,5 +38,5 @@ def _named_images(key: str, entries: object) -> dict[str, Image]:
         reference, optimized = reading.text(where, fields, "name"), fields.get("optimized", False)
         if reference is None or not isinstance(optimized, bool):
             raise ConfigurationError(where, "must be an image's name, or a map of name and optimized (true or false).")
-        named[name] = Image(name=reference, optimized=optimized)
+        named[name] = replace(DEFAULT_IMAGES[name], name=reference, optimized=optimized)
     return named

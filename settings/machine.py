@@ -6,13 +6,13 @@ import re
 import pulumi
 
 from settings import reading
-from settings.model import Archive, LocalMachine, Machine, Server, Target, Vm
+from settings.model import ArchiveKind, LocalMachine, Machine, Server, Target, Vm
 from settings.reading import ConfigurationError
 
 LINODE_API = "https://api.linode.com"
 
-LINODE_TYPE = {Archive.ORTHANC: "g6-standard-2"}
-"""What has the memory for all containers of a stack with that archive: 4 GB."""
+LINODE_TYPE = {ArchiveKind.ORTHANC: "g6-standard-2", ArchiveKind.DCM4CHEE: "g6-standard-4"}
+"""What has the memory for all containers of a stack with that archive: 4 GB and 8 GB."""
 
 VM_FIELDS = frozenset({"region", "type", "image", "volumeGb", "backups", "reservedAddress"})
 SERVER_FIELDS = frozenset({"address", "hostKey", "ipv6"})
@@ -28,7 +28,7 @@ PUBLIC_KEY = re.compile(
 WORD = re.compile(r"[a-z0-9][a-z0-9/-]{1,62}")
 
 
-def machine(config: pulumi.Config, archive: Archive) -> Machine:
+def machine(config: pulumi.Config, archive: ArchiveKind) -> Machine:
     """The machine of the stack's target. Settings of another target are refused: they would have no effect."""
     target = reading.choice(config, "target", Target)
     vm = reading.fields(config, "vm", VM_FIELDS)
@@ -67,7 +67,7 @@ def _server(entry: dict[str, object], private_key_file: str | None) -> Server:
     )
 
 
-def _vm(entry: dict[str, object], ssh: dict[str, object], archive: Archive) -> Vm:
+def _vm(entry: dict[str, object], ssh: dict[str, object], archive: ArchiveKind) -> Vm:
     region = reading.text("vm", entry, "region")
     if not region:
         raise ConfigurationError("vm", "needs a region such as eu-central or us-east.")

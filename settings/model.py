@@ -40,10 +40,11 @@ class Dns(StrEnum):
     DUCKDNS = "duckdns"
 
 
-class Archive(StrEnum):
+class ArchiveKind(StrEnum):
     """Which DICOM archive keeps the studies."""
 
     ORTHANC = "orthanc"
+    DCM4CHEE = "dcm4chee"
 
 
 class Mfa(StrEnum):
@@ -210,6 +211,44 @@ class SessionLimits:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Archive:
+    """Which archive runs, and with what."""
+
+    kind: ArchiveKind
+    ae_title: str
+    """Its own application entity title (PS3.8): what modalities call, and a part of DCM4chee's paths."""
+    device_name: str
+    """Name of DCM4chee's device in its LDAP directory."""
+    memory_mib: int
+    """Limit of its container; DCM4chee's Java heap is sized by it."""
+    confirm_switch: bool
+    """Whether it may take the place of another archive that holds data."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DicomTls:
+    """DICOM over TLS (PS3.15, annex B). All in PEM."""
+
+    certificate: str
+    key: pulumi.Output[str]
+    client_ca: str | None
+    """Who signs the modalities' certificates; `None`: none is asked for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dicom:
+    """How modalities send images (DIMSE)."""
+
+    port: int
+    """That modalities connect to."""
+    callers: tuple[str, ...]
+    """AE titles that may call."""
+    networks: tuple[Network, ...]
+    """From which they may."""
+    tls: DicomTls | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """Everything that the program was told."""
 
@@ -227,6 +266,8 @@ class Settings:
     """Of the engine's machine."""
     admin_networks: tuple[Network, ...]
     archive: Archive
+    dicom: Dicom | None
+    """`None`: closed."""
     users: tuple[User, ...]
     sessions: SessionLimits
     mfa: Mfa
@@ -238,6 +279,11 @@ class Settings:
     def secure(self) -> bool:
         """Whether browsers come by HTTPS."""
         return self.certificate is not None
+
+    @property
+    def only_here(self) -> bool:
+        """Whether nobody but the engine's machine itself can reach the gateway."""
+        return all(ipaddress.ip_address(address).is_loopback for address in self.bind_addresses)
 
     @property
     def dual_stack(self) -> bool:

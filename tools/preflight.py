@@ -131,21 +131,24 @@ def publisher_of(containers: Iterable[Container], port: int) -> Container | None
     return None
 
 
-def refuse_taken_port(client: docker.DockerClient, stack: str, address: str, port: int) -> None:
-    """The gateway's port must be free, or be held by the stack's own gateway."""
+def refuse_taken_port(
+    client: docker.DockerClient, stack: str, address: str, port: int, *, setting: str = "ohif:port 8080"
+) -> None:
+    """A port of the gateway's must be free, or be held by the stack's own gateway. `setting`: how to take another."""
+    another = f"take another port: pulumi config set {setting} -s {stack}"
     owner = publisher_of(client.containers.list(ignore_removed=True), port)
     if owner is not None:
         if owner.labels.get("org.ohif.stack") == stack and owner.labels.get("org.ohif.project") == "ohif":
             return
         raise Problem(
             f"port {port} is in use by container {owner.name}",
-            f"docker stop {owner.name}, or take another port: pulumi config set ohif:port 8080 -s {stack}",
+            f"docker stop {owner.name}, or {another}",
         )
     holder = listener_on(address, port)
     if holder is not None:
         raise Problem(
             f"port {port} is in use by {holder}",
-            f"Stop it, or take another port: pulumi config set ohif:port 8080 -s {stack}",
+            f"Stop it, or {another}",
         )
 
 

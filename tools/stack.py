@@ -24,6 +24,7 @@ import psutil
 from docker.models.containers import Container
 
 from images import DEFAULT_IMAGES
+from settings.dicom import USUAL_PORT
 from tools import half_made, preflight
 from tools.pulumi_run import Pulumi
 from tools.readiness import network, state
@@ -35,8 +36,8 @@ CONTAINERS = "**docker:index/container:Container**"
 # In this order nobody is sent to a service that is gone, and nothing loses its database while it works.
 STOP_ORDER = (
     ("gateway",),
-    ("auth-proxy", "viewer", "orthanc", "keycloak"),
-    ("sessions", "orthanc-db", "keycloak-db"),
+    ("auth-proxy", "viewer", "orthanc", "dcm4chee", "keycloak"),
+    ("sessions", "orthanc-db", "dcm4chee-db", "dcm4chee-ldap", "keycloak-db"),
 )
 
 
@@ -74,9 +75,11 @@ def _image_names(config: dict[str, Any]) -> dict[str, str]:
             raise Problem(
                 f"images: OHIF_IMAGES={table} cannot be read: {error}", "Run `make env`, or unset it."
             ) from error
-    names = {key: image.name for key, image in DEFAULT_IMAGES.items()}
+    wanted = {key: image for key, image in DEFAULT_IMAGES.items() if image.archive in (None, config.get("archive"))}
+    names = {key: image.name for key, image in wanted.items()}
     for key, entry in {**own, **(config.get("images") or {})}.items():
-        names[key] = entry if isinstance(entry, str) else entry["name"]
+        if key in wanted:
+            names[key] = entry if isinstance(entry, str) else entry["name"]
     return names
 
 
@@ -90,8 +93,13 @@ def _check(pulumi: Pulumi, deployment: dict[str, Any]) -> None:
     found = preflight.find(client, pulumi.stack)
     preflight.refuse_foreign(pulumi.stack, found, _types(deployment))
     address = str(config["bindAddress"]) or "127.0.0.1"
-    for port in ["port"] if config["tls"] == "none" else ["port", "httpsPort"]:
-        preflight.refuse_taken_port(client, pulumi.stack, address, int(config[port]))
+    ports = {"ohif:port 8080": config["port"]}
+    if config["tls"] != "none":
+        ports["ohif:httpsPort 8443"] = config["httpsPort"]
+    if config["dicom"].get("enabled"):
+        ports["--path ohif:dicom.port 11113"] = config["dicom"].get("port", USUAL_PORT)
+    for setting, port in ports.items():
+        preflight.refuse_taken_port(client, pulumi.stack, address, int(port), setting=setting)
     if not any(container.status == "running" for container in found.containers):
         memory = psutil.virtual_memory()
         preflight.refuse_little_memory(memory.available, int(client.info()["MemTotal"]))

@@ -19,6 +19,7 @@ bridges() {
   done </proc/net/ipv6_route
 }
 bridges | sort -u >/tmp/bridges.conf
+sed 's/^\(.*\) 0;/deny \1;/' /tmp/bridges.conf >/tmp/no-bridges.conf
 
 choose() {
   if [ -z "$certificate" ] || [ -s "$certificate" ]; then

@@ -1,41 +1,33 @@
 """The DICOM archive, behind one interface: nothing outside this package asks which one runs."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Mapping, Sequence
 
 import pulumi
 
+from access import ArchiveRoot
+from components.archive.dcm4chee import Dcm4chee
+from components.archive.interface import Archive, ArchiveArgs, DicomWebSource
+from components.archive.orthanc import Orthanc
+from settings import ArchiveKind
 
-@dataclass(frozen=True, kw_only=True)
-class DicomWebSource:
-    """What the viewer has to know of the archive."""
+__all__ = ["Archive", "ArchiveArgs", "DicomWebSource", "archive_roots", "archive_secrets", "make_archive"]
 
-    name: str
-    """Shown to people."""
-    capabilities: Mapping[str, object]
-    """OHIF's data source settings that follow from what the archive's DICOMweb can do."""
+_MAKERS: Mapping[ArchiveKind, type[Orthanc] | type[Dcm4chee]] = {
+    ArchiveKind.ORTHANC: Orthanc,
+    ArchiveKind.DCM4CHEE: Dcm4chee,
+}
 
 
-class Archive(Protocol):
-    """What the rest of the program may know of an archive."""
+def make_archive(name: str, args: ArchiveArgs, opts: pulumi.ResourceOptions | None = None) -> Archive:
+    """The archive that the settings name."""
+    return _MAKERS[args.told.kind](name, args, opts)
 
-    @property
-    def address(self) -> str:
-        """`host:port` on the network `imaging`."""
-        ...
 
-    @property
-    def dicomweb_root(self) -> str:
-        """Path of its DICOMweb service, without a trailing slash."""
-        ...
+def archive_secrets(kind: ArchiveKind) -> Sequence[str]:
+    """Names of the generated secrets of an archive."""
+    return _MAKERS[kind].SECRETS
 
-    @property
-    def authorization(self) -> pulumi.Output[str]:
-        """The `Authorization` header that it wants from the gateway."""
-        ...
 
-    @property
-    def source(self) -> DicomWebSource:
-        """For the viewer."""
-        ...
+def archive_roots(kind: ArchiveKind) -> Sequence[ArchiveRoot]:
+    """The parts of an archive that the gateway opens to its administrators."""
+    return _MAKERS[kind].ROOTS

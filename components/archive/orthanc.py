@@ -1,16 +1,16 @@
 """Orthanc, with its index in PostgreSQL and its files on a volume."""
 
 import base64
-from dataclasses import dataclass
+from collections.abc import Sequence
+from typing import ClassVar
 
 import pulumi
 
-from components.archive import DicomWebSource
+from access import ADMIN_PATH, ArchiveRoot
+from components.archive.interface import ArchiveArgs, DicomWebSource
 from components.database import Database, DatabaseArgs
-from components.network import Networks, data_volume
-from components.secrets import Secrets
+from components.network import data_volume
 from components.service import File, Healthcheck, Service, ServiceArgs, http_probe
-from components.site import Site
 from rendering import orthanc
 
 GATEWAY_USER = "gateway"
@@ -18,31 +18,30 @@ STORAGE_PATH = "/var/lib/orthanc/db"
 AUTHORIZATION_FILE = "/etc/orthanc-health"
 
 
-@dataclass(frozen=True, kw_only=True)
-class OrthancArgs:
-    """What the archive runs with."""
-
-    site: Site
-    networks: Networks
-    secrets: Secrets
-
-
 class Orthanc(pulumi.ComponentResource):
-    """Orthanc behind the gateway: HTTP only, no DICOM port, no scripts, no writes to the machine's files.
+    """Orthanc behind the gateway: no scripts, no writes to the machine's files, no DICOM port unless settings open it.
 
     Settings: Orthanc Book, "Securing Orthanc" and "Scalability of Orthanc".
     """
 
+    SECRETS: ClassVar[Sequence[str]] = ("archive-database", "archive")
+    ROOTS: ClassVar[Sequence[ArchiveRoot]] = (ArchiveRoot(route="archive-admin", public=ADMIN_PATH, target="/"),)
+
     address: str
+    dimse_address: str
     dicomweb_root: str
+    own_links: bool
     authorization: pulumi.Output[str]
     source: DicomWebSource
 
-    def __init__(self, name: str, args: OrthancArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(self, name: str, args: ArchiveArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("ohif:index:Orthanc", name, None, opts)
+        credential, database_password = args.secrets.archive["archive"], args.secrets.archive["archive-database"]
         self.address = f"orthanc:{orthanc.PORT}"
+        self.dimse_address = f"orthanc:{orthanc.DIMSE_PORT}"
         self.dicomweb_root = orthanc.DICOMWEB_ROOT
-        self.authorization = args.secrets.archive.apply(basic_authorization)
+        self.own_links = False
+        self.authorization = credential.apply(basic_authorization)
         self.source = DicomWebSource(
             name="Orthanc",
             # Orthanc Book, "DICOMweb plugin": QIDO-RS knows includefield and wildcards, not fuzzy matching.
@@ -59,12 +58,12 @@ class Orthanc(pulumi.ComponentResource):
             DatabaseArgs(
                 site=args.site,
                 owner="orthanc",
-                password=args.secrets.archive_database,
+                password=database_password,
             ),
             opts=pulumi.ResourceOptions(parent=self),
         )
         volume = data_volume(f"{name}-volume", "orthanc", args.site, self)
-        configuration = pulumi.Output.all(args.secrets.archive, args.secrets.archive_database).apply(
+        configuration = pulumi.Output.all(credential, database_password).apply(
             lambda passwords: orthanc.render(
                 orthanc.OrthancConfig(
                     name="Archive",
@@ -74,6 +73,8 @@ class Orthanc(pulumi.ComponentResource):
                     database_name=database.name,
                     database_password=passwords[1],
                     storage_path=STORAGE_PATH,
+                    ae_title=args.told.ae_title,
+                    callers=() if args.dicom is None else args.dicom.callers,
                 )
             )
         )
@@ -83,7 +84,7 @@ class Orthanc(pulumi.ComponentResource):
                 site=args.site,
                 image="orthanc",
                 alias="orthanc",
-                networks=[args.networks.imaging, database.network],
+                networks=[args.networks.archive, database.network],
                 # By name: the image's own user, whose number differs between its versions.
                 user="orthanc",
                 # Without root it cannot write the machine's identity, and does not need it.
@@ -99,7 +100,7 @@ class Orthanc(pulumi.ComponentResource):
                     start_period=120,
                     interval=3,
                 ),
-                memory_mib=1024,
+                memory_mib=args.told.memory_mib,
                 stop_seconds=60,
                 depends_on=[database],
             ),

@@ -87,6 +87,9 @@ RECIPES: dict[str, Recipe] = {
     "postgres": Recipe(package="postgresql-17", oldest="17"),
     "sessions": Recipe(package="valkey-server", oldest="8.1"),
     "orthanc": Recipe(package="orthanc", oldest="1.12.7"),
+    "dcm4chee": Recipe(package="orthanc", oldest="1.12.7"),
+    "dcm4chee-db": Recipe(parent="postgres", package="postgresql-17", oldest="17"),
+    "dcm4chee-ldap": Recipe(package="slapd", oldest="2.6"),
     "viewer": Recipe(
         parent="gateway",
         artifact=NpmPackage(name="ohif-app.tgz", version="3.13.2", package="@ohif/app"),

@@ -6,7 +6,7 @@ import pytest
 
 from components.archive import DicomWebSource
 from components.archive.orthanc import basic_authorization
-from components.gateway import page_files, viewer_files
+from components.gateway_files import page_files, viewer_files
 from components.keycloak import theme_files
 from components.site import Site
 from images import DEFAULT_IMAGES
@@ -64,8 +64,11 @@ def test_database_reads_its_password_from_a_file(local: Deployment) -> None:
         assert "POSTGRES_PASSWORD" not in database.environment
 
 
-def test_default_images_are_used(local: Deployment) -> None:
-    assert {it.inputs["name"] for it in local.of_type("RemoteImage")} == {it.name for it in DEFAULT_IMAGES.values()}
+@pytest.mark.parametrize("archive", ["orthanc", "dcm4chee"])
+def test_default_images_are_used(archive: str) -> None:
+    made = run_program({"archive": archive})
+    wanted = {it.name for it in DEFAULT_IMAGES.values() if it.archive in (None, archive)}
+    assert {it.inputs["name"] for it in made.of_type("RemoteImage")} == wanted
 
 
 def test_pain_14_keycloak_knows_its_public_address(deployment: Deployment) -> None:

@@ -9,7 +9,7 @@ from tests.program.harness import Deployment, Resource, record
 @pytest.fixture(scope="module")
 def made() -> Deployment:
     def program() -> None:
-        Secrets("secrets", SecretsArgs(users=["viewer"]))
+        Secrets("secrets", SecretsArgs(users=["viewer"], archive=["archive-database", "archive"]))
 
     return record(program)
 

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-from access import Access, Anyone, FromAdminNetworks, Role, Route, SignedIn, routes
+from access import Access, Anyone, FromAdminNetworks, Role, Route, SignedIn
 from images import DEFAULT_IMAGES
 from settings import KEYS
+from tests.rendering.gateway_file import EXAMPLES
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
@@ -21,6 +22,9 @@ SCHEMA = {
     for key, declared in yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"].items()
     if ":" not in key
 }
+
+ROUTES_TOLD = EXAMPLES["dcm4chee"].routes
+"""Orthanc's are fewer: a row of the table says which."""
 
 
 def table(header: str) -> list[list[str]]:
@@ -43,7 +47,10 @@ def code(cell: str) -> list[str]:
 def test_configuration_table_is_the_schema() -> None:
     told = {code(key)[0]: (kind, code(default)[0]) for key, kind, default, _ in table("| key | type |")}
     declared = {
-        key: (entry["type"], entry["default"] if isinstance(entry["default"], str) else json.dumps(entry["default"]))
+        key: (
+            entry["type"],
+            entry["default"] or json.dumps("") if entry["type"] == "string" else json.dumps(entry["default"]),
+        )
         for key, entry in SCHEMA.items()
     }
     assert told == declared
@@ -92,9 +99,9 @@ def rules(route: Route) -> str:
 
 
 def test_access_table_is_the_route_table() -> None:
-    told = {name: said for name, _, said in table("| route |")}
-    assert told == {route.name: rules(route) for route in routes()}
-    assert list(told) == [route.name for route in routes()], "another order than access.py"
+    told = {name.partition(" ")[0]: said for name, _, said in table("| route |")}
+    assert told == {route.name: rules(route) for route in ROUTES_TOLD}
+    assert list(told) == [route.name for route in ROUTES_TOLD], "another order than access.py"
 
 
 @pytest.mark.parametrize("row", table("| route |"), ids=lambda row: row[0])
@@ -103,7 +110,9 @@ def test_paths_of_the_access_table_are_the_routes(row: list[str]) -> None:
     assert paths
     for path in paths:
         asked = path.replace("{uid}", "1.2.3").replace("…", "x")
-        assert next(route.name for route in routes() if re.search(route.path, asked)) == row[0], path
+        assert next(route.name for route in ROUTES_TOLD if re.search(route.path, asked)) == row[0].partition(" ")[0], (
+            path
+        )
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))

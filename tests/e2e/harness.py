@@ -14,6 +14,9 @@ import httpx
 import yaml  # type: ignore[import-untyped]
 from docker.models.containers import Container
 
+from access import routes
+from components.archive import archive_roots
+from settings import ArchiveKind
 from tools.dicomweb import FrontDoorError, StackOutputs, sign_in, stack_outputs
 from tools.sample import study_uid
 
@@ -25,18 +28,24 @@ CONFIG_FILE_IN_USE = ROOT / ".state" / "config" / CONFIG_FILE.name
 SCREENSHOTS = ROOT / ".state" / "screenshots"
 NAME = os.environ.get("E2E_STACK", "e2e")
 LABEL = f"org.ohif.stack={NAME}"
-THINGS = ("gateway", "auth-proxy", "sessions", "keycloak", "keycloak-db", "orthanc", "orthanc-db", "viewer")
+CONFIG = yaml.safe_load(CONFIG_FILE.read_text())["config"]
+ARCHIVE = ArchiveKind(CONFIG.get("ohif:archive", ArchiveKind.ORTHANC))
+ROUTES = routes(archive_roots(ARCHIVE))
+OF_THE_ARCHIVE = {
+    ArchiveKind.ORTHANC: ("orthanc", "orthanc-db"),
+    ArchiveKind.DCM4CHEE: ("dcm4chee", "dcm4chee-db", "dcm4chee-ldap"),
+}
+THINGS = ("gateway", "auth-proxy", "sessions", "keycloak", "keycloak-db", "viewer", *OF_THE_ARCHIVE[ARCHIVE])
 
 
 def configured_users() -> dict[str, list[str]]:
     """Names and roles of the users that the stack's configuration asks for."""
-    config = yaml.safe_load(CONFIG_FILE.read_text())["config"]
-    return {user["name"]: user["roles"] for user in config["ohif:users"]}
+    return {user["name"]: user["roles"] for user in CONFIG["ohif:users"]}
 
 
 def configured_url() -> str:
     """Where the stack's configuration says that it will be."""
-    return f"http://127.0.0.1:{yaml.safe_load(CONFIG_FILE.read_text())['config']['ohif:port']}"
+    return f"http://127.0.0.1:{CONFIG['ohif:port']}"
 
 
 class Stack:

@@ -12,8 +12,8 @@ from contextlib import closing
 import httpx
 import pytest
 
-from access import Anyone, FromAdminNetworks, Handler, Role, Route, SignedIn, routes
-from tests.e2e.harness import Stack, configured_users
+from access import Anyone, FromAdminNetworks, Handler, Role, Route, SignedIn
+from tests.e2e.harness import ROUTES, Stack, configured_users
 from tools.dicomweb import StackOutputs, client, sign_in
 
 ANONYMOUS = "anonymous"
@@ -113,7 +113,7 @@ def refusal(route: Route, method: str, name: str) -> int | None:
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("name", IDENTITIES)
-@pytest.mark.parametrize("route", routes(), ids=lambda route: route.name)
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.name)
 def test_route(stack: Stack, outputs: StackOutputs, identity: Identity, route: Route, name: str, method: str) -> None:
     expected = refusal(route, method, name)
     if route.handler is Handler.LOGOUT and expected is None:
@@ -138,7 +138,7 @@ def test_route(stack: Stack, outputs: StackOutputs, identity: Identity, route: R
 
 @pytest.mark.parametrize(
     "route",
-    [route for route in routes() if isinstance(route.access_for("GET"), SignedIn)],
+    [route for route in ROUTES if isinstance(route.access_for("GET"), SignedIn)],
     ids=lambda route: route.name,
 )
 def test_navigation_without_session_leads_to_login(stack: Stack, route: Route) -> None:

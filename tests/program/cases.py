@@ -12,7 +12,34 @@ from tests.program.harness import Deployment, run_program
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 
 FACTORS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
-    "archive": {"orthanc": {"archive": "orthanc"}},
+    "archive": {
+        "orthanc": {"archive": "orthanc"},
+        "dcm4chee": {"archive": "dcm4chee"},
+        "orthanc-told": {"archive": "orthanc", "archiveMemory": 512, "aeTitle": "WARD"},
+        "dcm4chee-told": {
+            "archive": "dcm4chee",
+            "archiveMemory": 3000,
+            "aeTitle": "WARD",
+            "dcm4chee": {"deviceName": "ward-arc"},
+        },
+    },
+    "dicom": {
+        "no-dicom": {},
+        "dicom": {"dicom": {"enabled": True, "callers": ["CT1", "MR_2"], "networks": ["10.1.0.0/16"]}},
+        "dicom-tls": {
+            "dicom": {
+                "enabled": True,
+                "port": 2762,
+                "callers": ["CT1"],
+                "networks": ["anywhere"],
+                "tls": {
+                    "certificate": "-----BEGIN CERTIFICATE-----\nA\n-----END CERTIFICATE-----\n",
+                    "key": "-----BEGIN PRIVATE KEY-----\nS3cret.of-the-gateway\n-----END PRIVATE KEY-----\n",
+                    "clientCa": "-----BEGIN CERTIFICATE-----\nB\n-----END CERTIFICATE-----\n",
+                },
+            }
+        },
+    },
     "endpoint": {
         "loopback": {},
         "named": {
@@ -78,6 +105,12 @@ class Case:
         """The configuration that the choices make."""
         parts = (FACTORS[factor][choice] for factor, choice in zip(FACTORS, self.choices, strict=True))
         return {key: value for part in parts for key, value in part.items()}
+
+    @property
+    def archive(self) -> str:
+        """The archive that runs."""
+        kind: str = self.config["archive"]
+        return kind
 
     @property
     def pairs(self) -> frozenset[tuple[tuple[int, str], ...]]:

@@ -25,6 +25,11 @@ from tests.program.harness import (
 URNS = Path(__file__).parent / "urns.txt"
 DEV = stack_config(ROOT / "Pulumi.dev.yaml")
 STACK_FILES = sorted([*ROOT.glob("Pulumi.*.yaml"), *ROOT.glob("tests/*/Pulumi.*.yaml")])
+VOLUMES_OF = {
+    "orthanc": ("orthanc", "orthanc-db"),
+    "dcm4chee": ("dcm4chee", "dcm4chee-db", "dcm4chee-ldap", "dcm4chee-ldap-settings"),
+}
+"""What each archive keeps, by the last part of the volumes' names."""
 BASE64_WORD = re.compile(r"[A-Za-z0-9+/]{12,}={0,2}")
 
 
@@ -65,7 +70,9 @@ def test_no_default_provider(deployment: Deployment) -> None:
 def test_data_volumes_are_protected_exactly_when_told(case: Case, deployment: Deployment) -> None:
     told = case.config["protectData"]
     volumes = deployment.of_type("Volume")
-    assert {it.inputs["name"] for it in volumes} == {"ohif-dev-keycloak-db", "ohif-dev-orthanc-db", "ohif-dev-orthanc"}
+    assert {it.inputs["name"] for it in volumes} == {
+        f"ohif-dev-{thing}" for thing in ("keycloak-db", *VOLUMES_OF[case.archive])
+    }
     for it in deployment.resources:
         kept = told and it in volumes
         assert (it.protect, it.retain_on_delete) == (kept, kept), it.urn
@@ -85,8 +92,8 @@ def test_realm_is_made_when_keycloak_and_gateway_are_healthy(deployment: Deploym
     assert provider.inputs["initialLogin"] == "false"
 
 
-def test_service_starts_after_its_database(deployment: Deployment) -> None:
-    for alias in ("keycloak", "orthanc"):
+def test_service_starts_after_its_database(case: Case, deployment: Deployment) -> None:
+    for alias in ("keycloak", case.archive):
         assert deployment.container(f"{alias}-db").urn in deployment.container(alias).dependencies
 
 
@@ -134,8 +141,9 @@ def test_search_for_secrets_finds_them(values: object, found: bool) -> None:
 def test_only_the_gateway_publishes_a_port(case: Case, deployment: Deployment) -> None:
     published = {it.inputs["hostname"]: it.inputs["ports"] for it in deployment.of_type("Container")}
     ports = published.pop("gateway")
+    dicom = [case.config["dicom"].get("port", 11112)] if "dicom" in case.config else []
     assert [(port["ip"], port["external"]) for port in ports] == [
-        (case.config.get("bindAddress", "127.0.0.1"), case.config.get("port", 80))
+        (case.config.get("bindAddress", "127.0.0.1"), port) for port in (case.config.get("port", 80), *dicom)
     ]
     assert not any(published.values()), published
 
@@ -151,20 +159,27 @@ def test_only_what_must_get_out_is_on_a_network_with_a_way_out(case: Case, deplo
     assert on_it == {"gateway"} | ({"keycloak"} if "smtp" in case.config else set())
 
 
-def test_database_shares_its_network_with_its_service_only(deployment: Deployment) -> None:
+def test_database_shares_its_network_with_its_service_only(case: Case, deployment: Deployment) -> None:
     containers = deployment.of_type("Container")
-    for store, service in (("keycloak-db", "keycloak"), ("orthanc-db", "orthanc"), ("sessions", "auth-proxy")):
-        (network,) = networks_of(deployment.container(store))
-        assert {it.inputs["hostname"] for it in containers if network in networks_of(it)} == {store, service}
+    archive = {thing for thing in VOLUMES_OF[case.archive] if not thing.endswith("settings")}
+    for stores, service in (({"keycloak-db"}, "keycloak"), (archive, case.archive), ({"sessions"}, "auth-proxy")):
+        networks = {network for store in stores - {service} for network in networks_of(deployment.container(store))}
+        (network,) = networks
+        assert {it.inputs["hostname"] for it in containers if network in networks_of(it)} == {*stores, service}
 
 
-def test_archive_is_on_the_imaging_network_and_with_its_database_only(deployment: Deployment) -> None:
-    assert networks_of(deployment.container("orthanc")) == {"ohif-dev-imaging", "ohif-dev-orthanc-db"}
+def test_archive_shares_a_network_with_the_gateway_and_what_it_stores_in_only(
+    case: Case, deployment: Deployment
+) -> None:
+    assert networks_of(deployment.container(case.archive)) == {"ohif-dev-archive", f"ohif-dev-{case.archive}-db"}
+    containers = deployment.of_type("Container")
+    beside = {it.inputs["hostname"] for it in containers if "ohif-dev-archive" in networks_of(it)}
+    assert beside == {"gateway", case.archive}
 
 
-def test_who_signs_people_in_shares_no_network_with_who_keeps_images(deployment: Deployment) -> None:
+def test_who_signs_people_in_shares_no_network_with_who_keeps_images(case: Case, deployment: Deployment) -> None:
     signs_in = networks_of(deployment.container("keycloak")) | networks_of(deployment.container("auth-proxy"))
-    keeps = networks_of(deployment.container("orthanc")) | networks_of(deployment.container("viewer"))
+    keeps = networks_of(deployment.container(case.archive)) | networks_of(deployment.container("viewer"))
     assert not signs_in & keeps
 
 
@@ -207,9 +222,11 @@ def test_stack_file_runs(file: Path) -> None:
     assert deployment.container("gateway").inputs["name"] == f"ohif-{name}-gateway"
 
 
-def test_no_surprise_in_the_names_that_the_state_knows() -> None:
+@pytest.mark.parametrize("archive", ["orthanc", "dcm4chee"])
+def test_no_surprise_in_the_names_that_the_state_knows(archive: str) -> None:
     """A resource that is renamed is deleted and made anew. UPDATE_SNAPSHOT=1 accepts the change."""
-    found = "".join(f"{urn}\n" for urn in sorted(it.urn for it in run_program(DEV).resources))
+    snapshot = URNS.with_name("urns.txt" if archive == "orthanc" else f"urns-{archive}.txt")
+    found = "".join(f"{urn}\n" for urn in sorted(it.urn for it in run_program({**DEV, "archive": archive}).resources))
     if os.environ.get("UPDATE_SNAPSHOT") == "1":
-        URNS.write_text(found)
-    assert found == URNS.read_text()
+        snapshot.write_text(found)
+    assert found == snapshot.read_text()

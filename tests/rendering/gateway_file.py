@@ -1,16 +1,22 @@
 """The gateway's nginx configuration, parsed back, and read as nginx reads it."""
 
+import ipaddress
 import re
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import crossplane
 
-from access import Role, routes
+from access import Role, Route, routes
+from components.archive import archive_roots
 from rendering import nginx
+from settings import ArchiveKind
+
+ROUTES: Mapping[str, tuple[Route, ...]] = {kind.value: routes(archive_roots(kind)) for kind in ArchiveKind}
+"""The table, by the archive that runs."""
 
 EXAMPLE = nginx.GatewayConfig(
     scheme="http",
@@ -20,7 +26,7 @@ EXAMPLE = nginx.GatewayConfig(
     host="pacs.example.org",
     authority="pacs.example.org:8480",
     port=8480,
-    routes=routes(),
+    routes=ROUTES["orthanc"],
     admin_networks=(),
     upstreams={
         "auth_proxy": "auth-proxy:4180",
@@ -29,11 +35,34 @@ EXAMPLE = nginx.GatewayConfig(
         "archive": "orthanc:8042",
     },
     dicomweb_root="/dicom-web",
+    own_links=False,
+    dimse=None,
     realm_path="/keycloak/realms/ohif",
     client_id="ohif_viewer",
     session_cookie="ohif_session",
     asset_root="/etc/ohif",
 )
+
+"""With Orthanc."""
+
+OTHER_EXAMPLE = replace(
+    EXAMPLE,
+    routes=ROUTES["dcm4chee"],
+    upstreams={**EXAMPLE.upstreams, "archive": "dcm4chee:8080"},
+    dicomweb_root="/dcm4chee-arc/aets/DCM4CHEE/rs",
+    own_links=True,
+)
+"""With DCM4chee."""
+
+DIMSE = nginx.Dimse(
+    trusts_bridges=True,
+    upstream="orthanc:4242",
+    networks=[ipaddress.ip_network("10.1.0.0/16"), ipaddress.ip_network("192.0.2.7/32")],
+    tls=False,
+    client_certificates=False,
+)
+
+EXAMPLES = {"orthanc": EXAMPLE, "dcm4chee": OTHER_EXAMPLE}
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Any
 from rendering.orthanc import DICOMWEB_ROOT, OrthancConfig, render
 
 
-def parsed() -> dict[str, Any]:
+def parsed(*callers: str) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(
         render(
             OrthancConfig(
@@ -17,6 +17,8 @@ def parsed() -> dict[str, Any]:
                 database_name="orthanc",
                 database_password="dbpw",
                 storage_path="/var/lib/orthanc/db",
+                ae_title="ARCHIVE",
+                callers=callers,
             )
         )
     )
@@ -65,3 +67,29 @@ def test_dicomweb_is_where_the_gateway_looks_and_links_point_back_to_the_gateway
 
 def test_a_stored_instance_is_not_replaced_by_another_under_its_name() -> None:
     assert parsed()["OverwriteInstances"] is False
+
+
+def test_dicom_port_is_closed_without_callers() -> None:
+    told = parsed()
+    assert told["DicomServerEnabled"] is False
+    assert not [key for key in told if key.startswith("Dicom") and key not in ("DicomServerEnabled", "DicomWeb")]
+
+
+def test_callers_may_verify_and_store_and_nothing_else() -> None:
+    told = parsed("CT1", "MR_2")
+    assert (told["DicomServerEnabled"], told["DicomPort"], told["DicomAet"]) == (True, 4242, "ARCHIVE")
+    assert told["DicomCheckCalledAet"] is told["StrictAetComparison"] is True
+    assert set(told["DicomModalities"]) == {"CT1", "MR_2"}
+    for name, modality in told["DicomModalities"].items():
+        assert modality["AET"] == name
+        assert {key for key, value in modality.items() if value is True} == {"AllowEcho", "AllowStore"}
+
+
+def test_nobody_is_let_in_by_default() -> None:
+    """Orthanc's own defaults let everybody verify and store."""
+    told = parsed("CT1")
+    always = {key: value for key, value in told.items() if key.startswith("DicomAlwaysAllow")}
+    assert set(always) == {
+        f"DicomAlwaysAllow{what}" for what in ("Echo", "Store", "Find", "FindWorklist", "Get", "Move")
+    }
+    assert not any(always.values())

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from access import Handler, Role, routes
+from access import Handler, Role
 from tests.rendering.gateway_file import EXAMPLE, Gateway
 
 GATEWAY = Gateway()
@@ -14,7 +14,7 @@ STORING = {"/pacs/studies", "/pacs/studies/1.2/series", "/pacs-admin/"}
 
 
 def examples(*handlers: Handler) -> list[str]:
-    return [route.example for route in routes() if route.handler in handlers]
+    return [route.example for route in EXAMPLE.routes if route.handler in handlers]
 
 
 def bytes_of(size: str) -> int:
@@ -77,7 +77,7 @@ def test_pain_06_big_headers() -> None:
 def test_pain_07_uploads_over_1_mb() -> None:
     unlimited = {
         path
-        for path in {route.example for route in routes()} | STORING
+        for path in {route.example for route in EXAMPLE.routes} | STORING
         if ("0",) in GATEWAY.location(path).values("client_max_body_size")
     }
     assert unlimited == STORING | set(examples(Handler.DICOMWEB, Handler.ARCHIVE_ADMIN))

@@ -14,7 +14,8 @@ from docker.errors import DockerException, ImageNotFound
 
 from images import DEFAULT_IMAGES
 from rendering import nginx
-from tests.rendering.gateway_file import EXAMPLE
+from tests.certificates import signed
+from tests.rendering.gateway_file import DIMSE, EXAMPLE, OTHER_EXAMPLE
 
 IPV6 = ipaddress.ip_network("2001:db8::/32")
 
@@ -44,8 +45,11 @@ def archive(files: dict[str, str]) -> bytes:
         EXAMPLE,
         replace(EXAMPLE, admin_networks=[ipaddress.ip_network("10.0.0.0/8"), IPV6]),
         replace(EXAMPLE, scheme="https"),
+        OTHER_EXAMPLE,
+        replace(EXAMPLE, dimse=DIMSE),
+        replace(OTHER_EXAMPLE, dimse=replace(DIMSE, tls=True, client_certificates=True)),
     ],
-    ids=["nobody administers", "admin networks", "https"],
+    ids=["nobody administers", "admin networks", "https", "dcm4chee", "dicom", "dicom over tls"],
 )
 def test_nginx_takes_the_file(config: nginx.GatewayConfig) -> None:
     try:
@@ -60,7 +64,14 @@ def test_nginx_takes_the_file(config: nginx.GatewayConfig) -> None:
     except ImageNotFound:
         pytest.skip(f"image {gateway_image()} is not on this machine: make up gets it")
     try:
-        files = {"ohif/nginx.conf": nginx.render(config), "ohif/archive-credential.conf": ""}
+        own = signed("gateway")
+        files = {
+            "ohif/nginx.conf": nginx.render(config),
+            "ohif/archive-credential.conf": "",
+            "ohif/dicom/certificate.pem": own.pem,
+            "ohif/dicom/key.pem": own.key_pem,
+            "ohif/dicom/client-ca.pem": own.pem,
+        }
         container.put_archive("/etc", archive(files))
         container.start()
         code = container.wait(timeout=60)["StatusCode"]

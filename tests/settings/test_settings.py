@@ -29,6 +29,14 @@ def users(*names: str) -> dict[str, Any]:
     return {"users": [{"name": name} for name in names]}
 
 
+CERTIFICATE = "-----BEGIN CERTIFICATE-----\nA\n-----END CERTIFICATE-----\n"
+KEY = "-----BEGIN EC PRIVATE KEY-----\nB\n-----END EC PRIVATE KEY-----\n"
+
+
+def dicom(**fields: Any) -> dict[str, Any]:
+    return {"dicom": {"enabled": True, "callers": ["CT1"], "networks": ["10.1.0.0/16"], **fields}}
+
+
 REFUSED: list[tuple[str, dict[str, Any], str]] = [
     # key that the message names, configuration, what the message says besides
     ("prot", {"prot": 80}, "did you mean port?"),
@@ -37,8 +45,47 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("zzz", {"zzz": 1}, "known keys: accessTokenLife, adminNetworks,"),
     ("target", {"target": "lokal"}, "local"),
     ("target", {"target": ""}, "local"),
-    ("archive", {"archive": "Orthanc"}, "orthanc"),
-    ("archive", {"archive": "dicoogle"}, "orthanc"),
+    ("archive", {"archive": "Orthanc"}, "orthanc, dcm4chee"),
+    ("archive", {"archive": "dicoogle"}, "orthanc, dcm4chee"),
+    ("archiveMemory", {"archiveMemory": -1}, "between 0"),
+    ("archiveMemory", {"archiveMemory": "2g"}, "whole number"),
+    ("archiveMemory", {"archiveMemory": 255}, "256 at least"),
+    ("archiveMemory", {"archive": "dcm4chee", "archiveMemory": 1535}, "1536 at least"),
+    ("aeTitle", {"aeTitle": "A" * 17}, "1 to 16 letters"),
+    ("aeTitle", {"aeTitle": "A B"}, "1 to 16 letters"),
+    ("aeTitle", {"aeTitle": "A\\B"}, "1 to 16 letters"),
+    ("aeTitle", {"aeTitle": "A/../B"}, "1 to 16 letters"),
+    ("aeTitle", {"aeTitle": "A\n"}, "1 to 16 letters"),
+    ("dcm4chee", {"dcm4chee": []}, "map"),
+    ("dcm4chee", {"dcm4chee": {"aeTitle": "A"}}, "'aeTitle' is not known"),
+    ("dcm4chee", {"dcm4chee": {"deviceName": "a,dc=b"}}, "deviceName"),
+    ("dcm4chee", {"dcm4chee": {"deviceName": ""}}, "deviceName"),
+    ("confirmArchiveSwitch", {"confirmArchiveSwitch": "yes"}, "true or false"),
+    ("dicom", {"dicom": []}, "map"),
+    ("dicom", dicom(hosts=["10.1.0.5"]), "'hosts' is not known"),
+    ("dicom", dicom(enabled="yes"), "true or false"),
+    ("dicom", dicom(port="104"), "1 to 65535"),
+    ("dicom", dicom(port=0), "1 to 65535"),
+    ("dicom", dicom(port=True), "1 to 65535"),
+    ("dicom", {**dicom(port=8480), "port": 8480}, "browsers' already"),
+    ("dicom", {"dicom": {"enabled": True, "networks": ["10.1.0.0/16"]}}, "callers is empty"),
+    ("dicom", {"dicom": {"enabled": True, "callers": ["CT1"]}}, "networks is empty"),
+    ("dicom", dicom(callers="CT1"), "callers must be a list"),
+    ("dicom.callers", dicom(callers=["CT 1"]), "1 to 16 letters"),
+    ("dicom.callers", dicom(callers=[1]), "1 to 16 letters"),
+    ("dicom.callers", dicom(callers=[{"aeTitle": "CT1"}]), "1 to 16 letters"),
+    ("dicom", dicom(callers=["CT1", "CT1"]), "twice"),
+    ("dicom", dicom(networks="10.1.0.0/16"), "networks must be a list"),
+    ("dicom", dicom(networks=["10.1.0.1/16"]), "192.0.2.0/24"),
+    ("dicom", dicom(networks=[10]), "192.0.2.0/24"),
+    ("dicom", dicom(networks=["0.0.0.0/0"]), "[anywhere]"),
+    ("dicom", dicom(networks=["anywhere", "10.1.0.0/16"]), "192.0.2.0/24"),
+    ("dicom.tls", dicom(tls=True), "map"),
+    ("dicom.tls", dicom(tls={}), "certificate and key"),
+    ("dicom.tls", dicom(tls={"certificate": CERTIFICATE}), "certificate and key"),
+    ("dicom.tls", dicom(tls={"certificate": CERTIFICATE, "key": CERTIFICATE}), "private key in PEM"),
+    ("dicom.tls", dicom(tls={"certificate": "/etc/tls.pem", "key": KEY}), "certificate in PEM"),
+    ("dicom.tls", dicom(tls={"certificate": CERTIFICATE, "key": KEY, "clientCa": "none"}), "clientCa"),
     ("mfa", {"mfa": "on"}, "off, optional, required"),
     ("mfa", {"mfa": True}, "off, optional, required"),
     ("mfa", {"mfa": False}, "off, optional, required"),
@@ -220,6 +267,8 @@ def test_defaults_are_the_safe_choice() -> None:
     assert told.certificate is None
     assert told.users == ()
     assert told.smtp is None
+    assert told.dicom is None
+    assert not told.archive.confirm_switch
     assert (told.sessions.access_token, told.sessions.idle, told.sessions.maximum) == (300, 900, 36000)
 
 
@@ -316,3 +365,30 @@ def test_mfa(choice: Mfa) -> None:
 def test_limits_themselves_are_allowed(idle: str, most: str, token: str, seconds: tuple[int, int, int]) -> None:
     limits = load(sessionIdle=idle, sessionMax=most, accessTokenLife=token).sessions
     assert (limits.idle, limits.maximum, limits.access_token) == seconds
+
+
+@pytest.mark.parametrize(
+    ("config", "archive"),
+    [
+        ({}, ("orthanc", "ORTHANC", 1024)),
+        ({"archive": "dcm4chee"}, ("dcm4chee", "DCM4CHEE", 2048)),
+        ({"archive": "dcm4chee", "aeTitle": "Ward_3.A-1", "archiveMemory": 4096}, ("dcm4chee", "Ward_3.A-1", 4096)),
+        ({"aeTitle": "A" * 16, "archiveMemory": 256}, ("orthanc", "A" * 16, 256)),
+    ],
+)
+def test_archive(config: dict[str, Any], archive: tuple[str, str, int]) -> None:
+    told = load(**config).archive
+    assert (told.kind, told.ae_title, told.memory_mib) == archive
+    assert told.device_name == "dcm4chee-arc"
+    assert load(dcm4chee={"deviceName": "ward"}).archive.device_name == "ward"
+
+
+def test_dicom_is_closed_until_it_is_opened() -> None:
+    assert load(**dicom(enabled=False)).dicom is None
+    told = load(**dicom()).dicom
+    assert told is not None
+    assert (told.port, told.callers, told.networks) == (11112, ("CT1",), (ipaddress.ip_network("10.1.0.0/16"),))
+    assert told.tls is None
+    opened = load(**dicom(networks=["anywhere"], port=104)).dicom
+    assert opened is not None
+    assert (opened.port, opened.networks) == (104, EVERYWHERE)

@@ -1,0 +1,220 @@
+"""DCM4chee (dcm4chee-arc-light), with its LDAP directory, its PostgreSQL and its files on volumes."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+import pulumi
+
+from access import ADMIN_PATH, ArchiveRoot
+from components.archive.interface import ArchiveArgs, DicomWebSource
+from components.database import Database, DatabaseArgs
+from components.network import data_volume
+from components.service import File, Healthcheck, Service, ServiceArgs, http_probe
+from settings import Dicom
+
+ASSETS = Path(__file__).parent.parent.parent / "assets" / "dcm4chee"
+WEB_ROOT = "/dcm4chee-arc"
+HTTP_PORT = 8080
+DIMSE_PORT = 11112
+LDAP_PORT = 389
+BASE_DN = "dc=dcm4che,dc=org"
+STORAGE = "/storage"
+SECRET_FILES = "/run/archive-secrets"  # noqa: S105 - a path, not a password
+
+AS_ROOT = ("CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_KILL", "CAP_SETGID", "CAP_SETUID")
+"""The images of dcm4che start as root, make their folders their own user's, and become that user; root passes on to it
+the signal to end."""
+
+
+class Dcm4chee(pulumi.ComponentResource):
+    """DCM4chee behind the gateway, in the variant of its image that knows no login of its own.
+
+    That variant checks no credential, so it shares a network with the gateway alone: that, and the route table, are
+    what keeps others out. Its own passwords - directory, database, application server, key stores - are generated
+    in place of the images' well-known ones.
+
+    Settings: README of dcm4che-dockerfiles/dcm4chee-arc-psql and …/slapd-dcm4chee; "Running on Docker" in the wiki of
+    dcm4che/dcm4chee-arc-light.
+    """
+
+    SECRETS: ClassVar[Sequence[str]] = (
+        "archive-database",
+        "archive-ldap",
+        "archive-ldap-config",
+        "archive-console",
+        "archive-keystore",
+        "archive-truststore",
+    )
+    ROOTS: ClassVar[Sequence[ArchiveRoot]] = (
+        ArchiveRoot(route="archive-admin", public=ADMIN_PATH, target=f"{WEB_ROOT}/ui2/"),
+        # Its pages name themselves and the API by this path.
+        ArchiveRoot(route="archive-api", public=WEB_ROOT, target=f"{WEB_ROOT}/"),
+    )
+
+    address: str
+    dimse_address: str
+    dicomweb_root: str
+    own_links: bool
+    authorization: pulumi.Output[str] | None
+    source: DicomWebSource
+
+    def __init__(self, name: str, args: ArchiveArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("ohif:index:Dcm4chee", name, None, opts)
+        self.address = f"dcm4chee:{HTTP_PORT}"
+        self.dimse_address = f"dcm4chee:{DIMSE_PORT}"
+        self.dicomweb_root = f"{WEB_ROOT}/aets/{args.told.ae_title}/rs"
+        self.own_links = True
+        self.authorization = None
+        self.source = DicomWebSource(
+            name="DCM4chee",
+            # As in OHIF's own configuration for it (platform/app/public/config/docker-nginx-dcm4chee.js), but for
+            # rejecting: that goes past DICOMweb to the archive's API. No WADO-URI: OHIF asks for it only where
+            # `imageRendering` or `thumbnailRendering` is `wadouri`.
+            capabilities={
+                "qidoSupportsIncludeField": True,
+                "supportsReject": False,
+                "supportsFuzzyMatching": True,
+                "supportsWildcard": True,
+                "bulkDataURI": {"enabled": True},
+            },
+        )
+        secrets = args.secrets.archive
+        database = Database(
+            f"{name}-database",
+            DatabaseArgs(
+                site=args.site,
+                owner="dcm4chee",
+                password=secrets["archive-database"],
+                # PostgreSQL's own image, and the archive's tables for a new database.
+                image="dcm4chee-db",
+            ),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        directory = Service(
+            f"{name}-directory",
+            ServiceArgs(
+                site=args.site,
+                image="dcm4chee-ldap",
+                alias="dcm4chee-ldap",
+                networks=[database.network],
+                user=None,
+                capabilities=AS_ROOT,
+                entrypoint=["/bin/sh", "/start.sh"],
+                command=["slapd", "-u", "ldap", "-g", "ldap"],
+                environment={
+                    "LDAP_BASE_DN": BASE_DN,
+                    "ARCHIVE_DEVICE_NAME": args.told.device_name,
+                    "AE_TITLE": args.told.ae_title,
+                    "DICOM_PORT": str(DIMSE_PORT),
+                    "STORAGE_DIR": f"{STORAGE}/fs1",
+                    # Persons of the directory, with known passwords, are for the variants with a login.
+                    "LDAP_INIT_USERS": "",
+                },
+                files=[
+                    File(path="/start.sh", content=(ASSETS / "start-directory.sh").read_text()),
+                    File(path="/callers", content=callers(args.dicom)),
+                    *secret_files(secrets, "archive-ldap", "archive-ldap-config"),
+                ],
+                volumes={
+                    "/var/lib/openldap/openldap-data": data_volume(
+                        f"{name}-directory-volume", "dcm4chee-ldap", args.site, self
+                    ),
+                    "/etc/openldap/slapd.d": data_volume(
+                        f"{name}-directory-settings-volume", "dcm4chee-ldap-settings", args.site, self
+                    ),
+                },
+                healthcheck=Healthcheck(
+                    # Served only once it is complete.
+                    command=[
+                        *("ldapsearch", "-x", "-LLL", "-H", f"ldap://127.0.0.1:{LDAP_PORT}", "-s", "base"),
+                        *("-b", f"dicomDeviceName={args.told.device_name},cn=Devices,cn=DICOM Configuration,{BASE_DN}"),
+                        "dn",
+                    ],
+                    start_period=120,
+                    interval=3,
+                ),
+                memory_mib=256,
+            ),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        Service(
+            f"{name}-server",
+            ServiceArgs(
+                site=args.site,
+                image="dcm4chee",
+                alias="dcm4chee",
+                networks=[args.networks.archive, database.network],
+                user=None,
+                # It becomes its own user by way of chroot(8).
+                capabilities=[*AS_ROOT, "CAP_SYS_CHROOT"],
+                entrypoint=["/bin/bash", "/start.sh"],
+                # The application server's console answers inside the container only.
+                command=["standalone.sh", "-b", "0.0.0.0", "-bmanagement", "127.0.0.1"],  # noqa: S104 - in a container
+                environment={
+                    "LDAP_URL": f"ldap://dcm4chee-ldap:{LDAP_PORT}",
+                    "LDAP_BASE_DN": BASE_DN,
+                    "LDAP_ROOTPASS_FILE": f"{SECRET_FILES}/archive-ldap",
+                    "ARCHIVE_DEVICE_NAME": args.told.device_name,
+                    "POSTGRES_HOST": database.host,
+                    "POSTGRES_DB": database.name,
+                    "POSTGRES_USER": database.name,
+                    "POSTGRES_PASSWORD_FILE": f"{SECRET_FILES}/archive-database",
+                    "WILDFLY_ADMIN_USER": "admin",
+                    "WILDFLY_ADMIN_PASSWORD_FILE": f"{SECRET_FILES}/archive-console",
+                    "WILDFLY_CHOWN": f"/opt/wildfly/standalone {STORAGE}",
+                    "WILDFLY_WAIT_FOR": f"dcm4chee-ldap:{LDAP_PORT} {database.host}:5432",
+                    "KEYSTORE": "/run/keystores/key.p12",
+                    "KEYSTORE_TYPE": "PKCS12",
+                    "KEYSTORE_PASSWORD_FILE": f"{SECRET_FILES}/archive-keystore",
+                    "TRUSTSTORE": "/run/keystores/trust.p12",
+                    "TRUSTSTORE_TYPE": "PKCS12",
+                    "TRUSTSTORE_PASSWORD_FILE": f"{SECRET_FILES}/archive-truststore",
+                    # A sample authority that the image would trust.
+                    "EXTRA_CACERTS": "",
+                    "JBOSS_JAVA_SIZING": java_sizing(args.told.memory_mib),
+                    # Its links begin with the scheme that the browser used.
+                    "HTTP_PROXY_ADDRESS_FORWARDING": "true",
+                    "REVERSE_DNS": "false",
+                },
+                files=[
+                    File(path="/start.sh", content=(ASSETS / "start-archive.sh").read_text()),
+                    *secret_files(
+                        secrets,
+                        *("archive-ldap", "archive-database", "archive-console"),
+                        *("archive-keystore", "archive-truststore"),
+                    ),
+                ],
+                volumes={STORAGE: data_volume(f"{name}-volume", "dcm4chee", args.site, self)},
+                temporary=["/tmp", "/run/keystores"],  # noqa: S108
+                healthcheck=Healthcheck(
+                    # The archive's own word that its device is started, which takes directory and database.
+                    command=http_probe(HTTP_PORT, f"{WEB_ROOT}/ctrl/status"),
+                    start_period=240,
+                    interval=5,
+                ),
+                memory_mib=args.told.memory_mib,
+                stop_seconds=60,
+                depends_on=[database, directory],
+            ),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.register_outputs({})
+
+
+def callers(dicom: Dicom | None) -> str:
+    """AE titles that may call, one a line; an empty line, as no file may be empty, closes the archive's DICOM port."""
+    return "\n".join(dicom.callers if dicom else ()) + "\n"
+
+
+def secret_files(secrets: Mapping[str, pulumi.Output[str]], *names: str) -> Sequence[File]:
+    """Secrets as files that only root reads, which hands them on."""
+    return [File(path=f"{SECRET_FILES}/{name}", content=secrets[name], mode="0400") for name in names]
+
+
+def java_sizing(memory_mib: int) -> str:
+    """Options of the Java machine in a container of so much memory.
+
+    Half is heap; classes, threads and buffers of the network and of images take the rest.
+    """
+    return f"-Xms256m -Xmx{memory_mib // 2}m -XX:MetaspaceSize=96m -XX:MaxMetaspaceSize=384m"

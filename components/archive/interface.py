@@ -1,0 +1,77 @@
+"""What every archive takes, and what the rest of the program may know of it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+import pulumi
+
+import settings
+from access import ArchiveRoot
+from components.network import Networks
+from components.secrets import Secrets
+from components.site import Site
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArchiveArgs:
+    """What an archive runs with."""
+
+    site: Site
+    networks: Networks
+    secrets: Secrets
+    told: settings.Archive
+    dicom: settings.Dicom | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DicomWebSource:
+    """What the viewer has to know of the archive."""
+
+    name: str
+    """Shown to people."""
+    capabilities: Mapping[str, object]
+    """OHIF's data source settings that follow from what the archive's DICOMweb can do."""
+
+
+class Archive(Protocol):
+    """What the rest of the program may know of an archive.
+
+    It keeps its data on volumes that follow the site's care for data, is healthy when its own endpoint says so, and
+    publishes no port. It is reached on the network `archive`, which it shares with the gateway alone.
+    """
+
+    SECRETS: ClassVar[Sequence[str]]
+    """Names of the generated secrets that it wants (components/secrets.py)."""
+    ROOTS: ClassVar[Sequence[ArchiveRoot]]
+    """Its own pages and their API, for the route table."""
+
+    @property
+    def address(self) -> str:
+        """`host:port` of its HTTP."""
+        ...
+
+    @property
+    def dimse_address(self) -> str:
+        """`host:port` of its DICOM port, which is closed unless settings open it."""
+        ...
+
+    @property
+    def dicomweb_root(self) -> str:
+        """Path of its DICOMweb service, without a trailing slash."""
+        ...
+
+    @property
+    def own_links(self) -> bool:
+        """Whether its DICOMweb answers hold links below `dicomweb_root`, which the gateway has to turn into its own."""
+        ...
+
+    @property
+    def authorization(self) -> pulumi.Output[str] | None:
+        """The `Authorization` header that it wants from the gateway; `None` if it cannot check one."""
+        ...
+
+    @property
+    def source(self) -> DicomWebSource:
+        """For the viewer."""
+        ...

@@ -1,0 +1,49 @@
+"""Which archive keeps the studies."""
+
+import re
+from collections.abc import Mapping
+
+import pulumi
+
+from settings import reading
+from settings.model import Archive, ArchiveKind
+from settings.reading import ConfigurationError
+
+AE_TITLE = re.compile(r"[A-Za-z0-9_.-]{1,16}")
+"""PS3.5 allows more; these need no quoting in a path, an LDAP name or a configuration file."""
+DEVICE_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+DEFAULT_AE_TITLES: Mapping[ArchiveKind, str] = {ArchiveKind.ORTHANC: "ORTHANC", ArchiveKind.DCM4CHEE: "DCM4CHEE"}
+DEFAULT_MEMORY: Mapping[ArchiveKind, int] = {ArchiveKind.ORTHANC: 1024, ArchiveKind.DCM4CHEE: 2048}
+"""MiB."""
+LEAST_MEMORY: Mapping[ArchiveKind, int] = {ArchiveKind.ORTHANC: 256, ArchiveKind.DCM4CHEE: 1536}
+"""MiB. DCM4chee's image gives Java 512 MiB of heap, and as much again is taken besides."""
+
+
+def archive(config: pulumi.Config) -> Archive:
+    kind = reading.choice(config, "archive", ArchiveKind)
+    memory = reading.integer(config, "archiveMemory", at_least=0, at_most=1024 * 1024) or DEFAULT_MEMORY[kind]
+    if memory < LEAST_MEMORY[kind]:
+        raise ConfigurationError("archiveMemory", f"{memory} is too little for {kind}: {LEAST_MEMORY[kind]} at least.")
+    return Archive(
+        kind=kind,
+        ae_title=ae_title("aeTitle", config.require("aeTitle") or DEFAULT_AE_TITLES[kind]),
+        device_name=_device_name(config),
+        memory_mib=memory,
+        confirm_switch=reading.boolean(config, "confirmArchiveSwitch"),
+    )
+
+
+def ae_title(key: str, value: object) -> str:
+    """An application entity title."""
+    if not isinstance(value, str) or not AE_TITLE.fullmatch(value):
+        raise ConfigurationError(key, f"{value!r} is not an AE title: 1 to 16 letters, digits and . _ -")
+    return value
+
+
+def _device_name(config: pulumi.Config) -> str:
+    entry = reading.fields(config, "dcm4chee", frozenset({"deviceName"}))
+    name = reading.text("dcm4chee", entry, "deviceName") or "dcm4chee-arc"
+    if not DEVICE_NAME.fullmatch(name):
+        raise ConfigurationError("dcm4chee", f"deviceName {name!r} must be letters, digits, _ and -")
+    return name

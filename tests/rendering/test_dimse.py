@@ -1,0 +1,61 @@
+"""The gateway's DICOM port: closed unless opened, to listed networks only, and encrypted where told."""
+
+from dataclasses import replace
+
+import pytest
+
+from rendering import nginx
+from tests.rendering.gateway_file import DIMSE, EXAMPLE, OTHER_EXAMPLE, Directive, parse
+
+
+def stream(dimse: nginx.Dimse) -> Directive:
+    (found,) = parse(nginx.render(replace(EXAMPLE, dimse=dimse))).all("stream")
+    return found
+
+
+def server(dimse: nginx.Dimse) -> Directive:
+    (found,) = stream(dimse).all("server")
+    return found
+
+
+def test_there_is_no_dicom_port_unless_told() -> None:
+    assert not parse(nginx.render(EXAMPLE)).all("stream")
+
+
+def test_listed_networks_are_let_in_and_nobody_else() -> None:
+    order = [(it.name, it.args) for it in server(DIMSE).block if it.name in ("allow", "deny")]
+    assert order == [("allow", ("10.1.0.0/16",)), ("allow", ("192.0.2.7/32",)), ("deny", ("all",))]
+
+
+def test_associations_go_to_the_archive_wherever_it_is_after_a_restart() -> None:
+    (upstream,) = stream(DIMSE).all("upstream")
+    assert server(DIMSE).value("proxy_pass") == upstream.args[0]
+    assert upstream.values("server") == [("orthanc:4242", "resolve", "max_fails=0")]
+
+
+def test_each_association_is_in_the_log() -> None:
+    (form,) = stream(DIMSE).values("log_format")
+    assert stream(DIMSE).values("access_log") == [("/dev/stdout", form[0])]
+    for told in ("$remote_addr", "$bytes_received", "$session_time"):
+        assert told in "".join(form)
+
+
+def test_one_address_does_not_take_all_associations() -> None:
+    assert server(DIMSE).values("limit_conn") == [("associations", "50")]
+
+
+@pytest.mark.parametrize("client_certificates", [False, True])
+def test_tls(client_certificates: bool) -> None:
+    told = server(replace(DIMSE, tls=True, client_certificates=client_certificates))
+    assert told.values("listen") == [("11112", "ssl")]
+    assert told.values("ssl_protocols") == [("TLSv1.2", "TLSv1.3")]
+    assert told.value("ssl_certificate_key") == "/etc/ohif/dicom/key.pem"
+    assert bool(told.values("ssl_verify_client")) is client_certificates
+    assert server(DIMSE).values("listen") == [("11112",)]
+
+
+def test_links_of_an_archive_that_names_itself_become_the_gateways() -> None:
+    text = nginx.render(OTHER_EXAMPLE)
+    authority = OTHER_EXAMPLE.authority
+    assert f'sub_filter "//{authority}/dcm4chee-arc/aets/DCM4CHEE/rs/" "//{authority}/pacs/";' in text
+    assert "/pacs/" not in nginx.render(EXAMPLE).partition("sub_filter_types")[2]
