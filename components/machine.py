@@ -75,10 +75,10 @@ def make_records(
                 name,
                 LinodeRecordsArgs(
                     zone=zone,
-                    zone_id=None if zone.new else vm.zone_id(zone.zone),
+                    zone_id=None if zone.new else vm.cloud.zone_id(zone.zone),
                     addresses=vm.addresses,
                     caa_identity=told.certificate.caa_identity if isinstance(told.certificate, Acme) else None,
-                    provider=vm.cloud,
+                    provider=vm.cloud.provider,
                     protect=site.protect_data,
                 ),
             ).records

@@ -2,17 +2,15 @@
 
 import base64
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
 
 import pulumi
 import pulumi_docker as docker
 import pulumi_linode as linode
 import pulumi_random as random
-from pulumi.output import UNKNOWN
 
-from components.linode_account import MAKE_ONE, SET_IT, Account, AccountError
+from components.cloud import Cloud, CloudArgs
 from components.reach import MachineError, Shell, after, ssh_shell
 from components.site import Site
 from rendering import cloud_init
@@ -59,35 +57,18 @@ class VmHost(pulumi.ComponentResource):
     address: pulumi.Output[str]
     addresses: pulumi.Output[list[str]]
     shell: pulumi.Output[Shell]
-    cloud: linode.Provider
-    """For what else lies in the account."""
-    account: pulumi.Output[Account | None]
-    """`None`: no token was given, as in a preview of somebody else."""
+    cloud: Cloud
+    """The account, for what else lies in it."""
 
     def __init__(self, name: str, args: VmHostArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("ohif:index:VmHost", name, None, opts)
-        self.account = pulumi.Output.from_input(args.vm.token).apply(
-            lambda token: Account(token=token, url=args.vm.api_url) if token else None
+        self.cloud = Cloud(
+            f"{name}-cloud",
+            CloudArgs(token=args.vm.token, api_url=args.vm.api_url, keeps_dns=args.keeps_dns),
+            pulumi.ResourceOptions(parent=self),
         )
-
-        async def token(account: Account | None) -> str:
-            if pulumi.runtime.is_dry_run():
-                return account.token if account else "a preview needs none"
-            if account is None:
-                raise AccountError(f"Configuration linode:token: is missing. {MAKE_ONE} and {SET_IT}.")
-            await account.check(dns=args.keeps_dns)
-            return account.token
-
-        allowed: pulumi.Output[str] = self.account.apply(cast(Callable[[Account | None], Awaitable[str]], token))
-
-        # Every object of the account hangs on it, so none is made before it was looked at.
-        self.cloud = linode.Provider(
-            f"{name}-linode",
-            token=allowed,
-            url=args.vm.api_url,
-            opts=pulumi.ResourceOptions(parent=self),
-        )
-        child = pulumi.ResourceOptions(parent=self, provider=self.cloud)
+        cloud = self.cloud.provider
+        child = pulumi.ResourceOptions(parent=self, provider=cloud)
         chance = random.Provider(f"{name}-random", opts=pulumi.ResourceOptions(parent=self))
         by_chance = pulumi.ResourceOptions(parent=self, provider=chance)
         label = f"{args.site.project}-{args.site.stack}"
@@ -114,7 +95,13 @@ class VmHost(pulumi.ComponentResource):
         )
         reserved = (
             linode.NetworkingIp(
-                f"{name}-address", type="ipv4", public=True, reserved=True, region=args.vm.region, opts=child
+                f"{name}-address",
+                type="ipv4",
+                public=True,
+                reserved=True,
+                region=args.vm.region,
+                # The provider says "updated" and changes nothing.
+                opts=pulumi.ResourceOptions(parent=self, provider=cloud, replace_on_changes=["region"]),
             )
             if args.vm.reserved_address
             else None
@@ -150,7 +137,7 @@ class VmHost(pulumi.ComponentResource):
             swap_size=SWAP_MB,
             tags=tags,
             # Label and address can be had once, so the old one has to go first.
-            opts=pulumi.ResourceOptions(parent=self, provider=self.cloud, delete_before_replace=True),
+            opts=pulumi.ResourceOptions(parent=self, provider=cloud, delete_before_replace=True),
         )
         volume = linode.Volume(
             f"{name}-volume",
@@ -162,7 +149,7 @@ class VmHost(pulumi.ComponentResource):
             tags=tags,
             opts=pulumi.ResourceOptions(
                 parent=self,
-                provider=self.cloud,
+                provider=cloud,
                 protect=args.site.protect_data,
                 retain_on_delete=args.site.protect_data,
             ),
@@ -191,24 +178,6 @@ class VmHost(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self),
         )
         self.register_outputs({})
-
-    def zone_id(self, zone: str) -> pulumi.Output[int]:
-        """Number of a DNS zone that the account has; not known in a preview without a token.
-
-        Not a function of the provider: those fail in a preview that has no token.
-        """
-
-        async def found(account: Account | None) -> object:
-            try:
-                return await account.zone_id(zone) if account else UNKNOWN
-            except AccountError as error:
-                if not pulumi.runtime.is_dry_run():
-                    raise
-                pulumi.log.warn(str(error), self)
-                return UNKNOWN
-
-        number: pulumi.Output[int] = self.account.apply(cast(Callable[[Account | None], Awaitable[int]], found))
-        return pulumi.Output.unsecret(number)
 
 
 async def wait_for(shell: Shell) -> None:

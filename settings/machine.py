@@ -25,6 +25,8 @@ PUBLIC_KEY = re.compile(
     r"(?P<key>(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)|sk-(ssh-ed25519|ecdsa-sha2-nistp256)@openssh\.com)"
     r" [A-Za-z0-9+/]{32,}={0,3})( [^\n]*)?\s*"
 )
+VOLUME_LABEL = re.compile(r"[A-Za-z0-9_-]{1,32}")
+"""Linode API, "Create a volume"."""
 WORD = re.compile(r"[a-z0-9][a-z0-9/-]{1,62}")
 
 
@@ -68,6 +70,12 @@ def _server(entry: dict[str, object], private_key_file: str | None) -> Server:
 
 
 def _vm(entry: dict[str, object], ssh: dict[str, object], archive: ArchiveKind) -> Vm:
+    label = f"{pulumi.get_project()}-{pulumi.get_stack()}-data"
+    if not VOLUME_LABEL.fullmatch(label):
+        raise ConfigurationError(
+            "target",
+            f"linode takes no label {label}, which the stack's name makes; take a short stack name of a-z and -.",
+        )
     region = reading.text("vm", entry, "region")
     if not region:
         raise ConfigurationError("vm", "needs a region such as eu-central or us-east.")
