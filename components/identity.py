@@ -10,7 +10,7 @@ from components.gateway import Gateway
 from components.keycloak import CLIENT_ID, ROOT_PATH, Keycloak
 from components.realm import make_realm, make_user_profile
 from components.secrets import Secrets
-from settings import CONSOLE_USER, Acme, Mfa, Settings
+from settings import CONSOLE_USER, Mfa, Settings
 
 EVENT_DAYS = 90
 SECONDS_PER_DAY = 24 * 3600
@@ -48,7 +48,7 @@ class Identity(pulumi.ComponentResource):
             f"{name}-keycloak",
             url=origin,
             base_path=ROOT_PATH,
-            root_ca_certificate=told.certificate.ca_certificate if isinstance(told.certificate, Acme) else None,
+            root_ca_certificate=told.certificate.ca_certificate if told.certificate else None,
             client_id="admin-cli",
             username=CONSOLE_USER,
             password=args.secrets.console,

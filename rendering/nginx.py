@@ -88,6 +88,11 @@ class GatewayConfig:
     asset_root: str
     """Folder in the container with `www/` (OHIF's configurations) and `pages/`."""
 
+    @property
+    def host_is_address(self) -> bool:
+        """Whether browsers come by an IP address."""
+        return self.host.rpartition(".")[2].isdigit()
+
 
 @dataclass(frozen=True, kw_only=True)
 class Guarded:

@@ -79,6 +79,7 @@ KEYS = frozenset(
         "acme",
         "tlsCertificate",
         "tlsKey",
+        "tlsCa",
         "dns",
         "linodeDns",
         "duckDns",

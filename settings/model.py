@@ -110,6 +110,8 @@ class ProvidedCertificate:
     """PEM, secret."""
     staples: bool
     """Whether it names an OCSP responder."""
+    ca_certificate: str | None
+    """PEM of a private authority, for those that must trust it; `None` for one that everybody trusts."""
 
 
 @dataclass(frozen=True, kw_only=True)

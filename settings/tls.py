@@ -13,6 +13,7 @@ from settings.model import Acme, Machine, ProvidedCertificate, Server, Tls
 from settings.name import EMAIL
 from settings.reading import ConfigurationError
 
+PROVIDED_KEYS = ("tlsCertificate", "tlsKey", "tlsCa")
 ACME_FIELDS = frozenset({"email", "server", "staging", "caCertificate"})
 LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
 LETS_ENCRYPT_STAGING = "https://acme-staging-v02.api.letsencrypt.org/directory"
@@ -28,11 +29,12 @@ def certificate(
     """The certificate; `None`: HTTP."""
     tls = reading.choice(config, "tls", Tls)
     acme = reading.fields(config, "acme", ACME_FIELDS)
-    chain, key = config.require("tlsCertificate"), config.require("tlsKey")
+    chain, key, ca = (config.require(name) for name in PROVIDED_KEYS)
     if acme and tls is not Tls.LETSENCRYPT:
         raise ConfigurationError("acme", f"has no effect with tls {tls}; remove it.")
-    if (chain or key) and tls is not Tls.PROVIDED:
-        raise ConfigurationError("tlsCertificate" if chain else "tlsKey", f"has no effect with tls {tls}; remove it.")
+    for name, value in zip(PROVIDED_KEYS, (chain, key, ca), strict=True):
+        if value and tls is not Tls.PROVIDED:
+            raise ConfigurationError(name, f"has no effect with tls {tls}; remove it.")
     match tls:
         case Tls.NONE:
             return None
@@ -42,7 +44,7 @@ def certificate(
             # A server's own address is the way to it, not what it is called.
             if host is None or (isinstance(machine, Server) and not config.require("host")):
                 raise ConfigurationError("host", "is needed with tls provided: the name that the certificate is for.")
-            return provided(chain, key, host, datetime.datetime.now(datetime.UTC))
+            return provided(chain, key, ca, host, datetime.datetime.now(datetime.UTC))
 
 
 def _acme(entry: dict[str, object], host: str | None, http_port: int) -> Acme:
@@ -76,7 +78,7 @@ def _acme(entry: dict[str, object], host: str | None, http_port: int) -> Acme:
     )
 
 
-def provided(chain: str, key: str, host: str, now: datetime.datetime) -> ProvidedCertificate:
+def provided(chain: str, key: str, ca: str, host: str, now: datetime.datetime) -> ProvidedCertificate:
     """A certificate and its key, which fit each other, the host and the date.
 
     Raises:
@@ -104,7 +106,11 @@ def provided(chain: str, key: str, host: str, now: datetime.datetime) -> Provide
     names = _names(first)
     if not any(_covers(name, host) for name in names):
         raise ConfigurationError("tlsCertificate", f"is for {', '.join(names) or 'no name'}, not for {host}.")
-    return ProvidedCertificate(chain=chain, key=pulumi.Output.secret(key), staples=_has_responder(first))
+    if ca:
+        _certificates("tlsCa", ca)
+    return ProvidedCertificate(
+        chain=chain, key=pulumi.Output.secret(key), staples=_has_responder(first), ca_certificate=ca or None
+    )
 
 
 def _certificates(key: str, pem: str) -> list[x509.Certificate]:
