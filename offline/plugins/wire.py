@@ -38,7 +38,11 @@ class Servicer(ProviderServicer):
     async def DiffConfig(self, request: Any, context: Any) -> Any:  # noqa: N802
         request.olds.CopyFrom(request.old_inputs)
         parent: Any = super()
-        return await parent.DiffConfig(request, context)
+        response = await parent.DiffConfig(request, context)
+        # The SDK puts a truth value where the protocol has an enumeration in which 1 says that nothing changed.
+        changed = bool(response.diffs)
+        response.changes = provider_pb2.DiffResponse.DIFF_SOME if changed else provider_pb2.DiffResponse.DIFF_NONE
+        return response
 
 
 class Errors(grpc.aio.ServerInterceptor):  # type: ignore[misc] # grpc has no types

@@ -25,8 +25,13 @@ URN = "urn:pulumi:s::p::random:index/randomPassword:RandomPassword::x"
 
 
 @pytest.fixture
-def process() -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-m", "offline.plugins.random", "127.0.0.1:1"]
+def package() -> str:
+    return "random"
+
+
+@pytest.fixture
+def process(package: str) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-m", f"offline.plugins.{package}", "127.0.0.1:1"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as started:
         yield started
         started.kill()
@@ -51,6 +56,18 @@ def test_difference_is_taken_from_the_old_inputs(plugin: Any) -> None:
     assert plugin.Diff(request).changes == provider_pb2.DiffResponse.DIFF_NONE
     request.news["length"] = 9
     assert list(plugin.Diff(request).replaces) == ["length"]
+
+
+@pytest.mark.parametrize("package", ["keycloak"])
+def test_changed_configuration_is_a_difference(plugin: Any) -> None:
+    """Else the engine goes on with the old one: another address, another authority would not count."""
+    request = provider_pb2.DiffRequest(
+        urn="urn:pulumi:s::p::pulumi:providers:keycloak::x", old_inputs={"url": "http://a"}, news={"url": "http://a"}
+    )
+    assert plugin.DiffConfig(request).changes == provider_pb2.DiffResponse.DIFF_NONE
+    request.news["url"] = "https://b"
+    answer = plugin.DiffConfig(request)
+    assert (answer.changes, list(answer.diffs)) == (provider_pb2.DiffResponse.DIFF_SOME, ["url"])
 
 
 def test_errors_come_without_traceback(plugin: Any, process: subprocess.Popen[str]) -> None:
