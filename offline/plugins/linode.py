@@ -414,8 +414,8 @@ class Volume(Entity):
 
     def validate(self, inputs: Props) -> Iterable[tuple[str, str]]:
         size = inputs.get("size")
-        if isinstance(size, int) and not 10 <= size <= 10240:
-            yield "size", "must be 10 to 10240 (GB)"
+        if isinstance(size, int) and not 10 <= size <= 16384:
+            yield "size", "must be 10 to 16384 (GB)"
         if "region" not in inputs:
             yield "region", "a new volume needs it, also with linodeId"
 

@@ -919,8 +919,8 @@ def decoded(user_data: Any) -> bytes:
 
 
 def checked_size(size: Any) -> int:
-    if not isinstance(size, int) or not 10 <= size <= 10240:
-        raise bad("size", "Must be 10-10240")
+    if not isinstance(size, int) or not 10 <= size <= 16384:
+        raise bad("size", "Must be 10-16384")
     return size
 
 

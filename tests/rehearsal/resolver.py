@@ -42,6 +42,11 @@ class Names(BaseResolver):  # type: ignore[misc] # dnslib has no types
             reply.header.rcode = RCODE.NXDOMAIN
         return reply
 
+    def addresses(self, name: str) -> list[str]:
+        """The addresses of one of our names, IPv4 first; none for any other."""
+        own = list(self.own.get(name, {}).values())
+        return own or [*self._account.look_up(name, "A"), *self._account.look_up(name, "AAAA")]
+
     def _entries(self, name: str) -> Iterable[tuple[str, int, object]]:
         for kind, address in self.own.get(name, {}).items():
             yield kind, 1, (A if kind == "A" else AAAA)(address)
