@@ -16,6 +16,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from offline.images.build import name_of
 from tests.e2e import screen
+from tests.e2e.harness import run
 from tests.rehearsal.machines import LABELS, NAME
 from tests.rehearsal.production import (
     BUNDLE,
@@ -44,6 +45,7 @@ PER_SECOND = 50
 @pytest.fixture(scope="module")
 def production(made: World) -> Iterator[Production]:
     """The stack, not made yet; its two zones are one that the account has and one that the program makes."""
+    run("python3", "tools/ready.py")
     person = Production(made)
     person.forget()
     person.use_name(FIRST, new_zone=True)
@@ -286,7 +288,7 @@ def test_another_domain_is_one_up(production: Production, made: World, page: Pag
     read_in_the_browser(page, production, "second-domain")
     assert made.names.addresses(FIRST) == []
     # The old name is nobody's any more, also for those who still remember its address.
-    with pytest.raises(OSError, match="alert|EOF|reset"):
+    with pytest.raises(OSError, match=r"alert|EOF|reset"):
         serial(FIRST, ADDRESS)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -22,6 +21,7 @@ from tools.readiness.console import only_one
 from tools.readiness.paths import STATE, cache
 
 DIRECTORY = STATE / "rehearsal"
+IMAGES = DIRECTORY / "images.json"
 TOKEN = "rehearsal-token"
 """Of the account, with every right."""
 NARROW_TOKEN = "rehearsal-token-without-domains"
@@ -56,6 +56,7 @@ class World:
             "REHEARSAL_ACME_SERVER": acme.DIRECTORY,
             "REHEARSAL_CA_BUNDLE": str(DIRECTORY / "ca.pem"),
             "REHEARSAL_DUCKDNS": f"http://{GATEWAY4}:{duckdns.PORT}/update",
+            **({"OHIF_IMAGES": str(IMAGES)} if IMAGES.exists() else {}),
         }
 
     def operators(self, *command: str) -> list[str]:
@@ -83,8 +84,11 @@ def remove_leftovers(engine: docker.DockerClient) -> None:
 
 def local_images() -> list[str]:
     """The program's images where they are this machine's own; none where an engine can pull them."""
-    table = os.environ.get("OHIF_IMAGES")
-    return [entry["name"] for entry in json.loads(Path(table).read_text()).values()] if table else []
+    if not os.environ.get("OHIF_IMAGES"):
+        return []
+    # Of this clone: another one's, with other recipes, may have written the machine's list since.
+    found = stand_ins.build_missing(stand_ins.PROGRAM)
+    return [found[key, stand_ins.inputs_hash(key)] for key in stand_ins.PROGRAM]
 
 
 @contextlib.contextmanager
@@ -121,6 +125,8 @@ def _made(
     stack.callback(api.shutdown)
     authority = acme.Acme(engine, image=images["pebble"], directory=DIRECTORY / "acme")
     (DIRECTORY / "ca.pem").write_text(authority.bundle)
+    if local_images():
+        IMAGES.write_text(stand_ins.table(stand_ins.present()))
     (DIRECTORY / "resolv.conf").write_text(f"nameserver {GATEWAY4}\n")
     return World(engine, account, machines, names, authority, f"http://127.0.0.1:{api.server_address[1]}")
 
