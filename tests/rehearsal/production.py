@@ -55,7 +55,7 @@ class Production:
             "ohif:ssh": {"publicKey": key.with_suffix(".pub").read_text().strip(), "privateKeyFile": str(key)},
             "ohif:adminNetworks": [f"{GATEWAY4}/32", f"{GATEWAY6}/128"],
         }
-        self._by_name: dict[str, Any] = {}
+        self.came_up = False
 
     def configure(self, **changed: Any) -> None:
         """Writes the configuration file anew; a value of None takes the key away."""
@@ -98,6 +98,7 @@ class Production:
         """`pulumi up`, which must succeed; returns what was printed."""
         done = self.try_up()
         assert done.returncode == 0, done.stdout[-6000:]
+        self.came_up = True
         return done.stdout
 
     def refused_up(self, **variables: str) -> str:

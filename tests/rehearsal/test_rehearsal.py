@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, Page, expect
 from offline.images.build import name_of
 from tests.e2e import screen
 from tests.e2e.harness import run
-from tests.rehearsal.machines import LABELS, NAME
+from tests.rehearsal.machines import GATEWAY4, LABELS, NAME
 from tests.rehearsal.production import (
     BUNDLE,
     CONFIG_FILE,
@@ -57,6 +57,14 @@ def production(made: World) -> Iterator[Production]:
     with resolving(made.names):
         yield person
     person.forget()
+
+
+@pytest.fixture
+def running(production: Production) -> Production:
+    """The stack, once it has come up."""
+    if not production.came_up:
+        pytest.skip("the stack did not come up")
+    return production
 
 
 @pytest.fixture(scope="module")
@@ -122,9 +130,9 @@ def probe(world: World, places: list[tuple[str, int]]) -> list[str]:
 
 def strangers_status(world: World, path: str, *options: str) -> str:
     """The status that a stranger on the same network gets from the gateway."""
-    command = ["curl", "-sk", "-o", "/dev/null", "-w", "%{http_code}", *options, f"https://{FIRST}{path}"]
+    command = ["curl", "-sk", "-o", "/dev/null", "-w", "%{http_code}\\n", *options, f"https://{FIRST}{path}"]
     run = world.engine.containers.run
-    return run(name_of("vm"), command, network=NAME, labels=LABELS, remove=True, dns=["198.51.100.1"]).decode()
+    return run(name_of("vm"), command, network=NAME, labels=LABELS, remove=True, dns=[GATEWAY4]).decode().strip()
 
 
 def at_the_console(world: World, *command: str) -> str:
@@ -188,14 +196,14 @@ def test_from_nothing_to_a_login_over_https(production: Production, page: Page, 
     assert whole < MINUTES_TO_LOGIN * 60
 
 
-def test_a_study_is_stored_and_read(production: Production, page: Page) -> None:
-    outputs = production.outputs()
+def test_a_study_is_stored_and_read(running: Production, page: Page) -> None:
+    outputs = running.outputs()
     store_sample(outputs.base_url, "pacsadmin", outputs.credentials["pacsadmin"])
-    read_in_the_browser(page, production, "https")
+    read_in_the_browser(page, running, "https")
 
 
-def test_pacsadmin_reaches_the_archive(production: Production, page: Page) -> None:
-    outputs = production.outputs()
+def test_pacsadmin_reaches_the_archive(running: Production, page: Page) -> None:
+    outputs = running.outputs()
     page.goto(outputs.admin_url)
     screen.log_in(page, "pacsadmin", outputs.credentials["pacsadmin"])
     page.wait_for_url(re.compile(r"/pacs-admin/"))
@@ -203,9 +211,9 @@ def test_pacsadmin_reaches_the_archive(production: Production, page: Page) -> No
     assert len(studies) == 1
 
 
-def test_transport_is_modern(production: Production, made: World) -> None:
+def test_transport_is_modern(running: Production, made: World) -> None:
     def head(url: str, *options: str) -> str:
-        return production.operators_output("curl", "-sSI", "--cacert", str(BUNDLE), *options, url).lower()
+        return running.operators_output("curl", "-sSI", "--cacert", str(BUNDLE), *options, url).lower()
 
     assert f"location: https://{FIRST}/" in head(f"http://{FIRST}/")
     secure = head(f"https://{FIRST}/healthz")
@@ -217,44 +225,44 @@ def test_transport_is_modern(production: Production, made: World) -> None:
         assert subprocess.run(operators(*command), capture_output=True, check=False).returncode != 0, old
 
 
-def test_from_outside_only_the_web_answers(production: Production, made: World) -> None:
+def test_from_outside_only_the_web_answers(running: Production, made: World) -> None:
     for host in (ADDRESS, ADDRESS6):
         expected = {80: "open", 443: "open", 22: "TimeoutError", 2375: "TimeoutError", 8080: "TimeoutError"}
         assert dict(zip(expected, probe(made, [(host, port) for port in expected]), strict=True)) == expected, host
 
 
-def test_administration_is_for_its_networks_on_both_families(production: Production, made: World) -> None:
+def test_administration_is_for_its_networks_on_both_families(running: Production, made: World) -> None:
     console = "/keycloak/admin/master/console/"
     for family in ("-4", "-6"):
         ask = ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", family, "--cacert", str(BUNDLE)]
-        assert production.operators_output(*ask, f"https://{FIRST}{console}") == "200", family
+        assert running.operators_output(*ask, f"https://{FIRST}{console}") == "200", family
         assert strangers_status(made, console, family) in ("403", "404"), family
         assert strangers_status(made, "/healthz", family) == "200", family
 
 
-def test_a_second_up_changes_nothing(production: Production, tell: list[str]) -> None:
+def test_a_second_up_changes_nothing(running: Production, tell: list[str]) -> None:
     started = time.monotonic()
-    summary = changes(production.up())
+    summary = changes(running.up())
     tell.append(f"no-op up {time.monotonic() - started:.0f} s")
     assert set(summary) == {"unchanged"}, summary
-    done = production.pulumi("preview", "--refresh", "--expect-no-changes", "--config-file", str(CONFIG_FILE))
+    done = running.pulumi("preview", "--refresh", "--expect-no-changes", "--config-file", str(CONFIG_FILE))
     assert done.returncode == 0, done.stdout[-4000:]
 
 
 # Day by day
 
 
-def test_renewal_drops_no_request(production: Production, made: World, tell: list[str]) -> None:
+def test_renewal_drops_no_request(running: Production, made: World, tell: list[str]) -> None:
     before = serial(FIRST, ADDRESS)
     seconds = 30
     load = ["python", "-m", "tests.rehearsal.load", f"https://{FIRST}/healthz", str(seconds), str(PER_SECOND)]
     with subprocess.Popen(
         operators(*load), stdout=subprocess.PIPE, text=True, env={**os.environ, **trusting()}
-    ) as running:
+    ) as load_running:
         time.sleep(3)
         at_the_console(made, "docker", "exec", f"ohif-{STACK}-certificate", "python3", "/keeper.py", "renew")
         took = seconds_until(lambda: serial(FIRST, ADDRESS) != before, "new certificate", 25)
-        output, _ = running.communicate(timeout=seconds + 30)
+        output, _ = load_running.communicate(timeout=seconds + 30)
     result = json.loads(output)
     tell.append(
         f"renewal: served after {took:.0f} s, {len(result['failures'])} of {result['sent']} requests dropped "
@@ -264,131 +272,131 @@ def test_renewal_drops_no_request(production: Production, made: World, tell: lis
     assert result["per_second"] > 0.9 * PER_SECOND
 
 
-def test_a_reboot_brings_everything_back(production: Production, made: World, tell: list[str]) -> None:
+def test_a_reboot_brings_everything_back(running: Production, made: World, tell: list[str]) -> None:
     started = time.monotonic()
     with httpx.Client(base_url=made.api_url, headers={"Authorization": "Bearer rehearsal-token"}, timeout=120) as api:
         assert api.post(f"/v4/linode/instances/{max(made.account.instances)}/reboot", json={}).status_code == 200
-    seconds_until(lambda: sees_the_study(production), "login after the reboot", 300)
+    seconds_until(lambda: sees_the_study(running), "login after the reboot", 300)
     tell.append(f"reboot: login and study after {time.monotonic() - started:.0f} s")
-    assert set(changes(production.up())) == {"unchanged"}
+    assert set(changes(running.up())) == {"unchanged"}
 
 
 # Changes
 
 
-def test_another_domain_is_one_up(production: Production, made: World, page: Page, tell: list[str]) -> None:
-    passwords = production.outputs().credentials
-    production.use_name(SECOND)
+def test_another_domain_is_one_up(running: Production, made: World, page: Page, tell: list[str]) -> None:
+    passwords = running.outputs().credentials
+    running.use_name(SECOND)
     started = time.monotonic()
-    production.up()
+    running.up()
     tell.append(f"another domain: {time.monotonic() - started:.0f} s")
-    outputs = production.outputs()
+    outputs = running.outputs()
     assert outputs.base_url == f"https://{SECOND}"
     assert outputs.credentials == passwords
-    read_in_the_browser(page, production, "second-domain")
+    read_in_the_browser(page, running, "second-domain")
     assert made.names.addresses(FIRST) == []
     # The old name is nobody's any more, also for those who still remember its address.
     with pytest.raises(OSError, match=r"alert|EOF|reset"):
         serial(FIRST, ADDRESS)
 
 
-def test_step_two_is_http_by_the_address(production: Production, page: Page, tell: list[str]) -> None:
-    passwords = production.outputs().credentials
-    production.use_address()
+def test_step_two_is_http_by_the_address(running: Production, page: Page, tell: list[str]) -> None:
+    passwords = running.outputs().credentials
+    running.use_address()
     started = time.monotonic()
-    said = words_of(production.up())
+    said = words_of(running.up())
     tell.append(f"step 2, HTTP by address: {time.monotonic() - started:.0f} s")
     assert "warning" in said
     assert re.search(r"in the clear|unencrypted", said)
-    outputs = production.outputs()
+    outputs = running.outputs()
     assert outputs.base_url == f"http://{ADDRESS}"
     assert outputs.credentials == passwords
-    read_in_the_browser(page, production, "by-address")
+    read_in_the_browser(page, running, "by-address")
 
 
-def test_step_two_lets_the_administrator_into_the_console(production: Production, page: Page) -> None:
-    outputs = production.outputs()
+def test_step_two_lets_the_administrator_into_the_console(running: Production, page: Page) -> None:
+    outputs = running.outputs()
     page.goto(outputs.console_url)
     screen.log_in(page, "admin", outputs.credentials["admin"])
     expect(page.get_by_text(re.compile("Manage realms|ohif")).first).to_be_visible(timeout=30_000)
 
 
-def test_tls_turned_on_later_takes_the_kept_certificate(production: Production, made: World, page: Page) -> None:
-    production.use_name(SECOND)
-    production.up()
+def test_tls_turned_on_later_takes_the_kept_certificate(running: Production, made: World, page: Page) -> None:
+    running.use_name(SECOND)
+    running.up()
     issued = at_the_console(made, "docker", "logs", f"ohif-{STACK}-certificate").count("certificate served")
     assert issued <= 1
-    read_in_the_browser(page, production, "tls-again")
+    read_in_the_browser(page, running, "tls-again")
 
 
-def test_a_new_machine_loses_nothing(production: Production, made: World, page: Page, tell: list[str]) -> None:
-    before, passwords = serial(SECOND, ADDRESS), production.outputs().credentials
+def test_a_new_machine_loses_nothing(running: Production, made: World, page: Page, tell: list[str]) -> None:
+    before, passwords = serial(SECOND, ADDRESS), running.outputs().credentials
     old = max(made.account.instances)
-    production.configure(vm={**production.config["ohif:vm"], "image": "linode/debian12"})
+    running.configure(vm={**running.config["ohif:vm"], "image": "linode/debian12"})
     started = time.monotonic()
-    production.up()
+    running.up()
     assert max(made.account.instances) != old
-    seconds_until(lambda: sees_the_study(production), "login after the replacement", 120)
+    seconds_until(lambda: sees_the_study(running), "login after the replacement", 120)
     tell.append(f"machine replaced: {time.monotonic() - started:.0f} s until login and study")
     assert serial(SECOND, ADDRESS) == before
-    assert production.outputs().credentials == passwords
-    read_in_the_browser(page, production, "new-machine")
-    assert set(changes(production.up())) == {"unchanged"}
+    assert running.outputs().credentials == passwords
+    read_in_the_browser(page, running, "new-machine")
+    assert set(changes(running.up())) == {"unchanged"}
 
 
 # When things go wrong
 
 
-def test_another_ssh_host_key_is_refused(production: Production, made: World) -> None:
+def test_another_ssh_host_key_is_refused(running: Production, made: World) -> None:
     private, _ = key_pair()
     path = "/etc/ssh/ssh_host_ed25519_key"
     at_the_console(made, "cp", path, "/root/true_key")
     at_the_console(made, "sh", "-c", f"cat > {path} <<'E'\n{private}E\nsystemctl restart ssh")
     try:
-        said = production.refused_up()
+        said = running.refused_up()
     finally:
         at_the_console(made, "sh", "-c", f"cp /root/true_key {path}; systemctl restart ssh")
     assert "another SSH host key" in said
-    assert set(changes(production.up())) == {"unchanged"}
+    assert set(changes(running.up())) == {"unchanged"}
 
 
-def test_an_authority_that_is_away_is_said_and_the_next_up_heals(production: Production, made: World) -> None:
-    production.use_name(THIRD)
+def test_an_authority_that_is_away_is_said_and_the_next_up_heals(running: Production, made: World) -> None:
+    running.use_name(THIRD)
     made.acme.disappear()
     try:
-        said = production.refused_up()
+        said = running.refused_up()
     finally:
         made.acme.come_back()
     assert f"No certificate for {THIRD}" in said
     assert "acme.test:14000/dir does not answer" in said
-    production.up()
+    running.up()
     assert serial(THIRD, ADDRESS)
-    assert sees_the_study(production)
+    assert sees_the_study(running)
 
 
-def test_a_name_that_points_elsewhere_is_said_before_the_authority_counts(production: Production, made: World) -> None:
+def test_a_name_that_points_elsewhere_is_said_before_the_authority_counts(running: Production, made: World) -> None:
     asked = len(made.acme.container.logs().splitlines())
     made.names.own["away.test"] = {"A": "192.0.2.99"}
-    production.use_name("away.test")
-    production.configure(dns=None, linodeDns=None)
-    said = production.refused_up()
+    running.use_name("away.test")
+    running.configure(dns=None, linodeDns=None)
+    said = running.refused_up()
     assert "away.test resolves to 192.0.2.99" in said
     orders = b"\n".join(made.acme.container.logs().splitlines()[asked:])
     assert b"order-plz" not in orders
-    production.use_name(THIRD)
-    production.up()
+    running.use_name(THIRD)
+    running.up()
 
 
 # The end
 
 
-def test_destroy_leaves_what_is_protected_and_nothing_else(production: Production, made: World) -> None:
-    done = production.pulumi("destroy", "--yes", "--skip-preview", "--config-file", str(CONFIG_FILE))
+def test_destroy_leaves_what_is_protected_and_nothing_else(running: Production, made: World) -> None:
+    done = running.pulumi("destroy", "--yes", "--skip-preview", "--config-file", str(CONFIG_FILE))
     assert done.returncode != 0
     assert "protect" in done.stdout
-    assert sees_the_study(production), "a refused destroy must not break anything"
-    assert production.pulumi("state", "unprotect", "--all", "--yes").returncode == 0
-    done = production.pulumi("destroy", "--yes", "--skip-preview", "--config-file", str(CONFIG_FILE))
+    assert sees_the_study(running), "a refused destroy must not break anything"
+    assert running.pulumi("state", "unprotect", "--all", "--yes").returncode == 0
+    done = running.pulumi("destroy", "--yes", "--skip-preview", "--config-file", str(CONFIG_FILE))
     assert done.returncode == 0, done.stdout[-4000:]
     account = made.account
     assert (account.instances, account.firewalls, account.addresses) == ({}, {}, {})
