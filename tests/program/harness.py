@@ -276,7 +276,7 @@ def isolated(
         f"{PROJECT}:{key}": value if isinstance(value, str) else json.dumps(value)
         for key, value in {**defaults(), **config}.items()
     }
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("PULUMI_", "OHIF_"))}
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("PULUMI_", "OHIF_", "LINODE_"))}
 
     def configured() -> Result:
         set_all_config(told)
