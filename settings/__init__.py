@@ -140,14 +140,9 @@ def load() -> Settings:
         certificate=certificate,
         dns=name.dns(config, host, there),
         bind_addresses=bound,
-<<<<<<< HEAD
-        admin_networks=place.admin_networks(config, bound),
+        admin_networks=place.admin_networks(config, there, bound),
         archive=kept_in,
         dicom=dicom.dicom(config),
-=======
-        admin_networks=place.admin_networks(config, there, bound),
-        archive=archive,
->>>>>>> c297728 (Settings of production refuse what cannot work: https port, keys, loopback, labels, unreadable key)
         users=people.users(config),
         sessions=sessions,
         mfa=reading.choice(config, "mfa", Mfa),

@@ -60,7 +60,7 @@ def provided(certificate: str = OURS.pem, key: str = OURS.key_pem, **config: Any
 
 
 def given(*names: str, **dates: float) -> dict[str, Any]:
-    made = pair(*names, **dates)  # type: ignore[arg-type]
+    made = pair(*names, **dates)
     return provided(made.pem, made.key_pem)
 
 
