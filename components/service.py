@@ -142,7 +142,7 @@ class Service(pulumi.ComponentResource):
             labels=[docker.ContainerLabelArgs(label=key, value=value) for key, value in args.site.labels.items()],
             healthcheck=docker.ContainerHealthcheckArgs(
                 tests=["CMD", *args.healthcheck.command],
-                interval=f"{args.healthcheck.interval}s",
+                interval=duration(args.healthcheck.interval),
                 timeout="5s",
                 start_period=duration(args.healthcheck.start_period),
                 retries=6,

@@ -9,11 +9,10 @@ import pulumi
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-import settings
 from settings import ConfigurationError, Settings
 from settings.model import Acme, DuckDns, LinodeZone, LocalMachine, ProvidedCertificate, Server, Vm
 from tests.certificates import Certificate, signed
-from tests.program.harness import isolated
+from tests.program.harness import load_settings
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFhmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZm"
 HOST = "pacs.example.org"
@@ -40,7 +39,7 @@ PRIVATE_KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nc2VjcmV0LW9mLXRoZS1wZXJzb24=
 
 
 def load(environment: dict[str, str] | None = None, *, preview: bool = True, **config: Any) -> Settings:
-    return isolated(settings.load, config, environment, preview=preview)
+    return load_settings(config, environment, preview=preview)
 
 
 def vm(**fields: Any) -> dict[str, Any]:
@@ -223,7 +222,7 @@ def test_no_refusal_repeats_what_may_be_a_secret() -> None:
 @pytest.mark.parametrize("stack", ["a-stack-of-a-very-long-name", "ward.7"])
 def test_stack_whose_name_linode_would_not_take_is_refused(stack: str) -> None:
     with pytest.raises(ConfigurationError, match=r"ohif:target: linode takes no label"):
-        isolated(settings.load, LINODE, stack=stack)
+        load_settings(LINODE, stack=stack)
 
 
 @pytest.mark.parametrize("config", [LINODE, SERVER], ids=["linode", "server"])

@@ -11,14 +11,14 @@ import settings
 from access import Role
 from images import DEFAULT_IMAGES
 from settings import ConfigurationError, Mfa, Settings
-from tests.program.harness import ROOT, defaults, isolated, project_config, run_program, stack_config
+from tests.program.harness import ROOT, defaults, load_settings, project_config, run_program, stack_config
 
 STACK_FILES = sorted([*ROOT.glob("Pulumi.*.yaml"), *ROOT.glob("tests/*/Pulumi.*.yaml")])
 SMTP = {"host": "mail.example.org", "from": "pacs@example.org"}
 
 
 def load(environment: dict[str, str] | None = None, **config: Any) -> Settings:
-    return isolated(settings.load, config, environment)
+    return load_settings(config, environment)
 
 
 def user(**fields: Any) -> dict[str, Any]:
