@@ -158,7 +158,9 @@ class VmHost(pulumi.ComponentResource):
         self.addresses = pulumi.Output.all(self.address, instance.ipv6).apply(
             lambda both: [both[0], both[1].partition("/")[0]]
         )
-        options = key.apply(lambda key: list(client_options(key.public, args.vm.private_key_file)))
+        # The public half of the host key is no secret, though made of one; nor is what waits for the machine.
+        public = pulumi.Output.unsecret(key.apply(lambda key: key.public))
+        options = public.apply(lambda host_key: list(client_options(host_key, args.vm.private_key_file)))
         self.shell = pulumi.Output.all(self.address, options).apply(
             lambda known: ssh_shell(user=cloud_init.USER, address=known[0], port=SSH_PORT, options=known[1])
         )
@@ -172,9 +174,8 @@ class VmHost(pulumi.ComponentResource):
 
         self.provider = docker.Provider(
             f"{name}-docker",
-            host=pulumi.Output.unsecret(engine.apply(lambda known: f"ssh://{cloud_init.USER}@{known[0]}")),
-            # The public half of the host key is no secret, though made of one.
-            ssh_opts=pulumi.Output.unsecret(options),
+            host=engine.apply(lambda known: f"ssh://{cloud_init.USER}@{known[0]}"),
+            ssh_opts=options,
             opts=pulumi.ResourceOptions(parent=self),
         )
         self.register_outputs({})

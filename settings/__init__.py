@@ -115,8 +115,6 @@ def load() -> Settings:
     host = place.host(config, there)
     http_port = reading.integer(config, "port", at_least=1, at_most=65535)
     https_port = reading.integer(config, "httpsPort", at_least=1, at_most=65535)
-    if http_port == https_port:
-        raise ConfigurationError("httpsPort", "must not be the same as port.")
     bound = place.bind_addresses(config, there)
     sessions = SessionLimits(
         idle=reading.duration(config, "sessionIdle", at_most=24 * reading.HOUR),
@@ -128,7 +126,9 @@ def load() -> Settings:
     if sessions.access_token >= sessions.idle:
         # A session is kept alive by refreshing the access token, so a token must end before the session does.
         raise ConfigurationError("accessTokenLife", "must be shorter than sessionIdle.")
-    certificate = tls.certificate(config, host, http_port, there)
+    certificate = tls.certificate(config, host, http_port, there, bound)
+    if certificate is not None and http_port == https_port:
+        raise ConfigurationError("httpsPort", "must not be the same as port.")
     if certificate is None and not isinstance(there, LocalMachine):
         pulumi.log.warn("tls is none: passwords and patients' data travel in the clear. Set ohif:tls and ohif:host.")
     return Settings(
@@ -141,7 +141,7 @@ def load() -> Settings:
         certificate=certificate,
         dns=name.dns(config, host, there),
         bind_addresses=bound,
-        admin_networks=place.admin_networks(config, bound),
+        admin_networks=place.admin_networks(config, there, bound),
         archive=kept_in,
         dicom=dicom.dicom(config),
         users=people.users(config),

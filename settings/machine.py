@@ -2,6 +2,7 @@
 
 import os
 import re
+from pathlib import Path
 
 import pulumi
 
@@ -27,7 +28,7 @@ PUBLIC_KEY = re.compile(
 )
 VOLUME_LABEL = re.compile(r"[A-Za-z0-9_-]{1,32}")
 """Linode API, "Create a volume"."""
-WORD = re.compile(r"[a-z0-9][a-z0-9/-]{1,62}")
+WORD = re.compile(r"[a-z0-9][a-z0-9._/-]{1,62}")
 
 
 def machine(config: pulumi.Config, archive: ArchiveKind) -> Machine:
@@ -36,14 +37,15 @@ def machine(config: pulumi.Config, archive: ArchiveKind) -> Machine:
     vm = reading.fields(config, "vm", VM_FIELDS)
     server = reading.fields(config, "server", SERVER_FIELDS)
     ssh = reading.fields(config, "ssh", SSH_FIELDS)
-    for key, entry, of in (("vm", vm, [Target.LINODE]), ("server", server, [Target.SERVER])):
+    remote = [Target.LINODE, Target.SERVER]
+    for key, entry, of in (("vm", vm, [Target.LINODE]), ("server", server, [Target.SERVER]), ("ssh", ssh, remote)):
         if entry and target not in of:
             raise ConfigurationError(key, f"has no effect with target {target}; remove it.")
     match target:
         case Target.LOCAL:
             return LocalMachine()
         case Target.SERVER:
-            return _server(server, reading.text("ssh", ssh, "privateKeyFile"))
+            return _server(server, _private_key_file(ssh))
         case Target.LINODE:
             return _vm(vm, ssh, archive)
 
@@ -51,7 +53,7 @@ def machine(config: pulumi.Config, archive: ArchiveKind) -> Machine:
 def _server(entry: dict[str, object], private_key_file: str | None) -> Server:
     address, host_key = reading.text("server", entry, "address"), reading.text("server", entry, "hostKey")
     found = SSH_ADDRESS.fullmatch(address or "")
-    if not found:
+    if not found or not 1 <= int(found["port"] or 22) <= 65535:
         raise ConfigurationError("server", f"address {address!r} is not ssh://user@host or ssh://user@host:port.")
     if not host_key or not PUBLIC_KEY.fullmatch(host_key):
         raise ConfigurationError(
@@ -105,10 +107,21 @@ def _vm(entry: dict[str, object], ssh: dict[str, object], archive: ArchiveKind) 
         backups=_flag("vm", entry, "backups", True),
         reserved_address=_flag("vm", entry, "reservedAddress", True),
         public_key=_key_alone("ssh", public_key),
-        private_key_file=reading.text("ssh", ssh, "privateKeyFile"),
+        private_key_file=_private_key_file(ssh),
         token=pulumi.Output.secret(token) if token else None,
         api_url=linode.get("url") or os.environ.get("LINODE_URL") or LINODE_API,
     )
+
+
+def _private_key_file(entry: dict[str, object]) -> str | None:
+    """Where the private key is; it has to be there before anything is made, though not for a preview elsewhere."""
+    path = reading.text("ssh", entry, "privateKeyFile")
+    if path and not pulumi.runtime.is_dry_run():
+        try:
+            Path(path).expanduser().open("rb").close()
+        except (OSError, RuntimeError) as error:
+            raise ConfigurationError("ssh", f"privateKeyFile {path} cannot be read: {error}.") from error
+    return path
 
 
 def _flag(key: str, entry: dict[str, object], field: str, default: bool) -> bool:
@@ -122,5 +135,6 @@ def _key_alone(key: str, line: str) -> str:
     """Type and key without a comment, so that a changed comment changes nothing."""
     found = PUBLIC_KEY.fullmatch(line)
     if not found:
-        raise ConfigurationError(key, f"{line[:40]!r}… is not a public SSH key (ssh-ed25519 AAAA…).")
+        # It is not repeated, as it may be the private one.
+        raise ConfigurationError(key, "publicKey is not a public SSH key: one line such as ssh-ed25519 AAAA….")
     return found["key"]

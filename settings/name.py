@@ -10,6 +10,7 @@ from settings.reading import ConfigurationError
 
 ZONE_FIELDS = frozenset({"zone", "new", "email"})
 DUCKDNS_FIELDS = frozenset({"token", "server"})
+DUCKDNS = "https://www.duckdns.org"
 DUCKDNS_SUFFIX = ".duckdns.org"
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 
@@ -60,8 +61,7 @@ def _duckdns(entry: dict[str, object], host: str) -> DuckDns:
         raise ConfigurationError(
             "duckDns", "needs token: pulumi config set --path --secret ohif:duckDns.token <token of your account>."
         )
-    return DuckDns(
-        domain=domain,
-        token=pulumi.Output.secret(token),
-        server=reading.text("duckDns", entry, "server") or "https://www.duckdns.org",
-    )
+    server = reading.text("duckDns", entry, "server") or DUCKDNS
+    if not re.fullmatch(r"https?://[^\s/?#]+", server):
+        raise ConfigurationError("duckDns", f"server {server!r} is not an address such as {DUCKDNS}.")
+    return DuckDns(domain=domain, token=pulumi.Output.secret(token), server=server)

@@ -6,7 +6,7 @@ import re
 import pulumi
 
 from settings import reading
-from settings.model import LocalMachine, Machine, Network, Server
+from settings.model import LocalMachine, Machine, Network, Server, Vm
 from settings.reading import ConfigurationError
 
 HOST_NAME = re.compile(r"(?=.{1,253}$)(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*")
@@ -56,16 +56,21 @@ def bind_addresses(config: pulumi.Config, machine: Machine) -> tuple[str, ...]:
             return ("0.0.0.0", "::")  # noqa: S104
 
 
-def admin_networks(config: pulumi.Config, bound: tuple[str, ...]) -> tuple[Network, ...]:
+def is_loopback(bound: tuple[str, ...]) -> bool:
+    """Whether nobody but the engine's machine reaches the gateway."""
+    return all(ipaddress.ip_address(address).is_loopback for address in bound)
+
+
+def admin_networks(config: pulumi.Config, machine: Machine, bound: tuple[str, ...]) -> tuple[Network, ...]:
     """Networks from which Keycloak, and the machine itself, are administered."""
     key = "adminNetworks"
     values = reading.items(config, key)
     if values == [ANYWHERE]:
         return EVERY_NETWORK
     if not values:
-        if all(ipaddress.ip_address(address).is_loopback for address in bound):
-            # Only this machine can reach a loopback listener, and its requests come in by the address of a
-            # Docker bridge, which nobody knows beforehand.
+        if is_loopback(bound) and not isinstance(machine, Vm):
+            # Only the engine's machine can reach a loopback listener, and its requests come in by the address of a
+            # Docker bridge, which nobody knows beforehand. A VM's firewall goes by these networks too.
             return EVERY_NETWORK
         raise ConfigurationError(
             key,

@@ -24,7 +24,7 @@ HTTP_PORT = 80
 
 
 def certificate(
-    config: pulumi.Config, host: str | None, http_port: int, machine: Machine
+    config: pulumi.Config, host: str | None, http_port: int, machine: Machine, bound: tuple[str, ...]
 ) -> Acme | ProvidedCertificate | None:
     """The certificate; `None`: HTTP."""
     tls = reading.choice(config, "tls", Tls)
@@ -39,7 +39,7 @@ def certificate(
         case Tls.NONE:
             return None
         case Tls.LETSENCRYPT:
-            return _acme(acme, host, http_port)
+            return _acme(acme, host, http_port, bound)
         case Tls.PROVIDED:
             # A server's own address is the way to it, not what it is called.
             if host is None or (isinstance(machine, Server) and not config.require("host")):
@@ -47,7 +47,7 @@ def certificate(
             return provided(chain, key, ca, host, datetime.datetime.now(datetime.UTC))
 
 
-def _acme(entry: dict[str, object], host: str | None, http_port: int) -> Acme:
+def _acme(entry: dict[str, object], host: str | None, http_port: int, bound: tuple[str, ...]) -> Acme:
     if host is None or not place.is_name(host):
         raise ConfigurationError(
             "host",
@@ -67,8 +67,15 @@ def _acme(entry: dict[str, object], host: str | None, http_port: int) -> Acme:
     ca_certificate = reading.text("acme", entry, "caCertificate")
     if ca_certificate:
         _certificates("acme", ca_certificate)
+    if ca_certificate and not server:
+        raise ConfigurationError("acme", "caCertificate goes with server: Let's Encrypt is trusted as it is.")
     if not server and http_port != HTTP_PORT:
         raise ConfigurationError("port", f"must be {HTTP_PORT} with tls letsencrypt: there the proof is asked for.")
+    if not server and place.is_loopback(bound):
+        raise ConfigurationError(
+            "bindAddress",
+            "is a loopback address, where Let's Encrypt cannot ask for the proof; 0.0.0.0 is every address.",
+        )
     return Acme(
         host=host,
         email=email,

@@ -1,7 +1,8 @@
-"""Certificates for tests: an authority, and what it signs. Made anew each time, good for a day."""
+"""Certificates for tests: an authority, and what it signs. Made anew each time, good for a day unless told."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -9,7 +10,9 @@ from ipaddress import ip_address
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
+
+DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -32,21 +35,43 @@ class Certificate:
         ).decode()
 
 
-def signed(name: str, *, by: Certificate | None = None) -> Certificate:
-    """A certificate for `name` and 127.0.0.1, signed by an authority, or, without one, an authority itself."""
+def signed(
+    name: str,
+    *,
+    by: Certificate | None = None,
+    covers: Sequence[str] = ("127.0.0.1",),
+    begins: float = -0.04,
+    ends: float = 1,
+    responder: bool = False,
+) -> Certificate:
+    """A certificate called `name` for the names and addresses in `covers`; without an authority it is one itself.
+
+    Begin and end are days from now; `responder` says whether it names one for OCSP.
+    """
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.now(UTC)
-    certificate = (
+    builder = (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(by.certificate.subject if by else subject)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(days=1))
+        .not_valid_before(now + begins * DAY)
+        .not_valid_after(now + ends * DAY)
         .add_extension(x509.BasicConstraints(ca=by is None, path_length=None), critical=True)
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
-        .sign(by.key if by else key, hashes.SHA256())
     )
-    return Certificate(certificate, key)
+    if covers:
+        builder = builder.add_extension(x509.SubjectAlternativeName([_general(it) for it in covers]), critical=False)
+    if responder:
+        where = x509.UniformResourceIdentifier("http://ocsp.example.org")
+        access = x509.AccessDescription(AuthorityInformationAccessOID.OCSP, where)
+        builder = builder.add_extension(x509.AuthorityInformationAccess([access]), critical=False)
+    return Certificate(builder.sign(by.key if by else key, hashes.SHA256()), key)
+
+
+def _general(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)

@@ -3,12 +3,18 @@
 import functools
 import itertools
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tests.program.harness import Deployment, run_program
+from tests.certificates import signed
+from tests.program.harness import VM_ADDRESS, Deployment, run_program
 
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFhmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZm"
+SERVER_HOST = "pacs-1.example.org"
+DUCK_HOST = "my-lab.duckdns.org"
+PROVIDED = signed("a hospital's", covers=("127.0.0.1", "192.0.2.10", "pacs.example.org", DUCK_HOST))
+ENVIRONMENT = {"LINODE_TOKEN": "S3cret.of-the-account"}
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 
 FACTORS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
@@ -40,8 +46,22 @@ FACTORS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
             }
         },
     },
+    "machine": {
+        "local": {},
+        "server": {
+            "target": "server",
+            "server": {"address": f"ssh://deploy@{SERVER_HOST}:2222", "hostKey": KEY},
+            "adminNetworks": ["192.0.2.0/24"],
+        },
+        "linode": {
+            "target": "linode",
+            "vm": {"region": "eu-central"},
+            "ssh": {"publicKey": f"{KEY} m.curie@desk"},
+            "adminNetworks": ["192.0.2.0/24", "2001:db8::/48"],
+        },
+    },
     "endpoint": {
-        "loopback": {},
+        "unnamed": {},
         "named": {
             "host": "pacs.example.org",
             "port": 8480,
@@ -49,6 +69,29 @@ FACTORS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
             "adminNetworks": ["10.1.0.0/16", "2001:db8::/32"],
         },
         "anywhere": {"host": "192.0.2.10", "bindAddress": "0.0.0.0", "adminNetworks": ["anywhere"]},
+    },
+    "tls": {
+        "http": {},
+        "letsencrypt": {"tls": "letsencrypt", "acme": {"email": "it@example.org"}},
+        "private-ca": {
+            "tls": "letsencrypt",
+            "acme": {
+                "email": "it@example.org",
+                "server": "https://ca.example.org:14000/dir",
+                "caCertificate": signed("a hospital's authority").pem,
+            },
+        },
+        "provided": {"tls": "provided", "tlsCertificate": PROVIDED.pem, "tlsKey": PROVIDED.key_pem},
+    },
+    "dns": {
+        "no-records": {},
+        "zone": {"dns": "linode", "host": "pacs.example.org", "linodeDns": {"zone": "example.org"}},
+        "new-zone": {
+            "dns": "linode",
+            "host": "pacs.example.org",
+            "linodeDns": {"zone": "example.org", "new": True, "email": "it@example.org"},
+        },
+        "duckdns": {"dns": "duckdns", "host": DUCK_HOST, "duckDns": {"token": "S3cret.of-duckdns"}},
     },
     "mfa": {choice: {"mfa": choice} for choice in ("off", "optional", "required")},
     "mail": {
@@ -91,20 +134,55 @@ FACTORS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
 }
 
 
+COUPLED = ("machine", "endpoint", "tls", "dns")
+"""Factors of which not every combination makes sense."""
+
+Item = tuple[str, str]
+"""A factor and one of its choices."""
+
+
+def merged(items: Iterable[Item]) -> dict[str, Any]:
+    """The configuration that these choices make; where two say something, the later factor's counts."""
+    chosen = dict(items)
+    parts = (FACTORS[factor][chosen[factor]] for factor in FACTORS if factor in chosen)
+    return {key: value for part in parts for key, value in part.items()}
+
+
+def fits(items: Iterable[Item]) -> bool:
+    """Whether choices of the coupled factors make sense together: in other words what settings/ refuses."""
+    chosen, told = dict(items), merged(items)
+    host = told.get("host") or (SERVER_HOST if chosen["machine"] == "server" else "")
+    named = host.endswith(".org")
+    reached = chosen["machine"] != "local" or "bindAddress" in told
+    if chosen["dns"] in ("zone", "new-zone") and chosen["machine"] != "linode":
+        return False
+    match chosen["tls"]:
+        case "letsencrypt":
+            return named and reached and "port" not in told
+        case "private-ca":
+            return named
+        case "provided":
+            return "host" in told or chosen["machine"] == "local"
+    return True
+
+
 @dataclass(frozen=True)
 class Case:
     """One choice for each factor."""
 
-    choices: tuple[str, ...]
+    choices: tuple[Item, ...]
 
     def __str__(self) -> str:
-        return "+".join(self.choices)
+        return "+".join(choice for _, choice in self.choices)
 
-    @property
+    def chose(self, *choices: str) -> bool:
+        """Whether one of these is among its choices."""
+        return any(choice in choices for _, choice in self.choices)
+
+    @functools.cached_property
     def config(self) -> dict[str, Any]:
         """The configuration that the choices make."""
-        parts = (FACTORS[factor][choice] for factor, choice in zip(FACTORS, self.choices, strict=True))
-        return {key: value for part in parts for key, value in part.items()}
+        return merged(self.choices)
 
     @property
     def archive(self) -> str:
@@ -113,32 +191,104 @@ class Case:
         return kind
 
     @property
-    def pairs(self) -> frozenset[tuple[tuple[int, str], ...]]:
-        """Every two of its choices, with their places."""
-        return frozenset(itertools.combinations(enumerate(self.choices), 2))
+    def machine(self) -> str:
+        """The kind of machine that it runs on."""
+        return dict(self.choices)["machine"]
+
+    @property
+    def secure(self) -> bool:
+        """Whether browsers come by HTTPS."""
+        return not self.chose("http")
+
+    @property
+    def issued(self) -> bool:
+        """Whether an authority issues the certificate."""
+        return self.chose("letsencrypt", "private-ca")
+
+    @property
+    def host(self) -> str:
+        """What a browser calls it."""
+        own = {"local": "127.0.0.1", "server": SERVER_HOST, "linode": VM_ADDRESS}
+        return str(self.config.get("host") or own[self.machine])
+
+    @property
+    def origin(self) -> str:
+        """What a browser calls it, in full."""
+        port = self.config.get("port", 80)
+        if self.secure:
+            return f"https://{self.host}"
+        return f"http://{self.host}" if port == 80 else f"http://{self.host}:{port}"
+
+    @property
+    def bound(self) -> tuple[str, ...]:
+        """Addresses on which the gateway listens."""
+        if "bindAddress" in self.config:
+            return (self.config["bindAddress"],)
+        usual = {"local": ("127.0.0.1",), "server": ("0.0.0.0",), "linode": ("0.0.0.0", "::")}
+        return usual[self.machine]
+
+    @property
+    def ports(self) -> list[int]:
+        """Ports on which it listens."""
+        dicom = [self.config["dicom"].get("port", 11112)] if "dicom" in self.config else []
+        return [self.config.get("port", 80), *([443] if self.secure else []), *dicom]
+
+
+def pairs(items: Iterable[Item]) -> set[frozenset[Item]]:
+    """Every two of these choices."""
+    return {frozenset(pair) for pair in itertools.combinations(items, 2)}
+
+
+SLOTS: Mapping[str, Sequence[tuple[Item, ...]]] = {
+    "coupled": [
+        items
+        for choices in itertools.product(*(FACTORS[factor] for factor in COUPLED))
+        if fits(items := tuple(zip(COUPLED, choices, strict=True)))
+    ],
+    **{factor: [((factor, choice),) for choice in FACTORS[factor]] for factor in FACTORS if factor not in COUPLED},
+}
+"""What is chosen at once: what the coupled factors allow, and each other factor by itself."""
+
+
+def case_of(options: Iterable[tuple[Item, ...]]) -> Case:
+    """A case of one option for each slot."""
+    chosen = dict(item for option in options for item in option)
+    return Case(tuple((factor, chosen[factor]) for factor in FACTORS))
 
 
 def every_case() -> list[Case]:
     """The whole product."""
-    return [Case(choices) for choices in itertools.product(*FACTORS.values())]
+    return [case_of(options) for options in itertools.product(*SLOTS.values())]
 
 
 def pairwise_cases() -> list[Case]:
-    """A choice, always the same, of cases in which every two choices meet at least once."""
-    left = frozenset().union(*(case.pairs for case in every_case()))
-    chosen: list[Case] = []
+    """A choice, always the same, of cases in which every two choices that fit meet at least once."""
+    left = {pair for option in SLOTS["coupled"] for pair in pairs(option)}
+    for one, other in itertools.combinations(SLOTS.values(), 2):
+        left |= {frozenset((a, b)) for x in one for y in other for a in x for b in y}
+    found: list[Case] = []
     while left:
-        best = max(every_case(), key=lambda case: len(case.pairs & left))
-        chosen.append(best)
-        left -= best.pairs
-    return chosen
+        # One pair that is left is given; the rest is chosen so that many others are met too.
+        given = min(left, key=sorted)
+        chosen: list[tuple[Item, ...]] = []
+        for options in sorted(SLOTS.values(), key=lambda options: -max(len(given.intersection(it)) for it in options)):
+            most = max(len(given.intersection(it)) for it in options)
+            chosen.append(
+                max(
+                    (it for it in options if len(given.intersection(it)) == most),
+                    key=lambda it: len(pairs([*itertools.chain(*chosen), *it]) & left),
+                )
+            )
+        found.append(case_of(chosen))
+        left -= pairs(found[-1].choices)
+    return found
 
 
 CASES = every_case() if os.environ.get("ALL_COMBINATIONS") == "1" else pairwise_cases()
-"""The whole product takes minutes and is for those who doubt: ALL_COMBINATIONS=1."""
+"""The whole product takes hours and is for those who doubt: ALL_COMBINATIONS=1."""
 
 
 @functools.cache
 def deploy(case: Case) -> Deployment:
     """What the program asks for in this case."""
-    return run_program(case.config)
+    return run_program(case.config, environment=ENVIRONMENT)

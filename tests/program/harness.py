@@ -6,6 +6,7 @@ nor runtime state of one run reaches the next.
 """
 
 import asyncio
+import base64
 import contextvars
 import json
 import os
@@ -26,6 +27,10 @@ from pulumi.runtime.config import set_all_config
 from pulumi.runtime.proto import resource_pb2
 from pulumi.runtime.stack import run_in_stack
 
+import settings
+from components.linode_account import Account
+from components.reach import Answer, Shell
+
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT_FILE = ROOT / "Pulumi.yaml"
 PROJECT = "ohif"
@@ -33,6 +38,32 @@ STACK_TYPE = "pulumi:pulumi:Stack"
 SECRET_KEY = "4dabf18193072939515e22adb298388d"
 SECRET_VALUE = "1b47061264138c4ac30d75fd1eb44270"
 UNKNOWN = rpc.UNKNOWN
+
+VM_ADDRESS, VM_ADDRESS_OF_ITS_OWN = "192.0.2.77", "192.0.2.78"
+"""What a reserved address is, and what a VM without one gets."""
+VM_IPV6 = "2001:db8:77::1"
+NUMBERS = {
+    "firewall": 11,
+    "networkingIp": 12,
+    "instance": 13,
+    "volume": 14,
+    "domain": 15,
+    "domainRecord": 16,
+    "rdns": 17,
+}
+"""Ids of Linode's objects, by type: they are numbers."""
+ZONE_NUMBER = 4711
+"""Of every zone that the account has."""
+HEALTHY_SERVER = "\n".join(
+    [
+        json.dumps({"ServerVersion": "26.1.5", "MemTotal": 8 * 1024**3}),
+        "",
+        "/dev/sda1 100000000 1 50000000 1% /",
+        "listeners",
+        "  sl  local_address rem_address   st",
+    ]
+)
+"""What a server that can do the work answers."""
 
 Result = TypeVar("Result")
 
@@ -90,6 +121,8 @@ class Deployment:
     """Registered outputs of components and of the stack, by URN, with secret markers."""
     secrets: dict[str, str] = field(default_factory=dict)
     """Generated values by the name of the resource that made them."""
+    asked: list[tuple[str, str]] = field(default_factory=list)
+    """Machines and accounts that the program itself asked, and what."""
 
     def of_type(self, token: str) -> list[Resource]:
         """All resources of a type, given by its whole token or by its last part."""
@@ -165,7 +198,7 @@ class RecordingMonitor:
                 self.deployment.resources.append(resource)
         return resource_pb2.RegisterResourceResponse(
             urn=resource.urn,
-            id=f"{resource.name}-id" if resource.custom and not self._preview else "",
+            id=self._id(resource) if resource.custom and not self._preview else "",
             object=outputs,
         )
 
@@ -173,6 +206,12 @@ class RecordingMonitor:
         # The engine's own rule: types of the parents come before the type, but for the stack's.
         parents = "" if not parent or f"::{STACK_TYPE}::" in parent else parent.split("::")[2] + "$"
         return f"urn:pulumi:{self._stack}::{self._project}::{parents}{token}::{name}"
+
+    def _id(self, resource: Resource) -> str:
+        package, _, token = resource.type.partition(":")
+        return (
+            str(NUMBERS[token.rpartition("/")[2].partition(":")[0]]) if package == "linode" else f"{resource.name}-id"
+        )
 
     def _computed(self, resource: Resource) -> dict[str, Any]:
         if resource.type == "random:index/randomPassword:RandomPassword":
@@ -182,6 +221,13 @@ class RecordingMonitor:
             return {"result": {SECRET_KEY: SECRET_VALUE, "value": value}}
         if resource.type == "docker:index/remoteImage:RemoteImage":
             return {"imageId": f"sha256:{resource.inputs['name']}"}
+        if resource.type == "random:index/randomBytes:RandomBytes":
+            seed = resource.name.encode().ljust(int(resource.inputs["length"]), b"x")
+            return {"base64": {SECRET_KEY: SECRET_VALUE, "value": base64.b64encode(seed).decode()}}
+        if resource.type == "linode:index/networkingIp:NetworkingIp":
+            return {"address": VM_ADDRESS}
+        if resource.type == "linode:index/instance:Instance":
+            return {"ipv4s": resource.inputs.get("ipv4s", [VM_ADDRESS_OF_ITS_OWN]), "ipv6": f"{VM_IPV6}/128"}
         return {}
 
     def RegisterResourceOutputs(  # noqa: N802
@@ -276,7 +322,7 @@ def isolated(
         f"{PROJECT}:{key}": value if isinstance(value, str) else json.dumps(value)
         for key, value in {**defaults(), **config}.items()
     }
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("PULUMI_", "OHIF_"))}
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("PULUMI_", "OHIF_", "LINODE_"))}
 
     def configured() -> Result:
         set_all_config(told)
@@ -298,6 +344,22 @@ def isolated(
         return contextvars.copy_context().run(configured)
 
 
+def load_settings(
+    config: Mapping[str, Any],
+    environment: Mapping[str, str] | None = None,
+    *,
+    stack: str = "dev",
+    preview: bool = False,
+) -> settings.Settings:
+    """What the program is told by Pulumi.yaml's defaults and these values."""
+
+    async def load() -> settings.Settings:
+        return settings.load()
+
+    # Secrets are outputs, and those need a loop.
+    return isolated(lambda: asyncio.run(load()), config, environment, stack=stack, preview=preview)
+
+
 def record(
     program: Callable[[], None],
     config: Mapping[str, Any] | None = None,
@@ -306,16 +368,27 @@ def record(
     stack: str = "dev",
     preview: bool = False,
 ) -> Deployment:
-    """Run `program` as the SDK runs one, and say what it asked for."""
+    """Run `program` as the SDK runs one, and say what it asked for. It reaches no machine and no account."""
     monitor = RecordingMonitor(project=PROJECT, stack=stack, preview=preview)
-    isolated(
-        lambda: asyncio.run(run_in_stack(program)),
-        config or {},
-        environment,
-        monitor=monitor,
-        stack=stack,
-        preview=preview,
-    )
+    asked = monitor.deployment.asked
+
+    async def run(shell: Shell, script: str, *, patience: float) -> Answer:
+        asked.append((shell.machine, script))
+        return Answer(code=0, output=HEALTHY_SERVER, errors="")
+
+    def get(account: Account, path: str, wanted: dict[str, str] | None = None) -> tuple[dict[str, Any], set[str]]:
+        asked.append((account.url, path))
+        return {"data": [{"id": ZONE_NUMBER, **(wanted or {})}]}, {"*"}
+
+    with mock.patch.object(Shell, "run", run), mock.patch.object(Account, "_get", get):
+        isolated(
+            lambda: asyncio.run(run_in_stack(program)),
+            config or {},
+            environment,
+            monitor=monitor,
+            stack=stack,
+            preview=preview,
+        )
     return monitor.deployment
 
 

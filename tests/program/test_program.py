@@ -2,28 +2,34 @@
 
 import base64
 import binascii
+import itertools
 import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.program.cases import CASES, Case
+from settings import ConfigurationError
+from tests.program.cases import CASES, COUPLED, ENVIRONMENT, FACTORS, SLOTS, Case, fits, merged
 from tests.program.harness import (
     ROOT,
     SECRET_KEY,
     UNKNOWN,
+    VM_ADDRESS,
     Deployment,
     Resource,
     is_secret,
+    load_settings,
     open_texts,
     run_program,
     stack_config,
 )
 
-URNS = Path(__file__).parent / "urns.txt"
+URNS = Path(__file__).parent
 DEV = stack_config(ROOT / "Pulumi.dev.yaml")
+PROD = stack_config(ROOT / "Pulumi.prod.yaml")
 STACK_FILES = sorted([*ROOT.glob("Pulumi.*.yaml"), *ROOT.glob("tests/*/Pulumi.*.yaml")])
 VOLUMES_OF = {
     "orthanc": ("orthanc", "orthanc-db"),
@@ -34,8 +40,25 @@ BASE64_WORD = re.compile(r"[A-Za-z0-9+/]{12,}={0,2}")
 
 
 def test_every_two_settings_meet_in_a_case() -> None:
-    assert 10 <= len(CASES) <= 400
-    assert {choice for case in CASES for choice in case.choices} >= {"protected", "mirror", "required", "mail-login"}
+    met = {pair for case in CASES for pair in itertools.combinations(case.choices, 2)}
+    for one, other in itertools.combinations(FACTORS, 2):
+        for pair in itertools.product(FACTORS[one], FACTORS[other]):
+            items = tuple(zip((one, other), pair, strict=True))
+            if {one, other} <= set(COUPLED):
+                assert (items in met) == any(set(items) <= set(option) for option in SLOTS["coupled"]), items
+            else:
+                assert items in met
+
+
+def test_left_out_is_what_the_settings_refuse() -> None:
+    for choices in itertools.product(*(FACTORS[factor] for factor in COUPLED)):
+        items = tuple(zip(COUPLED, choices, strict=True))
+        try:
+            load_settings(merged(items))
+        except ConfigurationError:
+            assert not fits(items), items
+        else:
+            assert fits(items), items
 
 
 def test_every_child_has_a_component_for_parent(deployment: Deployment) -> None:
@@ -69,12 +92,15 @@ def test_no_default_provider(deployment: Deployment) -> None:
 
 def test_data_volumes_are_protected_exactly_when_told(case: Case, deployment: Deployment) -> None:
     told = case.config["protectData"]
-    volumes = deployment.of_type("Volume")
+    volumes = deployment.of_type("docker:index/volume:Volume")
+    certificates = ["certificates"] if case.issued else []
     assert {it.inputs["name"] for it in volumes} == {
-        f"ohif-dev-{thing}" for thing in ("keycloak-db", *VOLUMES_OF[case.archive])
+        f"ohif-dev-{thing}" for thing in ("keycloak-db", *VOLUMES_OF[case.archive], *certificates)
     }
+    disks, zones = deployment.of_type("linode:index/volume:Volume"), deployment.of_type("Domain")
+    assert (len(disks), len(zones)) == (case.chose("linode"), case.chose("new-zone"))
     for it in deployment.resources:
-        kept = told and it in volumes
+        kept = told and it in [*volumes, *disks, *zones]
         assert (it.protect, it.retain_on_delete) == (kept, kept), it.urn
 
 
@@ -114,6 +140,7 @@ def test_no_secret_travels_in_the_open(deployment: Deployment) -> None:
     for urn, values in places.items():
         for text in words(open_texts(values)):
             assert "S3cret." not in text, urn
+            assert "PRIVATE KEY" not in text, urn
 
 
 def test_every_secret_is_used_and_generated_anew(deployment: Deployment) -> None:
@@ -141,9 +168,8 @@ def test_search_for_secrets_finds_them(values: object, found: bool) -> None:
 def test_only_the_gateway_publishes_a_port(case: Case, deployment: Deployment) -> None:
     published = {it.inputs["hostname"]: it.inputs["ports"] for it in deployment.of_type("Container")}
     ports = published.pop("gateway")
-    dicom = [case.config["dicom"].get("port", 11112)] if "dicom" in case.config else []
     assert [(port["ip"], port["external"]) for port in ports] == [
-        (case.config.get("bindAddress", "127.0.0.1"), port) for port in (case.config.get("port", 80), *dicom)
+        (address, port) for address in case.bound for port in case.ports
     ]
     assert not any(published.values()), published
 
@@ -156,7 +182,8 @@ def test_only_what_must_get_out_is_on_a_network_with_a_way_out(case: Case, deplo
     outside = {it.inputs["name"] for it in deployment.of_type("Network") if not it.inputs["internal"]}
     assert outside == {"ohif-dev-edge"}
     on_it = {it.inputs["hostname"] for it in deployment.of_type("Container") if networks_of(it) & outside}
-    assert on_it == {"gateway"} | ({"keycloak"} if "smtp" in case.config else set())
+    may = {"keycloak": "smtp" in case.config, "certificate": case.issued, "dns-updater": case.chose("duckdns")}
+    assert on_it == {"gateway"} | {alias for alias, does in may.items() if does}
 
 
 def test_database_shares_its_network_with_its_service_only(case: Case, deployment: Deployment) -> None:
@@ -184,13 +211,11 @@ def test_who_signs_people_in_shares_no_network_with_who_keeps_images(case: Case,
 
 
 def test_outputs(case: Case, deployment: Deployment) -> None:
-    host, port = case.config.get("host", "127.0.0.1"), case.config.get("port", 80)
-    origin = f"http://{host}" if port == 80 else f"http://{host}:{port}"
     outputs = deployment.stack_outputs
     assert outputs == {
-        "viewerUrl": f"{origin}/",
-        "adminUrl": f"{origin}/pacs-admin/",
-        "consoleUrl": f"{origin}/keycloak/admin/master/console/",
+        "viewerUrl": f"{case.origin}/",
+        "adminUrl": f"{case.origin}/pacs-admin/",
+        "consoleUrl": f"{case.origin}/keycloak/admin/master/console/",
         "credentials": {
             name: deployment.secrets[f"secrets-user-{name}"]
             for name in ["admin", *(user["name"] for user in case.config["users"])]
@@ -208,25 +233,63 @@ def test_images_of_the_configuration_are_used(case: Case, deployment: Deployment
 
 
 def test_preview_before_anything_exists(case: Case, deployment: Deployment) -> None:
+    """Without a token, a server or a file."""
     preview = run_program(case.config, preview=True)
+    assert preview.asked == []
     assert {it.urn for it in preview.resources} == {it.urn for it in deployment.resources}
     assert preview.container("gateway").inputs["image"] == UNKNOWN
     assert preview.stack_outputs["credentials"] == UNKNOWN
-    assert preview.stack_outputs["viewerUrl"] == deployment.stack_outputs["viewerUrl"]
+    known = "host" in case.config or not case.chose("linode")
+    assert preview.stack_outputs["viewerUrl"] == (f"{case.origin}/" if known else UNKNOWN)
+
+
+def test_nobody_is_asked_but_the_machine_and_the_account(case: Case, deployment: Deployment) -> None:
+    machines = {"local": "this machine", "server": "deploy@pacs-1.example.org", "linode": f"ohif@{VM_ADDRESS}"}
+    account = {"https://api.linode.com"} if case.chose("linode") else set()
+    checked = not case.chose("local") or case.issued
+    assert {who for who, _ in deployment.asked} == account | ({machines[case.machine]} if checked else set())
+    assert any("keeper.py wait" in what for _, what in deployment.asked) is case.issued
+
+
+@pytest.mark.parametrize(
+    "config", [PROD, {**PROD, "ssh": {**PROD["ssh"], "privateKeyFile": "/nowhere/id"}}], ids=["file", "with a key"]
+)
+def test_preview_of_production_has_the_whole_plan(config: dict[str, Any]) -> None:
+    """For pull requests: without token, files or a server."""
+    preview = run_program(config, stack="prod", preview=True)
+    whole = run_program(PROD, stack="prod", environment=ENVIRONMENT)
+    assert preview.asked == []
+    assert {it.urn for it in preview.resources} == {it.urn for it in whole.resources}
+    firewall, record = preview.one("Firewall").inputs, preview.one("DomainRecord", "dns-a").inputs
+    assert [rule["ports"] for rule in firewall["inbounds"]] == ["22", "80", "443"]
+    assert (record["domainId"], record["target"]) == (UNKNOWN, UNKNOWN)
+    assert preview.one("Instance").inputs["type"] == "g6-standard-2"
+    assert preview.one("pulumi:providers:docker").inputs["host"] == UNKNOWN
+    assert preview.stack_outputs["viewerUrl"] == "https://pacs.example.org/"
+
+
+def test_an_update_without_a_token_makes_nothing_in_the_account() -> None:
+    with pytest.raises(Exception, match=r"linode:token: is missing\. Make one at cloud\.linode\.com"):
+        run_program(PROD, stack="prod")
 
 
 @pytest.mark.parametrize("file", STACK_FILES, ids=lambda file: file.name)
 def test_stack_file_runs(file: Path) -> None:
     name = file.name.split(".")[1]
-    deployment = run_program(stack_config(file), stack=name)
+    deployment = run_program(stack_config(file), stack=name, environment=ENVIRONMENT)
     assert deployment.container("gateway").inputs["name"] == f"ohif-{name}-gateway"
 
 
-@pytest.mark.parametrize("archive", ["orthanc", "dcm4chee"])
-def test_no_surprise_in_the_names_that_the_state_knows(archive: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "stack", "config"),
+    [("urns", "dev", DEV), ("urns-dcm4chee", "dev", {**DEV, "archive": "dcm4chee"}), ("urns-prod", "prod", PROD)],
+    ids=["orthanc", "dcm4chee", "prod"],
+)
+def test_no_surprise_in_the_names_that_the_state_knows(name: str, stack: str, config: dict[str, Any]) -> None:
     """A resource that is renamed is deleted and made anew. UPDATE_SNAPSHOT=1 accepts the change."""
-    snapshot = URNS.with_name("urns.txt" if archive == "orthanc" else f"urns-{archive}.txt")
-    found = "".join(f"{urn}\n" for urn in sorted(it.urn for it in run_program({**DEV, "archive": archive}).resources))
+    snapshot = URNS / f"{name}.txt"
+    deployment = run_program(config, stack=stack, environment=ENVIRONMENT)
+    found = "".join(f"{urn}\n" for urn in sorted(it.urn for it in deployment.resources))
     if os.environ.get("UPDATE_SNAPSHOT") == "1":
         snapshot.write_text(found)
     assert found == snapshot.read_text()

@@ -42,7 +42,6 @@ EXAMPLE = nginx.GatewayConfig(
     session_cookie="ohif_session",
     asset_root="/etc/ohif",
 )
-
 """With Orthanc."""
 
 OTHER_EXAMPLE = replace(
@@ -53,6 +52,23 @@ OTHER_EXAMPLE = replace(
     own_links=True,
 )
 """With DCM4chee."""
+
+HTTPS_EXAMPLE = replace(
+    EXAMPLE,
+    scheme="https",
+    authority="pacs.example.org",
+    port=443,
+    ipv6=True,
+    trusts_bridges=False,
+    admin_networks=[ipaddress.ip_network("192.0.2.0/24"), ipaddress.ip_network("2001:db8::/48")],
+    tls=nginx.TlsConfig(
+        certificate="/certificates/served/pacs.example.org.pem",
+        key="/certificates/served/pacs.example.org.pem",
+        staples=False,
+        webroot="/certificates/webroot",
+    ),
+)
+"""On a VM, with a certificate of an authority's."""
 
 DIMSE = nginx.Dimse(
     trusts_bridges=True,
@@ -144,8 +160,18 @@ class Gateway:
     @cached_property
     def server(self) -> Directive:
         """The block `server` of the endpoint."""
-        (found,) = (it for it in self.http.all("server") if it.values("server_name") == [(self.config.host,)])
+        (found,) = (it for it in self._servers if it.all("root"))
         return found
+
+    @cached_property
+    def redirect(self) -> Directive:
+        """With HTTPS, the block `server` that answers the same name in the clear."""
+        (found,) = (it for it in self._servers if not it.all("root"))
+        return found
+
+    @property
+    def _servers(self) -> list[Directive]:
+        return [it for it in self.http.all("server") if it.values("server_name") == [(self.config.host,)]]
 
     @cached_property
     def locations(self) -> Mapping[tuple[str, ...], Directive]:

@@ -263,14 +263,6 @@ def test_admin_networks_are_closed_unless_named(networks: tuple[str, ...], entri
     assert [(it.name, *it.args) for it in geo.block] == [(entry, "1") for entry in entries]
 
 
-@pytest.mark.parametrize("scheme", ["http", "https"])
-def test_hsts_on_https_only(scheme: str) -> None:
-    gateway = Gateway(dataclasses.replace(EXAMPLE, scheme=scheme, authority="pacs.example.org"))
-    found = [it for it in gateway.server.all("location") if "strict-transport-security" in it.headers]
-    public = [it for it in gateway.server.all("location") if it.args[0] == "~" or it.args[0].startswith("@")]
-    assert len(found) == (len(public) if scheme == "https" else 0)
-
-
 def test_kinds_of_access_do_not_mix_in_a_route() -> None:
     route = Route(
         name="mixed",

@@ -1,0 +1,165 @@
+"""Rules for HTTPS: what follows from it everywhere, and how a certificate comes and stays."""
+
+import tomllib
+from typing import Any
+
+import pytest
+
+from tests.certificates import signed
+from tests.program.cases import CASES, ENVIRONMENT, PROVIDED, Case
+from tests.program.harness import (
+    ROOT,
+    VM_ADDRESS,
+    VM_IPV6,
+    Deployment,
+    is_secret,
+    open_texts,
+    run_program,
+    stack_config,
+)
+from tests.rendering.gateway_file import parse
+
+PROD = stack_config(ROOT / "Pulumi.prod.yaml")
+CA = signed("a hospital's authority").pem
+
+
+def prod(**config: Any) -> Deployment:
+    return run_program({**PROD, **config}, stack="prod", environment=ENVIRONMENT)
+
+
+def auth_proxy(deployment: Deployment) -> dict[str, Any]:
+    return tomllib.loads(deployment.container("auth-proxy").files["/etc/oauth2-proxy.cfg"])
+
+
+def test_with_https_nothing_is_told_of_http(case: Case, deployment: Deployment) -> None:
+    client = deployment.one("Client").inputs
+    told = auth_proxy(deployment)
+    addresses = [
+        *client["validRedirectUris"],
+        *client["validPostLogoutRedirectUris"],
+        told["oidc_issuer_url"],
+        told["login_url"],
+        told["redirect_url"],
+        deployment.container("keycloak").environment["KC_HOSTNAME"],
+        deployment.one("pulumi:providers:keycloak").inputs["url"],
+        deployment.stack_outputs["viewerUrl"],
+    ]
+    for address in addresses:
+        assert f"{address}/".startswith(f"{case.origin}/"), address
+
+
+def test_cookies_belong_to_the_host_with_https(case: Case, deployment: Deployment) -> None:
+    told = auth_proxy(deployment)
+    assert told["cookie_secure"] is case.secure
+    assert told["cookie_name"] == ("__Host-ohif_session" if case.secure else "ohif_session")
+    assert told["cookie_path"] == "/"
+    assert "cookie_domains" not in told
+    assert told["cookie_name"] in deployment.container("gateway").files["/etc/ohif/nginx.conf"]
+
+
+def test_gateway_speaks_https_exactly_when_told(case: Case, deployment: Deployment) -> None:
+    gateway = deployment.container("gateway")
+    (http,) = parse(gateway.files["/etc/ohif/nginx.conf"]).all("http")
+    assert bool(http.all("ssl_certificate")) is case.secure
+    internal = {443: 8443, 2762: 11112}
+    for port in gateway.inputs["ports"]:
+        assert port["internal"] == internal.get(port["external"], 11112 if port["external"] == 11112 else 8080)
+
+
+def test_gateway_listens_for_the_families_that_come(case: Case, deployment: Deployment) -> None:
+    network = deployment.one("Network", "networks-edge").inputs
+    listens = "listen [::]:" in deployment.container("gateway").files["/etc/ohif/nginx.conf"]
+    assert listens is bool(network.get("ipv6")) is ("::" in case.bound)
+    assert bool(network.get("ipamConfigs")) is listens
+
+
+def test_given_certificate_lies_in_the_gateway_and_its_key_is_secret(case: Case, deployment: Deployment) -> None:
+    gateway = deployment.container("gateway")
+    given = {path: text for path, text in gateway.files.items() if path.startswith("/etc/ohif/tls/")}
+    if not case.chose("provided"):
+        assert not given
+        return
+    assert given == {"/etc/ohif/tls/chain.pem": PROVIDED.pem, "/etc/ohif/tls/key.pem": PROVIDED.key_pem}
+    for text in open_texts(gateway.marked_inputs):
+        assert PROVIDED.key_pem not in text
+
+
+def test_keeper_is_there_exactly_when_an_authority_issues(case: Case, deployment: Deployment) -> None:
+    keepers = [it for it in deployment.of_type("Container") if it.inputs["hostname"] == "certificate"]
+    assert len(keepers) == case.issued
+    gateway = deployment.container("gateway")
+    assert ("CERTIFICATE" in gateway.environment) is case.issued
+    assert ("/etc/ohif/waiting.conf" in gateway.files) is case.issued
+    if not case.issued:
+        return
+    (keeper,) = keepers
+    assert gateway.environment["CERTIFICATE"] == f"/certificates/served/{case.host}.pem"
+    assert keeper.environment["DOMAIN"] == case.host
+    (volume,) = gateway.inputs["volumes"]
+    assert (volume["volumeName"], volume["readOnly"]) == (keeper.inputs["volumes"][0]["volumeName"], True)
+    assert not keeper.inputs["volumes"][0].get("readOnly")
+    # It reads what root's file modes allow to its group.
+    assert keeper.inputs["user"].partition(":")[2] == gateway.inputs["user"].partition(":")[2]
+
+
+@pytest.mark.parametrize("case", [it for it in CASES if it.issued], ids=str)
+def test_authority_is_asked_after_gateway_and_records_are_there(case: Case, deployment: Deployment) -> None:
+    order = {it.urn: position for position, it in enumerate(deployment.resources)}
+    keeper = order[deployment.container("certificate").urn]
+    before = [deployment.container("gateway"), *deployment.of_type("DomainRecord")]
+    if case.chose("duckdns"):
+        before.append(deployment.container("dns-updater"))
+    assert all(order[it.urn] < keeper for it in before)
+    # Keycloak is reached by HTTPS, so only after that.
+    assert keeper < order[deployment.one("Realm").urn]
+
+
+@pytest.mark.parametrize(
+    ("config", "expected", "patience"),
+    [
+        ({}, f"{VM_ADDRESS} {VM_IPV6}", "900"),
+        ({"dns": "none", "linodeDns": {}}, f"{VM_ADDRESS} {VM_IPV6}", "0"),
+        (
+            {
+                "target": "server",
+                "vm": {},
+                "ssh": {},
+                "dns": "none",
+                "linodeDns": {},
+                "server": {"address": "ssh://deploy@192.0.2.10", "hostKey": PROD["ssh"]["publicKey"]},
+            },
+            "",
+            "0",
+        ),
+    ],
+    ids=["own record", "a person's record", "server"],
+)
+def test_keeper_knows_where_the_name_has_to_point(config: dict[str, Any], expected: str, patience: str) -> None:
+    told = prod(**config).container("certificate").environment
+    assert (told["EXPECTED_ADDRESSES"], told["DNS_PATIENCE"]) == (expected, patience)
+    assert (told["ACME_DIRECTORY"], told["ACME_EMAIL"]) == (
+        "https://acme-v02.api.letsencrypt.org/directory",
+        "radiology@example.org",
+    )
+    assert not {"REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"} & set(told)
+
+
+def test_private_authority_is_trusted_where_it_has_to_be() -> None:
+    found = prod(acme={"email": "it@example.org", "server": "https://ca.example.org/dir", "caCertificate": CA})
+    keeper = found.container("certificate")
+    for variable in ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"):
+        assert keeper.files[keeper.environment[variable]] == CA
+    assert found.one("pulumi:providers:keycloak").inputs["rootCaCertificate"] == CA
+
+
+def test_duckdns_is_told_by_the_machine_and_the_token_is_secret() -> None:
+    found = prod(dns="duckdns", linodeDns={}, duckDns={"token": "S3cret.duck"}, host="my-lab.duckdns.org")
+    updater = found.container("dns-updater")
+    assert updater.environment == {
+        "DUCKDNS_SERVER": "https://www.duckdns.org",
+        "DUCKDNS_DOMAIN": "my-lab",
+        "ADDRESSES": f"{VM_ADDRESS} {VM_IPV6}",
+    }
+    assert updater.files["/run/duckdns-token"] == "S3cret.duck"
+    assert not any("S3cret." in text for text in open_texts(updater.marked_inputs))
+    assert is_secret(found.marked_stack_outputs["credentials"])
