@@ -47,9 +47,9 @@ class Dcm4chee(pulumi.ComponentResource):
         "archive-truststore",
     )
     ROOTS: ClassVar[Sequence[ArchiveRoot]] = (
-        ArchiveRoot(route="archive-admin", public=ADMIN_PATH, target=f"{WEB_ROOT}/ui2/"),
+        ArchiveRoot(route="archive-admin", public=ADMIN_PATH, target=f"{WEB_ROOT}/ui2/", example=f"{ADMIN_PATH}/"),
         # Its pages name themselves and the API by this path.
-        ArchiveRoot(route="archive-api", public=WEB_ROOT, target=f"{WEB_ROOT}/"),
+        ArchiveRoot(route="archive-api", public=WEB_ROOT, target=f"{WEB_ROOT}/", example=f"{WEB_ROOT}/aets"),
     )
 
     address: str

@@ -25,7 +25,9 @@ class Orthanc(pulumi.ComponentResource):
     """
 
     SECRETS: ClassVar[Sequence[str]] = ("archive-database", "archive")
-    ROOTS: ClassVar[Sequence[ArchiveRoot]] = (ArchiveRoot(route="archive-admin", public=ADMIN_PATH, target="/"),)
+    ROOTS: ClassVar[Sequence[ArchiveRoot]] = (
+        ArchiveRoot(route="archive-admin", public=ADMIN_PATH, target="/", example=f"{ADMIN_PATH}/"),
+    )
 
     address: str
     dimse_address: str

@@ -27,6 +27,7 @@ ORDER = (
     "test_journey.py",
     "test_headers.py",
     "test_roles.py",
+    "test_dicom.py",
     "test_uploads.py",
     "test_logout.py",
     "test_attacks.py",
