@@ -25,7 +25,7 @@ choice = ArchiveChoice(
         archive=told.archive.kind, confirmed=told.archive.confirm_switch, written=archive_written(told.archive)
     ),
 )
-chosen = ResourceOptions(depends_on=[choice])
+chosen = ResourceOptions(depends_on=choice.agreed)
 
 secrets = Secrets(
     "secrets",

@@ -1,6 +1,6 @@
 """Which archive the stack's studies are in."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pulumi
@@ -22,9 +22,12 @@ class ArchiveChoiceArgs:
 class ArchiveChoice(pulumi.ComponentResource):
     """Remembers the archive in the stack's state, and refuses another one that nobody confirmed.
 
-    What depends on it is touched only after that, in an update and in a preview alike: without it, one changed word
-    in the configuration would take the archive away and put an empty one in its place. It makes nothing.
+    What depends on `agreed` is touched only after that, in an update and in a preview alike: without it, one changed
+    word in the configuration would take the archive away and put an empty one in its place. It makes nothing.
     """
+
+    agreed: pulumi.Output[Sequence[pulumi.Resource]]
+    """For `depends_on`. A component without children is waited for by its URN alone."""
 
     def __init__(self, name: str, args: ArchiveChoiceArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         def refuse(change: pulumi.ResourceHookArgs) -> None:
@@ -41,6 +44,7 @@ class ArchiveChoice(pulumi.ComponentResource):
                 opts, pulumi.ResourceOptions(hooks=pulumi.ResourceHookBinding(before_update=[hook]))
             ),
         )
+        self.agreed = self.urn.apply(lambda _: [])
         self.register_outputs({})
 
 

@@ -35,6 +35,7 @@ ORDER = (
     "test_audit.py",
     "test_sessions.py",
     "test_lifecycle.py",
+    "test_switch.py",
     # Passwords that other tests have asked for are old after it.
     "test_rotation.py",
     "test_destroy.py",
