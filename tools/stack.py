@@ -276,12 +276,13 @@ def destroy(pulumi: Pulumi, sure: bool) -> None:
         if engine := _engine(pulumi, deployment):
             half_made.remove_from_engine(preflight.find(engine, pulumi.stack), deployment)
         pulumi.update("refresh", f"--target={CONTAINERS}", "--clear-pending-creates")
+    local = _config(pulumi)["target"] == "local"
     changes = pulumi.update("destroy")
     pulumi.ask("stack", "rm", "--yes", "--preserve-config")
     if not any((BACKEND / ".pulumi" / "stacks" / state.PROJECT).glob("*.json")):
         network.DECISION_FILE.unlink(missing_ok=True)
     say(f"stack {pulumi.stack} is gone ({changes.words or 'it was empty'})")
-    if kept := preflight.find(preflight.connect(), pulumi.stack).volumes:
+    if local and (kept := preflight.find(preflight.connect(), pulumi.stack).volumes):
         names = " ".join(str(volume.name) for volume in kept)
         say(f"kept on the engine: {names}\n  To lose this data for good: docker volume rm {names}")
 
