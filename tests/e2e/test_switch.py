@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -11,30 +11,28 @@ import yaml  # type: ignore[import-untyped]
 
 from settings import ArchiveKind
 from tests.e2e import harness
-from tests.e2e.harness import ARCHIVE, CONFIG, NAME, ROOT, Stack, sample_is_listed, state_environment, wait_until
+from tests.e2e.harness import ARCHIVE, CONFIG, NAME, Stack, sample_is_listed, state_environment, wait_until
 from tools.dicomweb import StackOutputs, sign_in
 from tools.pulumi_run import Pulumi
 from tools.readiness.console import Problem
 
 OTHER = next(kind for kind in ArchiveKind if kind is not ARCHIVE)
-FOLDER = ROOT / ".state" / "config"
+
+Use = Callable[..., Path]
 
 
 @pytest.fixture
-def configured(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, object]]:
-    """A copy of the stack's configuration that the stack's commands use meanwhile: written by `use`."""
-    file = FOLDER / f"Pulumi.{NAME}-switch.yaml"
+def use(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Use:
+    """`use(key=value)`: the stack's commands use a copy of its configuration with these values."""
+    file = tmp_path / f"Pulumi.{NAME}-switch.yaml"
     monkeypatch.setattr(harness, "CONFIG_FILE", file)
-    yield dict(CONFIG)
-    file.unlink(missing_ok=True)
 
+    def changed(**values: object) -> Path:
+        config = {**CONFIG, **{f"ohif:{key}": value for key, value in values.items()}}
+        file.write_text(yaml.safe_dump({"config": config}))
+        return file
 
-def use(config: dict[str, object], **changes: object) -> Path:
-    """Writes the copy."""
-    file = FOLDER / f"Pulumi.{NAME}-switch.yaml"
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    file.write_text(yaml.safe_dump({"config": config | {f"ohif:{key}": value for key, value in changes.items()}}))
-    return file
+    return changed
 
 
 def running(stack: Stack) -> dict[str, str]:
@@ -45,9 +43,9 @@ def volumes(stack: Stack) -> set[str]:
     return {str(it.name) for it in stack.engine.volumes.list(filters={"label": harness.LABEL})}
 
 
-def test_another_archive_is_refused_before_anything_changes(stack: Stack, configured: dict[str, object]) -> None:
+def test_another_archive_is_refused_before_anything_changes(stack: Stack, use: Use) -> None:
     before = running(stack), volumes(stack)
-    file = use(configured, archive=OTHER.value)
+    file = use(archive=OTHER.value)
     with pytest.raises(AssertionError, match=f"studies of this stack are in {ARCHIVE}"):
         stack.up()
     # And by hand, where nothing but the program itself can refuse.
@@ -60,11 +58,11 @@ def test_another_archive_is_refused_before_anything_changes(stack: Stack, config
 
 
 def test_a_confirmed_switch_leaves_the_old_data_and_can_be_undone(
-    stack: Stack, outputs: StackOutputs, configured: dict[str, object]
+    stack: Stack, outputs: StackOutputs, use: Use
 ) -> None:
     kept = {name for name in volumes(stack) if f"-{ARCHIVE}" in name}
     assert len(kept) >= 2
-    use(configured, archive=OTHER.value, confirmArchiveSwitch=True)
+    use(archive=OTHER.value, confirmArchiveSwitch=True)
     said = stack.up()
     for name in kept:
         assert f"volume {name} stays" in said
@@ -73,7 +71,7 @@ def test_a_confirmed_switch_leaves_the_old_data_and_can_be_undone(
     with closing(sign_in(stack.url, "viewer", password)) as viewer:
         assert viewer.get("/pacs/studies").status_code in (200, 204)
         assert not sample_is_listed(viewer)
-    use(configured, confirmArchiveSwitch=True)
+    use(confirmArchiveSwitch=True)
     stack.up()
 
     def is_back() -> bool:
