@@ -2,37 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import closing
-from pathlib import Path
 
 import pytest
-import yaml  # type: ignore[import-untyped]
 
 from settings import ArchiveKind
-from tests.e2e import harness
-from tests.e2e.harness import ARCHIVE, CONFIG, NAME, Stack, sample_is_listed, state_environment, wait_until
+from tests.e2e.conftest import Reconfigured
+from tests.e2e.harness import ARCHIVE, LABEL, NAME, Stack, sample_is_listed, state_environment, wait_until
 from tools.dicomweb import StackOutputs, sign_in
 from tools.pulumi_run import Pulumi
 from tools.readiness.console import Problem
 
 OTHER = next(kind for kind in ArchiveKind if kind is not ARCHIVE)
-
-Use = Callable[..., Path]
-
-
-@pytest.fixture
-def use(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Use:
-    """`use(key=value)`: the stack's commands use a copy of its configuration with these values."""
-    file = tmp_path / f"Pulumi.{NAME}-switch.yaml"
-    monkeypatch.setattr(harness, "CONFIG_FILE", file)
-
-    def changed(**values: object) -> Path:
-        config = {**CONFIG, **{f"ohif:{key}": value for key, value in values.items()}}
-        file.write_text(yaml.safe_dump({"config": config}))
-        return file
-
-    return changed
 
 
 def running(stack: Stack) -> dict[str, str]:
@@ -40,12 +21,12 @@ def running(stack: Stack) -> dict[str, str]:
 
 
 def volumes(stack: Stack) -> set[str]:
-    return {str(it.name) for it in stack.engine.volumes.list(filters={"label": harness.LABEL})}
+    return {str(it.name) for it in stack.engine.volumes.list(filters={"label": LABEL})}
 
 
-def test_another_archive_is_refused_before_anything_changes(stack: Stack, use: Use) -> None:
+def test_another_archive_is_refused_before_anything_changes(stack: Stack, reconfigured: Reconfigured) -> None:
     before = running(stack), volumes(stack)
-    file = use(archive=OTHER.value)
+    file = reconfigured(archive=OTHER.value)
     with pytest.raises(AssertionError, match=f"studies of this stack are in {ARCHIVE}"):
         stack.up()
     # And by hand, where nothing but the program itself can refuse.
@@ -58,11 +39,11 @@ def test_another_archive_is_refused_before_anything_changes(stack: Stack, use: U
 
 
 def test_a_confirmed_switch_leaves_the_old_data_and_can_be_undone(
-    stack: Stack, outputs: StackOutputs, use: Use
+    stack: Stack, outputs: StackOutputs, reconfigured: Reconfigured
 ) -> None:
     kept = {name for name in volumes(stack) if f"-{ARCHIVE}" in name}
     assert len(kept) >= 2
-    use(archive=OTHER.value, confirmArchiveSwitch=True)
+    reconfigured(archive=OTHER.value, confirmArchiveSwitch=True)
     said = stack.up()
     for name in kept:
         assert f"volume {name} stays" in said
@@ -71,7 +52,7 @@ def test_a_confirmed_switch_leaves_the_old_data_and_can_be_undone(
     with closing(sign_in(stack.url, "viewer", password)) as viewer:
         assert viewer.get("/pacs/studies").status_code in (200, 204)
         assert not sample_is_listed(viewer)
-    use(confirmArchiveSwitch=True)
+    reconfigured(confirmArchiveSwitch=True)
     stack.up()
 
     def is_back() -> bool:
