@@ -71,6 +71,8 @@ class ArchiveRoot:
     """Where a browser finds it, without a trailing slash."""
     target: str
     """Where the archive has it, with a trailing slash."""
+    example: str
+    """A path below `public` that is there."""
 
 
 ADMIN_PATH = "/pacs-admin"
@@ -241,7 +243,7 @@ def routes(archive_roots: Sequence[ArchiveRoot]) -> tuple[Route, ...]:
                 path=rf"^{root.public}(?:/.*)?{END}",
                 rules=(Rule(None, ADMINISTERS),),
                 handler=Handler.ARCHIVE_ADMIN,
-                example=f"{root.public}/",
+                example=root.example,
                 archive_root=root,
             )
             for root in archive_roots

@@ -83,9 +83,52 @@ def _image_names(config: dict[str, Any]) -> dict[str, str]:
     return names
 
 
+def _former_archive(deployment: dict[str, Any], config: dict[str, Any]) -> str | None:
+    """The archive that the state's studies are in, if the configuration names another one."""
+    for resource in deployment.get("resources") or []:
+        if resource["type"] == "ohif:index:ArchiveChoice":
+            known = str(resource["inputs"]["archive"])
+            return known if known != config.get("archive") else None
+    return None
+
+
+def _refuse_switch(deployment: dict[str, Any], config: dict[str, Any]) -> None:
+    """The program refuses too, but first come the checks of the image and of all else."""
+    former = _former_archive(deployment, config)
+    if former and str(config.get("confirmArchiveSwitch")).lower() != "true":
+        raise Problem(
+            f"archive: the studies of this stack are in {former}; {config['archive']} would start without them",
+            f"Set ohif:archive back to {former}, or, if that is what you want, ohif:confirmArchiveSwitch to true. "
+            "Nothing was changed.",
+        )
+
+
+def _keep_former_archive(pulumi: Pulumi, deployment: dict[str, Any]) -> None:
+    """Before another archive takes its place: its volumes leave the state, and stay on the engine.
+
+    Protected ones could not leave the state; those that are not would be deleted.
+    """
+    if not _former_archive(deployment, _config(pulumi)):
+        return
+    document = json.loads(pulumi.ask("stack", "export"))
+    resources = document["deployment"]["resources"]
+    (archive,) = (it["urn"] for it in resources if it["urn"].endswith("::archive"))
+    kind = archive.rpartition("::")[0]
+    for resource in resources:
+        if resource["type"] == "docker:index/volume:Volume" and resource["urn"].startswith(f"{kind}$"):
+            resource["retainOnDelete"] = True
+            resource.pop("protect", None)
+            say(f"  volume {resource['outputs']['name']} stays on the engine")
+    with tempfile.NamedTemporaryFile("w", prefix="state-", suffix=".json") as file:
+        json.dump(document, file)
+        file.flush()
+        pulumi.ask("stack", "import", f"--file={file.name}")
+
+
 def _check(pulumi: Pulumi, deployment: dict[str, Any]) -> None:
     """Everything that can be known to fail, before anything changes."""
     config = _config(pulumi)
+    _refuse_switch(deployment, config)
     if config["target"] != "local":
         # The program itself looks at a machine elsewhere.
         return
@@ -161,6 +204,7 @@ def up(pulumi: Pulumi) -> None:
     if any(kind == "docker:index/container:Container" for kind in _types(deployment)):
         # Without it a dead container goes unnoticed; a full refresh would ask a dead Keycloak.
         pulumi.update("refresh", f"--target={CONTAINERS}")
+    _keep_former_archive(pulumi, exported(pulumi))
     changes = pulumi.update("up")
     decision = network.remembered()
     if decision and not decision.kept:
@@ -232,11 +276,15 @@ def destroy(pulumi: Pulumi, sure: bool) -> None:
         if engine := _engine(pulumi, deployment):
             half_made.remove_from_engine(preflight.find(engine, pulumi.stack), deployment)
         pulumi.update("refresh", f"--target={CONTAINERS}", "--clear-pending-creates")
+    local = _config(pulumi)["target"] == "local"
     changes = pulumi.update("destroy")
     pulumi.ask("stack", "rm", "--yes", "--preserve-config")
     if not any((BACKEND / ".pulumi" / "stacks" / state.PROJECT).glob("*.json")):
         network.DECISION_FILE.unlink(missing_ok=True)
     say(f"stack {pulumi.stack} is gone ({changes.words or 'it was empty'})")
+    if local and (kept := preflight.find(preflight.connect(), pulumi.stack).volumes):
+        names = " ".join(str(volume.name) for volume in kept)
+        say(f"kept on the engine: {names}\n  To lose this data for good: docker volume rm {names}")
 
 
 def preview(pulumi: Pulumi) -> int:

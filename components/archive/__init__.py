@@ -4,13 +4,22 @@ from collections.abc import Mapping, Sequence
 
 import pulumi
 
+import settings
 from access import ArchiveRoot
 from components.archive.dcm4chee import Dcm4chee
 from components.archive.interface import Archive, ArchiveArgs, DicomWebSource
 from components.archive.orthanc import Orthanc
 from settings import ArchiveKind
 
-__all__ = ["Archive", "ArchiveArgs", "DicomWebSource", "archive_roots", "archive_secrets", "make_archive"]
+__all__ = [
+    "Archive",
+    "ArchiveArgs",
+    "DicomWebSource",
+    "archive_roots",
+    "archive_secrets",
+    "archive_written",
+    "make_archive",
+]
 
 _MAKERS: Mapping[ArchiveKind, type[Orthanc] | type[Dcm4chee]] = {
     ArchiveKind.ORTHANC: Orthanc,
@@ -31,3 +40,8 @@ def archive_secrets(kind: ArchiveKind) -> Sequence[str]:
 def archive_roots(kind: ArchiveKind) -> Sequence[ArchiveRoot]:
     """The parts of an archive that the gateway opens to its administrators."""
     return _MAKERS[kind].ROOTS
+
+
+def archive_written(told: settings.Archive) -> Mapping[str, str]:
+    """Settings, by their keys, that an archive writes into its data, so that they hold from then on."""
+    return _MAKERS[told.kind].written(told)

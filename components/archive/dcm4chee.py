@@ -6,12 +6,12 @@ from typing import ClassVar
 
 import pulumi
 
+import settings
 from access import ADMIN_PATH, ArchiveRoot
 from components.archive.interface import ArchiveArgs, DicomWebSource
 from components.database import Database, DatabaseArgs
 from components.network import data_volume
 from components.service import File, Healthcheck, Service, ServiceArgs, http_probe
-from settings import Dicom
 
 ASSETS = Path(__file__).parent.parent.parent / "assets" / "dcm4chee"
 WEB_ROOT = "/dcm4chee-arc"
@@ -47,9 +47,9 @@ class Dcm4chee(pulumi.ComponentResource):
         "archive-truststore",
     )
     ROOTS: ClassVar[Sequence[ArchiveRoot]] = (
-        ArchiveRoot(route="archive-admin", public=ADMIN_PATH, target=f"{WEB_ROOT}/ui2/"),
+        ArchiveRoot(route="archive-admin", public=ADMIN_PATH, target=f"{WEB_ROOT}/ui2/", example=f"{ADMIN_PATH}/"),
         # Its pages name themselves and the API by this path.
-        ArchiveRoot(route="archive-api", public=WEB_ROOT, target=f"{WEB_ROOT}/"),
+        ArchiveRoot(route="archive-api", public=WEB_ROOT, target=f"{WEB_ROOT}/", example=f"{WEB_ROOT}/aets"),
     )
 
     address: str
@@ -58,6 +58,11 @@ class Dcm4chee(pulumi.ComponentResource):
     own_links: bool
     authorization: pulumi.Output[str] | None
     source: DicomWebSource
+
+    @staticmethod
+    def written(told: settings.Archive) -> Mapping[str, str]:
+        """Settings that its directory is made with."""
+        return {"aeTitle": told.ae_title, "dcm4chee.deviceName": told.device_name}
 
     def __init__(self, name: str, args: ArchiveArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("ohif:index:Dcm4chee", name, None, opts)
@@ -202,7 +207,7 @@ class Dcm4chee(pulumi.ComponentResource):
         self.register_outputs({})
 
 
-def callers(dicom: Dicom | None) -> str:
+def callers(dicom: settings.Dicom | None) -> str:
     """AE titles that may call, one a line; an empty line, as no file may be empty, closes the archive's DICOM port."""
     return "\n".join(dicom.callers if dicom else ()) + "\n"
 

@@ -46,6 +46,11 @@ class Archive(Protocol):
     ROOTS: ClassVar[Sequence[ArchiveRoot]]
     """Its own pages and their API, for the route table."""
 
+    @staticmethod
+    def written(told: settings.Archive) -> Mapping[str, str]:
+        """Settings, by their keys, that it writes into its data when that is made."""
+        ...
+
     @property
     def address(self) -> str:
         """`host:port` of its HTTP."""

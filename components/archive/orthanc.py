@@ -1,11 +1,12 @@
 """Orthanc, with its index in PostgreSQL and its files on a volume."""
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import pulumi
 
+import settings
 from access import ADMIN_PATH, ArchiveRoot
 from components.archive.interface import ArchiveArgs, DicomWebSource
 from components.database import Database, DatabaseArgs
@@ -25,7 +26,9 @@ class Orthanc(pulumi.ComponentResource):
     """
 
     SECRETS: ClassVar[Sequence[str]] = ("archive-database", "archive")
-    ROOTS: ClassVar[Sequence[ArchiveRoot]] = (ArchiveRoot(route="archive-admin", public=ADMIN_PATH, target="/"),)
+    ROOTS: ClassVar[Sequence[ArchiveRoot]] = (
+        ArchiveRoot(route="archive-admin", public=ADMIN_PATH, target="/", example=f"{ADMIN_PATH}/"),
+    )
 
     address: str
     dimse_address: str
@@ -33,6 +36,11 @@ class Orthanc(pulumi.ComponentResource):
     own_links: bool
     authorization: pulumi.Output[str]
     source: DicomWebSource
+
+    @staticmethod
+    def written(told: settings.Archive) -> Mapping[str, str]:
+        """Settings that it writes into its data: none."""
+        return {}
 
     def __init__(self, name: str, args: ArchiveArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("ohif:index:Orthanc", name, None, opts)

@@ -17,6 +17,9 @@ import hmac
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from settings import ArchiveKind
+from tests.e2e.harness import ARCHIVE
+
 ANONYMOUS = "anonymous"
 WITHOUT_ROLE = "norole"
 VIEWER = "viewer"
@@ -98,6 +101,9 @@ def sent_by(identities: Iterable[str], rows: Iterable[tuple[str, int, int]]) -> 
 
 
 # --- Paths ---
+
+OF_DCM4CHEE = (401, 403) if ARCHIVE is ArchiveKind.DCM4CHEE else (404, 404)
+"""What its own pages and API answer to nobody, and to the viewer: with another archive they are nowhere."""
 
 PATHS = tuple(
     sent_by(
@@ -244,7 +250,17 @@ PATHS = tuple(
             # Open in the recipes that this replaces, or searched by everybody who scans.
             ("/dicom-web/studies", 404, 404),
             ("/wado?requestType=WADO&studyUID={study}", 404, 404),
-            ("/dcm4chee-arc/aets/DCM4CHEE/rs/studies", 404, 404),
+            ("/dcm4chee-arc/aets/DCM4CHEE/rs/studies", *OF_DCM4CHEE),
+            ("/dcm4chee-arc/storage/fs1/changestatus?from=OK&to=TO_DELETE", *OF_DCM4CHEE),
+            ("/dcm4chee-arc/ui2/", *OF_DCM4CHEE),
+            ("/dcm4chee-arc/..%2fpacs/studies/1.2/../../../dcm4chee-arc/devices", *OF_DCM4CHEE),
+            ("/healthz/../dcm4chee-arc/ctrl/status", *OF_DCM4CHEE),
+            ("/dcm4chee-arc;/ctrl/status", 404, 404),
+            ("/pacs/../../../ctrl/status", 400, 400),
+            ("/pacs/..%2f..%2f..%2fctrl/status", 400, 400),
+            ("/pacs/studies/..%2f..%2fwado", 404, 404),
+            ("/console/", 404, 404),
+            ("/management", 404, 404),
             ("/orthanc/system", 404, 404),
             ("/ui/app/", 404, 404),
             ("/app/explorer.html", 404, 404),
@@ -318,7 +334,7 @@ WRITES = tuple(
         (VIEWER, ("POST", "PUT", "PATCH", "DELETE", "OPTIONS", "BREW")),
         (REPORTER, ("PUT", "PATCH", "DELETE", "OPTIONS", "BREW")),
     )
-    for target in ("/pacs/studies", "/pacs/studies/{study}", "/pacs-admin/patients/{patient}")
+    for target in ("/pacs/studies", "/pacs/studies/{study}", "{admin}/patients/{patient}")
     for method in methods
 )
 
@@ -366,7 +382,7 @@ METHOD_TRICKS = (
             ("GET", VIEWER, "/pacs/studies/{study}/series"),
             ("HEAD", VIEWER, "/pacs/studies/{study}/series"),
             ("POST", REPORTER, "/pacs/studies/{study}"),
-            ("GET", PACSADMIN, "/pacs-admin/patients/{patient}"),
+            ("GET", PACSADMIN, "{admin}/patients/{patient}"),
         )
         for query in (
             "_method=DELETE",
@@ -486,7 +502,7 @@ SPOOFS = tuple(
         identity=identity,
         expect=expecting(401 if identity == ANONYMOUS else 403),
     )
-    for identity, target in ((ANONYMOUS, "/pacs/studies"), (VIEWER, "/pacs-admin/system"))
+    for identity, target in ((ANONYMOUS, "/pacs/studies"), (VIEWER, "{admin}/system"))
     for name, value in CLAIMS
 )
 
@@ -683,7 +699,7 @@ SMUGGLING = (
         # The rest is a request of its own, without a session.
         name="a body shorter than what follows",
         identity=REPORTER,
-        raw=framed("Content-Length: 0", body=SMUGGLED.replace("/patients/", "/pacs-admin/patients/")).replace(
+        raw=framed("Content-Length: 0", body=SMUGGLED.replace("/patients/", "{admin}/patients/")).replace(
             "Connection: close\r\n", "", 1
         )
         + "GET / HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n\r\n",
@@ -730,7 +746,7 @@ SMUGGLING = (
     ),
     Attack(
         name="a header after a bare LF",
-        raw="GET /pacs-admin/system HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n"
+        raw="GET {admin}/system HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n"
         "X: y\nX-Forwarded-User: pacsadmin\r\n\r\n",
         expect=expecting(401),
     ),
@@ -749,7 +765,7 @@ SMUGGLING = (
         name="trailer that names a user",
         identity=VIEWER,
         method="POST",
-        target="/pacs-admin/tools/reset",
+        target="{admin}/tools/reset",
         headers=(("Transfer-Encoding", "chunked"), ("Trailer", "X-Forwarded-User")),
         body="0\r\nX-Forwarded-User: pacsadmin\r\n\r\n",
         expect=expecting(403),
@@ -766,7 +782,7 @@ SMUGGLING = (
     ),
     Attack(
         name="upgrade to HTTP/2 over clear text",
-        target="/pacs-admin/system",
+        target="{admin}/system",
         headers=(("Upgrade", "h2c"), ("HTTP2-Settings", "AAMAAABkAAQAAP__"), ("Connection", "Upgrade, HTTP2-Settings")),
         identity=VIEWER,
         expect=expecting(403),
@@ -1015,9 +1031,9 @@ FORGED = (
             expect=expecting(403),
         )
         for method, target, body in (
-            ("DELETE", "/pacs-admin/patients/{patient}", ""),
-            ("POST", "/pacs-admin/tools/bulk-delete", '{"Resources":["{patient}"]}'),
-            ("PUT", "/pacs-admin/modalities/attacker", '["AET","127.0.0.1",104]'),
+            ("DELETE", "{admin}/patients/{patient}", ""),
+            ("POST", "{admin}/tools/bulk-delete", '{"Resources":["{patient}"]}'),
+            ("PUT", "{admin}/modalities/attacker", '["AET","127.0.0.1",104]'),
         )
         for name, value in FOREIGN
     ),
@@ -1042,7 +1058,7 @@ FORGED = (
             headers=(("Origin", f"https://{EVIL}"),),
             expect=expecting(403),
         )
-        for target in ("/pacs/studies", "/pacs-admin/system")
+        for target in ("/pacs/studies", "{admin}/system")
     ),
 )
 
@@ -1059,7 +1075,7 @@ CROSS_ORIGIN = (
             (VIEWER, "/app-config.js", 200),
             (VIEWER, "/ohif-viewer/", 200),
             (VIEWER, "/oauth2/userinfo", 200),
-            (PACSADMIN, "/pacs-admin/system", 200),
+            (PACSADMIN, "{admin}/system", 200),
             (ANONYMOUS, "/keycloak/realms/ohif/.well-known/openid-configuration", 200),
             (ANONYMOUS, "/keycloak/realms/ohif/protocol/openid-connect/userinfo", 401),
             (ANONYMOUS, "/keycloak/realms/ohif/protocol/openid-connect/certs", 200),
@@ -1071,7 +1087,7 @@ CROSS_ORIGIN = (
         for identity, target, status in (
             (ANONYMOUS, "/pacs/studies", 401),
             (VIEWER, "/pacs/studies", 403),
-            (ANONYMOUS, "/pacs-admin/system", 401),
+            (ANONYMOUS, "{admin}/system", 401),
             (ANONYMOUS, "/ohif-viewer/", 405),
             (ANONYMOUS, "/oauth2/userinfo", 405),
             (ANONYMOUS, TOKEN, 200),
@@ -1169,7 +1185,7 @@ COSTS = (
             (ANONYMOUS, "/pacs/studies", 401),
             (WITHOUT_ROLE, "/pacs/studies", 403),
             (VIEWER, "/pacs/studies", 403),
-            (VIEWER, "/pacs-admin/instances", 403),
+            (VIEWER, "{admin}/instances", 403),
             (ANONYMOUS, "/nowhere", 413),
             (ANONYMOUS, "/ohif-viewer/", 413),
             (ANONYMOUS, "/oauth2/callback", 413),

@@ -14,7 +14,7 @@ from tests.e2e.harness import NAME, THINGS, Stack, wait_until
 from tools.dicomweb import client
 
 NOBODY = "65534:65534"
-PORTS = (22, 80, 443, 4180, 4242, 5432, 6379, 8042, 8080, 8081, 8443, 9000)
+PORTS = (22, 80, 443, 4180, 4242, 5432, 6379, 8042, 8080, 8081, 8443, 9000, 11112)
 """What any of the images listens on, or would by default."""
 
 

@@ -10,9 +10,11 @@ from typing import NoReturn
 import docker
 import httpx
 import pytest
+import yaml  # type: ignore[import-untyped]
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.e2e.harness import NAME, Stack, run, state_environment
+from tests.e2e import harness
+from tests.e2e.harness import CONFIG, NAME, Stack, run, state_environment
 from tests.e2e.screen import keep
 from tools import browser as machine_browser
 from tools.dicomweb import StackOutputs, sign_in
@@ -27,6 +29,7 @@ ORDER = (
     "test_journey.py",
     "test_headers.py",
     "test_roles.py",
+    "test_dicom.py",
     "test_uploads.py",
     "test_logout.py",
     "test_attacks.py",
@@ -34,6 +37,8 @@ ORDER = (
     "test_audit.py",
     "test_sessions.py",
     "test_lifecycle.py",
+    "test_dicom_tls.py",
+    "test_switch.py",
     # Passwords that other tests have asked for are old after it.
     "test_rotation.py",
     "test_destroy.py",
@@ -49,6 +54,7 @@ CHROMIUM_FLAGS = (
 )
 KEEP = os.environ.get("KEEP") == "1"
 
+Reconfigured = Callable[..., Path]
 Sessions = Callable[[str], httpx.Client]
 
 
@@ -149,3 +155,20 @@ def page(stack: Stack, browser: Browser, request: pytest.FixtureRequest) -> Iter
     if request.session.testsfailed > failures:
         keep(opened, f"failed-{request.node.name}")
     context.close()
+
+
+@pytest.fixture
+def reconfigured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Reconfigured:
+    """`reconfigured(key=value)`: the stack's commands use a copy of its configuration with these values.
+
+    It brings nothing up, and whoever changes the stack by it puts it back.
+    """
+    file = tmp_path / f"Pulumi.{NAME}-reconfigured.yaml"
+
+    def changed(**values: object) -> Path:
+        config = {**CONFIG, **{f"ohif:{key}": value for key, value in values.items()}}
+        file.write_text(yaml.safe_dump({"config": config}))
+        monkeypatch.setattr(harness, "CONFIG_FILE", file)
+        return file
+
+    return changed

@@ -17,6 +17,7 @@ from docker.models.containers import Container
 from access import routes
 from components.archive import archive_roots
 from settings import ArchiveKind
+from settings.archive import DEFAULT_AE_TITLES
 from tools.dicomweb import FrontDoorError, StackOutputs, sign_in, stack_outputs
 from tools.sample import study_uid
 
@@ -30,6 +31,7 @@ NAME = os.environ.get("E2E_STACK", "e2e")
 LABEL = f"org.ohif.stack={NAME}"
 CONFIG = yaml.safe_load(CONFIG_FILE.read_text())["config"]
 ARCHIVE = ArchiveKind(CONFIG.get("ohif:archive", ArchiveKind.ORTHANC))
+AE_TITLE = CONFIG.get("ohif:aeTitle", DEFAULT_AE_TITLES[ARCHIVE])
 ROUTES = routes(archive_roots(ARCHIVE))
 OF_THE_ARCHIVE = {
     ArchiveKind.ORTHANC: ("orthanc", "orthanc-db"),

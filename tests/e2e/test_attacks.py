@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from tests.e2e import wire
+from tests.e2e.archive import API, PEERS
 from tests.e2e.attacks import ANONYMOUS, ATTACKS, EVIL, INJECTED, PACSADMIN, REPORTER, VIEWER, WITHOUT_ROLE, Attack
 from tests.e2e.conftest import Sessions
 from tests.e2e.harness import Stack, wait_until
@@ -43,14 +44,14 @@ def archive_state(admin: httpx.Client) -> dict[str, object]:
     """All of the archive that an attack could change."""
 
     def asked(path: str) -> object:
-        answer = admin.get(f"/pacs-admin/{path}")
+        answer = admin.get(f"{API}/{path}")
         assert answer.status_code == 200, path
         return answer.json() if "json" in answer.headers["content-type"] else answer.text
 
     changes: list[dict[str, object]] = []
     while True:
         since = changes[-1]["Seq"] if changes else 0
-        page = admin.get("/pacs-admin/changes", params={"since": str(since), "limit": "1000"}).json()
+        page = admin.get(f"{API}/changes", params={"since": str(since), "limit": "1000"}).json()
         changes += page["Changes"]
         if page["Done"]:
             break
@@ -65,7 +66,7 @@ def archive_state(admin: httpx.Client) -> dict[str, object]:
                 "modalities",
                 "peers",
                 "jobs",
-                "dicom-web/servers",
+                PEERS,
                 "tools/log-level",
             )
         },
@@ -78,9 +79,9 @@ def before(session: Sessions) -> dict[str, object]:
     admin = session(PACSADMIN)
 
     def at_rest() -> bool:
-        return all(admin.get(f"/pacs-admin/studies/{study}").json()["IsStable"] for study in studies)
+        return all(admin.get(f"{API}/studies/{study}").json()["IsStable"] for study in studies)
 
-    studies = admin.get("/pacs-admin/studies").json()
+    studies = admin.get(f"{API}/studies").json()
     assert studies
     wait_until(at_rest, "rest in the archive", STABLE_SECONDS)
     return archive_state(admin)
@@ -105,6 +106,7 @@ def known(stack: Stack, before: dict[str, object]) -> dict[str, str]:
     assert isinstance(patients, list)
     return {
         "authority": urlsplit(stack.url).netloc,
+        "admin": API,
         "origin": stack.url,
         "study": str(first.StudyInstanceUID),
         "series": str(first.SeriesInstanceUID),
@@ -247,8 +249,8 @@ def test_a_session_from_before_the_login_is_not_taken_over(stack: Stack, outputs
 def test_the_answer_for_one_session_is_not_given_to_another(session: Sessions) -> None:
     """Answers of oauth2-proxy are cached for seconds: by whole cookies and by the roles that were asked for."""
     for _ in range(3):
-        assert session(PACSADMIN).get("/pacs-admin/system").status_code == 200
-        assert session(VIEWER).get("/pacs-admin/system").status_code == 403
+        assert session(PACSADMIN).get(f"{API}/system").status_code == 200
+        assert session(VIEWER).get(f"{API}/system").status_code == 403
         assert session(VIEWER).get("/pacs/studies").status_code == 200
         assert session(WITHOUT_ROLE).get("/pacs/studies").status_code == 403
 

@@ -49,8 +49,9 @@ Line = dict[str, Any]
 
 
 def lines(stack: Stack) -> list[Line]:
-    """The gateway's log, one object for each request."""
-    return [json.loads(line) for line in log_of(stack, "gateway", stderr=False).splitlines()]
+    """The gateway's log of requests, one object for each; DICOM associations have lines of their own."""
+    told = [json.loads(line) for line in log_of(stack, "gateway", stderr=False).splitlines()]
+    return [line for line in told if line.get("protocol") != "dicom"]
 
 
 def line_of(stack: Stack, browser: httpx.Client, method: str, path: str, **parts: Any) -> tuple[Line, httpx.Response]:

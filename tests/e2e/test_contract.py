@@ -13,8 +13,10 @@ import httpx
 import pytest
 
 from access import Anyone, FromAdminNetworks, Handler, Role, Route, SignedIn
-from tests.e2e.harness import ROUTES, Stack, configured_users
+from settings import ArchiveKind
+from tests.e2e.harness import ARCHIVE, ROUTES, Stack, configured_users
 from tools.dicomweb import StackOutputs, client, sign_in
+from tools.sample import study_uid
 
 ANONYMOUS = "anonymous"
 WITHOUT_ROLE = "norole"
@@ -58,7 +60,7 @@ OUTSIDE = (
     "/pacs/studies/../../patients",
     "/pacs/studies/not-a-uid",
     "/dicom-web/studies",
-    "/dcm4chee-arc/aets",
+    *(() if ARCHIVE is ArchiveKind.DCM4CHEE else ("/dcm4chee-arc/aets",)),
     "/.git/config",
     "/metrics",
 )
@@ -166,3 +168,20 @@ def test_path_outside_the_table_is_not_found(identity: Identity, path: str, name
 def test_every_identity_is_configured() -> None:
     assert set(IDENTITIES) - {ANONYMOUS} <= set(configured_users())
     assert not roles_of(WITHOUT_ROLE)
+
+
+def test_links_of_dicomweb_lead_back_through_the_gateway(stack: Stack, identity: Identity) -> None:
+    """Whatever the archive calls its own root: OHIF follows them for what is not in the metadata."""
+    reader = identity("viewer")
+    study = reader.get("/pacs/studies", params={"StudyInstanceUID": str(study_uid())})
+    series = reader.get(f"/pacs/studies/{study_uid()}/series")
+    for answer in (study, series):
+        for found in answer.json():
+            (link,) = found["00081190"]["Value"]
+            assert link.startswith(f"{stack.url}/pacs/studies/{study_uid()}")
+            assert reader.get(f"{link}/metadata").status_code == 200
+    metadata = reader.get(f"/pacs/studies/{study_uid()}/metadata")
+    for text in (study.text, series.text, metadata.text):
+        assert "/dicom-web/" not in text
+        assert "/dcm4chee-arc/" not in text
+    assert metadata.headers["content-type"].startswith("application/dicom+json")

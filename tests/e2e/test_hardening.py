@@ -19,23 +19,25 @@ from tools.dicomweb import FrontDoorError, StackOutputs, client, login_form, sig
 
 MEBI = 1024 * 1024
 NETWORKS = {
-    "gateway": {"edge", "identity", "imaging"},
+    "gateway": {"edge", "identity", "imaging", "archive"},
     "auth-proxy": {"identity", "sessions"},
     "sessions": {"sessions"},
     "keycloak": {"identity", "keycloak-db"},
     "keycloak-db": {"keycloak-db"},
-    "orthanc": {"imaging", "orthanc-db"},
+    "orthanc": {"archive", "orthanc-db"},
     "orthanc-db": {"orthanc-db"},
     "viewer": {"imaging"},
 }
 WITH_A_WAY_OUT = {"edge"}
+GATEWAY = {("gateway", 8080), ("gateway", 11112)}
 REACHED = {
     # Whoever is on a network beside them reaches these; each asks for a credential, or shows nothing of anybody.
-    "imaging": {("gateway", 8080), ("orthanc", 8042), ("viewer", 8080)},
-    "identity": {("gateway", 8080), ("auth-proxy", 4180), ("keycloak", 8080), ("keycloak", 9000)},
-    "edge": {("gateway", 8080)},
+    "imaging": {*GATEWAY, ("viewer", 8080)},
+    "archive": {*GATEWAY, ("orthanc", 8042), ("orthanc", 4242)},
+    "identity": {*GATEWAY, ("auth-proxy", 4180), ("keycloak", 8080), ("keycloak", 9000)},
+    "edge": GATEWAY,
     "sessions": {("auth-proxy", 4180), ("sessions", 6379)},
-    "orthanc-db": {("orthanc", 8042), ("orthanc-db", 5432)},
+    "orthanc-db": {("orthanc", 8042), ("orthanc", 4242), ("orthanc-db", 5432)},
 }
 BURST = 60
 """Sign-ins of one address that pass at once: a ward at the start of its shift."""
@@ -92,7 +94,7 @@ def test_only_the_gateway_publishes_a_port(stack: Stack, thing: str) -> None:
     published = [binding for port in inspected["NetworkSettings"]["Ports"].values() for binding in port or []]
     assert inspected["HostConfig"]["NetworkMode"] != "host"
     assert not inspected["HostConfig"]["PublishAllPorts"]
-    assert [binding["HostIp"] for binding in published] == (["127.0.0.1"] if thing == "gateway" else [])
+    assert [binding["HostIp"] for binding in published] == (["127.0.0.1"] * 2 if thing == "gateway" else [])
 
 
 @pytest.mark.parametrize("thing", THINGS)
@@ -142,7 +144,7 @@ def test_the_archive_refuses_a_neighbour_without_the_gateways_credential(stack: 
     paths = ("/", "/system", "/patients", "/dicom-web/studies", "/app/explorer.html", "/nowhere")
     authorizations = ("", "Authorization: Basic b3J0aGFuYzpvcnRoYW5j\\r\\n", "X-Forwarded-User: pacsadmin\\r\\n")
     asked = "\n".join(f'ask orthanc 8042 {path} "{line}"' for path in paths for line in authorizations)
-    said = neighbour(stack, network_name("imaging"), ASK + asked).splitlines()
+    said = neighbour(stack, network_name("archive"), ASK + asked).splitlines()
     assert len(said) == len(paths) * len(authorizations)
     assert {line.split()[-1] for line in said} == {"401"}
 

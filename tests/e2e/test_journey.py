@@ -6,10 +6,15 @@ import re
 
 from playwright.sync_api import ConsoleMessage, Page, expect
 
+from settings import ArchiveKind
 from tests.e2e import screen
-from tests.e2e.harness import Stack
+from tests.e2e.archive import API
+from tests.e2e.harness import AE_TITLE, ARCHIVE, Stack
 from tools.dicomweb import StackOutputs
 from tools.sample import PATIENT_ID, SLICES, STUDY_DESCRIPTION, study_link, study_uid
+
+OWN_PAGES = {ArchiveKind.ORTHANC: ["Orthanc"], ArchiveKind.DCM4CHEE: ["DCM4CHEE", AE_TITLE]}
+"""What the archive's own pages say, and what they say once they have asked its API."""
 
 
 def test_viewer_signs_in_and_reads_the_study(page: Page, outputs: StackOutputs) -> None:
@@ -83,10 +88,11 @@ def test_pacsadmin_reaches_the_archive(page: Page, outputs: StackOutputs) -> Non
     page.goto("/pacs-admin/")
     screen.log_in(page, "pacsadmin", outputs.credentials["pacsadmin"])
     page.wait_for_url(re.compile(r"/pacs-admin/"))
-    expect(page.get_by_text(re.compile("Orthanc")).first).to_be_attached(timeout=15_000)
+    for told in OWN_PAGES[ARCHIVE]:
+        expect(page.get_by_text(re.compile(told)).first).to_be_attached(timeout=15_000)
     page.wait_for_load_state("networkidle")
     screen.keep(page, "archive")
-    studies = page.evaluate("fetch('/pacs-admin/studies?expand').then(answer => answer.json())")
+    studies = page.evaluate(f"fetch('{API}/studies?expand').then(answer => answer.json())")
     assert [study["MainDicomTags"]["StudyInstanceUID"] for study in studies].count(study_uid()) == 1
     assert PATIENT_ID in {study["PatientMainDicomTags"]["PatientID"] for study in studies}
 

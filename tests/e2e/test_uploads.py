@@ -12,6 +12,7 @@ from io import BytesIO
 import pytest
 from pydicom.uid import UID, generate_uid
 
+from tests.e2e.archive import API
 from tests.e2e.conftest import Sessions
 from tests.e2e.harness import Stack
 from tests.e2e.wire import connect
@@ -104,10 +105,10 @@ def test_pain_07_two_gib_stream_through_and_the_gateway_stays_small(stack: Stack
 def remove(session: Sessions, study: str) -> None:
     """Take the study away again, by the archive's own API."""
     found = session("pacsadmin").post(
-        "/pacs-admin/tools/find", json={"Level": "Study", "Query": {"StudyInstanceUID": study}}
+        f"{API}/tools/find", json={"Level": "Study", "Query": {"StudyInstanceUID": study}}
     )
     for name in found.json():
-        assert session("pacsadmin").delete(f"/pacs-admin/studies/{name}", timeout=120).status_code == 200
+        assert session("pacsadmin").delete(f"{API}/studies/{name}", timeout=120).status_code == 200
 
 
 @pytest.mark.parametrize(("user", "status"), [(None, 401), ("viewer", 403)])

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from unittest import mock
 
+import pulumi
 import yaml  # type: ignore[import-untyped]
 from google.protobuf import empty_pb2, json_format, struct_pb2  # type: ignore[import-untyped]
 from pulumi.runtime import mocks, rpc
@@ -123,6 +124,8 @@ class Deployment:
     """Generated values by the name of the resource that made them."""
     asked: list[tuple[str, str]] = field(default_factory=list)
     """Machines and accounts that the program itself asked, and what."""
+    hooks: list[pulumi.ResourceHook] = field(default_factory=list)
+    """What the program wants to be asked before the engine acts."""
 
     def of_type(self, token: str) -> list[Resource]:
         """All resources of a type, given by its whole token or by its last part."""
@@ -237,6 +240,11 @@ class RecordingMonitor:
             self.deployment.marked_outputs[request.urn] = plain(request.outputs)
         return empty_pb2.Empty()
 
+    def register_resource_hook(self, hook: pulumi.ResourceHook) -> None:
+        """The engine's side of hooks, which calls none: there is no state before this one."""
+        with self._lock:
+            self.deployment.hooks.append(hook)
+
     def Invoke(self, request: resource_pb2.ResourceInvokeRequest) -> None:  # noqa: N802
         raise AssertionError(f"{request.tok}: a call of a provider fails in the preview of a stack that is not up")
 
@@ -246,6 +254,7 @@ class RecordingMonitor:
                 resource_pb2.RESOURCE_MONITOR_FEATURE_SECRETS,
                 resource_pb2.RESOURCE_MONITOR_FEATURE_RESOURCE_REFERENCES,
                 resource_pb2.RESOURCE_MONITOR_FEATURE_DELETED_WITH,
+                resource_pb2.RESOURCE_MONITOR_FEATURE_RESOURCE_HOOKS,
             ]
         )
 
@@ -338,6 +347,7 @@ def isolated(
                 package_refs={},
             )
         )
+        runtime_settings.SETTINGS.callbacks = monitor
         return action()
 
     with mock.patch.dict(os.environ, {**kept, **(environment or {})}, clear=True):

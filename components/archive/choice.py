@@ -1,0 +1,71 @@
+"""Which archive the stack's studies are in."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import pulumi
+
+from settings import ArchiveKind
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArchiveChoiceArgs:
+    """What the settings say."""
+
+    archive: ArchiveKind
+    confirmed: bool
+    """Whether another archive may take the place of the one that the state knows."""
+    written: Mapping[str, str] = field(default_factory=dict)
+    """Settings, by their keys, that the archive has written into its data, so that they hold from then on."""
+
+
+class ArchiveChoice(pulumi.ComponentResource):
+    """Remembers the archive in the stack's state, and refuses another one that nobody confirmed.
+
+    What depends on `agreed` is touched only after that, in an update and in a preview alike: without it, one changed
+    word in the configuration would take the archive away and put an empty one in its place. It makes nothing.
+    """
+
+    agreed: pulumi.Output[Sequence[pulumi.Resource]]
+    """For `depends_on`. A component without children is waited for by its URN alone."""
+
+    def __init__(self, name: str, args: ArchiveChoiceArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        def refuse(change: pulumi.ResourceHookArgs) -> None:
+            problem = refusal(change.old_inputs or {}, args)
+            if problem:
+                raise ValueError(problem)
+
+        hook = pulumi.ResourceHook("refuse-another-archive", refuse, opts=pulumi.ResourceHookOptions(on_dry_run=True))
+        super().__init__(
+            "ohif:index:ArchiveChoice",
+            name,
+            {"archive": args.archive.value, "written": dict(args.written)},
+            pulumi.ResourceOptions.merge(
+                opts, pulumi.ResourceOptions(hooks=pulumi.ResourceHookBinding(before_update=[hook]))
+            ),
+        )
+        self.agreed = self.urn.apply(lambda _: [])
+        self.register_outputs({})
+
+
+def refusal(before: Mapping[str, object], now: ArchiveChoiceArgs) -> str | None:
+    """What is wrong with the change, and the mend; `None` if nothing is."""
+    archive, written = before.get("archive"), before.get("written")
+    if archive not in (None, now.archive.value):
+        return None if now.confirmed else switch_refusal(str(archive), now.archive.value)
+    for key, value in written.items() if isinstance(written, Mapping) else ():
+        if now.written.get(key) != value:
+            return (
+                f"Configuration ohif:{key}: {now.archive.value} wrote {value!r} into its data when that was made, "
+                f"and goes on using it. Set it back to {value!r}. Nothing was changed."
+            )
+    return None
+
+
+def switch_refusal(before: str, now: str) -> str:
+    """Why another archive is refused, and the mend."""
+    return (
+        f"Configuration ohif:archive: the studies of this stack are in {before}; {now} would start without them. "
+        f"Set ohif:archive back to {before}, or, if that is what you want, ohif:confirmArchiveSwitch to true "
+        "(docs/operations.md, Changing the archive). Nothing was changed."
+    )
