@@ -4,8 +4,7 @@ from pulumi import Output, ResourceOptions
 
 import outputs
 import settings
-from components.archive import ArchiveArgs, archive_secrets, archive_written, make_archive
-from components.archive.choice import ArchiveChoice, ArchiveChoiceArgs
+from components.archive import ArchiveArgs, archive_secrets, make_archive, remember_archive
 from components.auth_proxy import AuthProxy, AuthProxyArgs
 from components.gateway import Gateway, GatewayArgs, Upstreams
 from components.identity import Identity, IdentityArgs
@@ -19,19 +18,9 @@ from components.viewer import Viewer, ViewerArgs
 told = settings.load()
 site = Site(project=told.project, stack=told.stack, images=told.images, protect_data=told.protect_data)
 
-choice = ArchiveChoice(
-    "archive-choice",
-    ArchiveChoiceArgs(
-        archive=told.archive.kind, confirmed=told.archive.confirm_switch, written=archive_written(told.archive)
-    ),
-)
-chosen = ResourceOptions(depends_on=choice.agreed)
+chosen = remember_archive("archive-choice", told.archive)
 
-secrets = Secrets(
-    "secrets",
-    SecretsArgs(users=[user.name for user in told.users], archive=archive_secrets(told.archive.kind)),
-    chosen,
-)
+secrets = Secrets("secrets", SecretsArgs(users=told.user_names, archive=archive_secrets(told.archive.kind)), chosen)
 host = make_host("host", site, told)
 there = ResourceOptions.merge(chosen, ResourceOptions(providers=[host.provider]))
 endpoint = Output.from_input(told.host or host.address).apply(told.endpoint)

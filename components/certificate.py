@@ -78,8 +78,6 @@ class Certificate(pulumi.ComponentResource):
                     "ACME_EMAIL": args.acme.email,
                     "EXPECTED_ADDRESSES": args.addresses.apply(" ".join),
                     "DNS_PATIENCE": str(DNS_PATIENCE if args.made_record else 0),
-                    # certbot's and Python's own ways to trust another authority.
-                    **({"REQUESTS_CA_BUNDLE": CA_FILE, "SSL_CERT_FILE": CA_FILE} if ca else {}),
                 },
                 files=[
                     File(path="/keeper.py", content=(ASSETS / "keeper.py").read_text()),

@@ -46,6 +46,8 @@ ExecStartPre=/usr/bin/mountpoint -q /var/lib/docker
 # What the provider tells this machine about itself, its keys among it, is not for containers.
 ExecStartPost=/bin/sh -c '/usr/sbin/iptables -C DOCKER-USER -d 169.254.0.0/16 -j DROP || \
 /usr/sbin/iptables -I DOCKER-USER -d 169.254.0.0/16 -j DROP'
+ExecStartPost=/bin/sh -c '/usr/sbin/ip6tables -C DOCKER-USER -d fd00:a9fe:a9fe::/48 -j DROP || \
+/usr/sbin/ip6tables -I DOCKER-USER -d fd00:a9fe:a9fe::/48 -j DROP'
 """
 
 UPGRADES = """\

@@ -26,6 +26,8 @@ PUBLIC_KEY = re.compile(
     r"(?P<key>(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)|sk-(ssh-ed25519|ecdsa-sha2-nistp256)@openssh\.com)"
     r" [A-Za-z0-9+/]{32,}={0,3})( [^\n]*)?\s*"
 )
+IMAGE = re.compile(r"linode/debian(1[3-9]|[2-9][0-9])|private/[0-9]{1,12}")
+"""Older ones read the host key in another format, and others have Docker in other packages (rendering/cloud_init.py)."""
 VOLUME_LABEL = re.compile(r"[A-Za-z0-9_-]{1,32}")
 """Linode API, "Create a volume"."""
 WORD = re.compile(r"[a-z0-9][a-z0-9._/-]{1,62}")
@@ -91,10 +93,16 @@ def _vm(entry: dict[str, object], ssh: dict[str, object], archive: ArchiveKind) 
     # Linode API, "Create a volume": 10 GB to 16 TB, by data center.
     if type(size) is not int or not 10 <= size <= 16384:
         raise ConfigurationError("vm", "volumeGb must be a whole number from 10 to 16384.")
+    image = reading.text("vm", entry, "image") or "linode/debian13"
+    if not IMAGE.fullmatch(image):
+        raise ConfigurationError(
+            "vm",
+            f"image {image!r} is not linode/debian13, a newer Debian, or an image of your own made of one (private/…).",
+        )
     words = {
         "region": region,
         "type": reading.text("vm", entry, "type") or LINODE_TYPE[archive],
-        "image": reading.text("vm", entry, "image") or "linode/debian13",
+        "image": image,
     }
     for field, word in words.items():
         if not WORD.fullmatch(word):

@@ -283,6 +283,11 @@ class Settings:
         return self.certificate is not None
 
     @property
+    def user_names(self) -> tuple[str, ...]:
+        """Names of the persons of realm `ohif`."""
+        return tuple(user.name for user in self.users)
+
+    @property
     def only_here(self) -> bool:
         """Whether nobody but the engine's machine itself can reach the gateway."""
         return all(ipaddress.ip_address(address).is_loopback for address in self.bind_addresses)

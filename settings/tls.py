@@ -18,6 +18,7 @@ ACME_FIELDS = frozenset({"email", "server", "staging", "caCertificate"})
 LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
 LETS_ENCRYPT_STAGING = "https://acme-staging-v02.api.letsencrypt.org/directory"
 """Certificates that no browser trusts, without the limits on how many (Let's Encrypt, "Staging Environment")."""
+STAGING_ROOTS = "https://letsencrypt.org/docs/staging-environment/"
 LETS_ENCRYPT_CAA = "letsencrypt.org"
 HTTP_PORT = 80
 """Where a public CA asks for the proof (RFC 8555, 8.3)."""
@@ -62,13 +63,19 @@ def _acme(entry: dict[str, object], host: str | None, http_port: int, bound: tup
         raise ConfigurationError("acme", "staging must be true or false.")
     if server and staging:
         raise ConfigurationError("acme", "takes either server or staging.")
+    if staging and not entry.get("caCertificate"):
+        raise ConfigurationError(
+            "acme", f"staging needs caCertificate: its roots in PEM, which nobody trusts otherwise ({STAGING_ROOTS})."
+        )
     if server and not re.fullmatch(r"https://[^\s/]+/\S*", server):
         raise ConfigurationError("acme", f"server {server!r} is not the https address of an ACME directory.")
     ca_certificate = reading.text("acme", entry, "caCertificate")
     if ca_certificate:
         _certificates("acme", ca_certificate)
-    if ca_certificate and not server:
-        raise ConfigurationError("acme", "caCertificate goes with server: Let's Encrypt is trusted as it is.")
+    if ca_certificate and not (server or staging):
+        raise ConfigurationError(
+            "acme", "caCertificate goes with server or staging: Let's Encrypt is trusted as it is."
+        )
     if not server and http_port != HTTP_PORT:
         raise ConfigurationError("port", f"must be {HTTP_PORT} with tls letsencrypt: there the proof is asked for.")
     if not server and place.is_loopback(bound):

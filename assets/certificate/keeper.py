@@ -21,6 +21,7 @@ import time
 import urllib.request
 from pathlib import Path
 
+import certifi
 from cryptography import x509
 
 DOMAIN = os.environ["DOMAIN"]
@@ -34,6 +35,8 @@ SERVED = HOME / "served" / f"{DOMAIN}.pem"
 LIVE = HOME / "live" / DOMAIN
 STATE = Path("/tmp/state.json")
 AGAIN = Path("/tmp/again")
+OWN_AUTHORITY = Path("/run/ca.pem")
+BUNDLE = Path("/tmp/authorities.pem")
 
 HOUR = 3600
 LOOK_EVERY = 12 * HOUR
@@ -108,6 +111,24 @@ def look_at_name(patience: float) -> None:
     )
 
 
+def trust() -> None:
+    """Trust the private authority too, if there is one, besides those that everybody trusts."""
+    if not OWN_AUTHORITY.exists():
+        return
+    BUNDLE.write_text(Path(certifi.where()).read_text() + "\n" + OWN_AUTHORITY.read_text())
+    # certbot's way and Python's.
+    os.environ["REQUESTS_CA_BUNDLE"] = os.environ["SSL_CERT_FILE"] = str(BUNDLE)
+
+
+def from_another_authority() -> bool:
+    """Whether the kept certificate is not of the authority that is asked now: of its staging environment, say."""
+    try:
+        kept = (HOME / "renewal" / f"{DOMAIN}.conf").read_text()
+    except OSError:
+        return False
+    return f"server = {DIRECTORY}" not in kept.splitlines()
+
+
 def look_at_authority() -> None:
     """A CA that does not answer counts nothing, so it is asked again soon."""
     try:
@@ -157,7 +178,7 @@ def once(*options: str) -> None:
     """Make sure that a certificate is there and not near its end."""
     look_at_name(DNS_PATIENCE if not SERVED.exists() else 0)
     look_at_authority()
-    certbot(*(options or ["--keep-until-expiring"]))
+    certbot(*(options or ["--force-renewal" if from_another_authority() else "--keep-until-expiring"]))
     lay_out()
 
 
@@ -170,6 +191,7 @@ def run() -> None:
     """Run until stopped."""
     # Readable for the gateway's group, for nobody else.
     os.umask(0o027)
+    trust()
     os.chown(HOME, -1, os.getgid())
     HOME.chmod(0o750)
     if (LIVE / "fullchain.pem").exists():
@@ -205,7 +227,7 @@ def told() -> dict[str, str]:
 
 def wait() -> int:
     """Wait for a verdict, after another try if the last one failed."""
-    if days_left() > 0:
+    if days_left() > 0 and not from_another_authority():
         return 0
     if told()["state"] == "failed":
         note(state="working")
@@ -237,6 +259,7 @@ def main(arguments: list[str]) -> int:
             return wait()
         case ["renew"]:
             os.umask(0o027)
+            trust()
             once("--force-renewal")
             return 0
     print(__doc__)

@@ -6,6 +6,7 @@ import pulumi
 
 import settings
 from access import ArchiveRoot
+from components.archive.choice import ArchiveChoice, ArchiveChoiceArgs
 from components.archive.dcm4chee import Dcm4chee
 from components.archive.interface import Archive, ArchiveArgs, DicomWebSource
 from components.archive.orthanc import Orthanc
@@ -17,8 +18,8 @@ __all__ = [
     "DicomWebSource",
     "archive_roots",
     "archive_secrets",
-    "archive_written",
     "make_archive",
+    "remember_archive",
 ]
 
 _MAKERS: Mapping[ArchiveKind, type[Orthanc] | type[Dcm4chee]] = {
@@ -42,6 +43,11 @@ def archive_roots(kind: ArchiveKind) -> Sequence[ArchiveRoot]:
     return _MAKERS[kind].ROOTS
 
 
-def archive_written(told: settings.Archive) -> Mapping[str, str]:
-    """Settings, by their keys, that an archive writes into its data, so that they hold from then on."""
-    return _MAKERS[told.kind].written(told)
+def remember_archive(name: str, told: settings.Archive) -> pulumi.ResourceOptions:
+    """Keep the choice in the stack's state. What gets the options is touched only once the choice is agreed."""
+    args = ArchiveChoiceArgs(
+        archive=told.kind,
+        confirmed=told.confirm_switch,
+        written=_MAKERS[told.kind].written(told),
+    )
+    return pulumi.ResourceOptions(depends_on=ArchiveChoice(name, args).agreed)

@@ -40,7 +40,7 @@ TYPES: dict[str, Json] = {
         ("g6-standard-6", "Linode 16GB", 16384, 327680, 6),
     )
 }
-IMAGES = ("linode/debian13", "linode/debian12", "linode/ubuntu24.04")
+IMAGES = ("linode/debian13", "linode/debian12", "linode/ubuntu24.04", "private/15")
 TTLS = (0, 30, 120, 300, 3600, 7200, 14400, 28800, 57600, 86400, 172800, 345600, 604800, 1209600, 2419200)
 USER_DATA_BYTES = 65535
 

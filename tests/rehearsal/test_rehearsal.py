@@ -332,7 +332,7 @@ def test_tls_turned_on_later_takes_the_kept_certificate(running: Production, mad
 def test_a_new_machine_loses_nothing(running: Production, made: World, page: Page, tell: list[str]) -> None:
     before, passwords = serial(SECOND, ADDRESS), running.outputs().credentials
     old = max(made.account.instances)
-    running.configure(vm={**running.config["ohif:vm"], "image": "linode/debian12"})
+    running.configure(vm={**running.config["ohif:vm"], "image": "private/15"})
     started = time.monotonic()
     running.up()
     assert max(made.account.instances) != old

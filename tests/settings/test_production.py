@@ -94,6 +94,8 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("vm", vm(type="../g6"), "type"),
     ("vm", vm(image=7), "image must be a text"),
     ("vm", vm(image="linode/debian 13"), "image"),
+    ("vm", vm(image="linode/debian12"), "newer Debian"),
+    ("vm", vm(image="linode/ubuntu24.04"), "newer Debian"),
     ("vm", vm(volumeGb=9), "from 10 to 16384"),
     ("vm", vm(volumeGb=16385), "from 10 to 16384"),
     ("vm", vm(volumeGb="50"), "from 10 to 16384"),
@@ -144,6 +146,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("acme", acme(email="it"), "needs email"),
     ("acme", acme(email="it@example.org, me@example.org"), "needs email"),
     ("acme", acme(staging="yes"), "staging must be true or false"),
+    ("acme", acme(staging=True), "its roots in PEM"),
     ("acme", acme(staging=True, server="https://ca.example.org/acme/directory"), "either server or staging"),
     ("acme", acme(server="http://ca.example.org/acme/directory"), "https address of an ACME directory"),
     ("acme", acme(server="ca.example.org"), "https address of an ACME directory"),
@@ -252,10 +255,10 @@ def test_vm_has_safe_defaults() -> None:
 
 def test_vm_is_as_told() -> None:
     machine = load(
-        **vm(type="g6-dedicated-4", image="linode/ubuntu24.04", volumeGb=10, backups=False, reservedAddress=False)
+        **vm(type="g6-dedicated-4", image="private/15", volumeGb=10, backups=False, reservedAddress=False)
     ).machine
     assert isinstance(machine, Vm)
-    assert (machine.region, machine.type, machine.image) == ("eu-central", "g6-dedicated-4", "linode/ubuntu24.04")
+    assert (machine.region, machine.type, machine.image) == ("eu-central", "g6-dedicated-4", "private/15")
     assert (machine.volume_gb, machine.backups, machine.reserved_address) == (10, False, False)
 
 
@@ -307,7 +310,11 @@ def test_server_with_ipv6_listens_for_both_families() -> None:
     ("fields", "directory", "caa"),
     [
         ({}, "https://acme-v02.api.letsencrypt.org/directory", "letsencrypt.org"),
-        ({"staging": True}, "https://acme-staging-v02.api.letsencrypt.org/directory", "letsencrypt.org"),
+        (
+            {"staging": True, "caCertificate": OURS.pem},
+            "https://acme-staging-v02.api.letsencrypt.org/directory",
+            "letsencrypt.org",
+        ),
         ({"server": "https://ca.example.org/acme/dir"}, "https://ca.example.org/acme/dir", None),
         (
             {"server": "https://ca.example.org:14000/dir", "caCertificate": OURS.pem},
