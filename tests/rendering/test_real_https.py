@@ -213,7 +213,7 @@ def test_bridge_of_the_engine_is_known(client: docker.DockerClient, ipv6: bool) 
             while container.exec_run(["wget", "-qO-", "http://127.0.0.1:8081/healthz"]).exit_code:
                 assert time.monotonic() < until, container.logs().decode()
                 time.sleep(0.2)
-            written = bytes(container.exec_run(["cat", "/tmp/bridges.conf"]).output).decode().splitlines()
+            written = str(container.exec_run(["cat", "/tmp/bridges.conf"]).output, "utf-8").splitlines()
     finally:
         network.remove()
     assert written[0] == "10.231.74.9/32 0;"
