@@ -213,9 +213,11 @@ def test_bridge_of_the_engine_is_known(client: docker.DockerClient, ipv6: bool) 
             while container.exec_run(["wget", "-qO-", "http://127.0.0.1:8081/healthz"]).exit_code:
                 assert time.monotonic() < until, container.logs().decode()
                 time.sleep(0.2)
-            written = str(container.exec_run(["cat", "/tmp/bridges.conf"]).output, "utf-8").splitlines()
+            written = container.exec_run(["cat", "/tmp/bridges.conf"]).output
     finally:
         network.remove()
-    assert written[0] == "10.231.74.9/32 0;"
-    found = [ipaddress.ip_network(line.removesuffix(" 0;")) for line in written[1:]]
+    assert isinstance(written, bytes)
+    first, *others = written.decode().splitlines()
+    assert first == "10.231.74.9/32 0;"
+    found = [ipaddress.ip_network(line.removesuffix(" 0;")) for line in others]
     assert found == ([ipaddress.ip_network("fd5c:9a4e:1b2d::9/128")] if ipv6 else [])
