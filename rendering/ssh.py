@@ -50,5 +50,6 @@ def client_options(host_public_key: str, private_key_file: str | None) -> Sequen
         "LogLevel=ERROR",
     ]
     if private_key_file:
-        options += [f"IdentityFile={private_key_file}", "IdentitiesOnly=yes"]
+        # In quotes, for a path with a space.
+        options += [f'IdentityFile="{private_key_file}"', "IdentitiesOnly=yes"]
     return [part for option in options for part in ("-o", option)]

@@ -32,16 +32,16 @@ choose() {
 serve() { nginx -c /tmp/nginx.conf -e /dev/stderr "$@"; }
 
 watch() {
-  seen=$(cksum "$certificate" 2>/dev/null)
   while sleep 3; do
     now=$(cksum "$certificate" 2>/dev/null)
     [ "$now" = "$seen" ] && continue
-    seen=$now
     choose
-    serve -t -q && serve -s reload
+    serve -t -q && serve -s reload && seen=$now
   done
 }
 
+# Looked at before the choice: a certificate that comes in between is another.
+seen=$(cksum "$certificate" 2>/dev/null)
 choose
 [ -n "$certificate" ] && watch &
 exec nginx -c /tmp/nginx.conf -e /dev/stderr -g 'daemon off;'

@@ -309,8 +309,8 @@ def defaults() -> dict[str, Any]:
 
 
 def stack_config(path: Path) -> dict[str, Any]:
-    """A stack file's values in the project's namespace."""
-    values = yaml.safe_load(path.read_text())["config"]
+    """A stack file's values in the project's namespace; one that was just made has none."""
+    values = yaml.safe_load(path.read_text()).get("config", {})
     return {key.removeprefix(f"{PROJECT}:"): value for key, value in values.items()}
 
 
