@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import pulumi
 
+from components.host import Host
 from components.keycloak import ROOT_PATH
 from components.secrets import Secrets
 from settings import CONSOLE_USER, PublicEndpoint
@@ -19,19 +20,23 @@ class StackOutputs:
     """The archive's own pages; role `pacsadmin`."""
     consoleUrl: pulumi.Output[str]  # noqa: N815
     """Keycloak's console; user `admin` of realm master."""
+    knownHosts: pulumi.Output[str] | None  # noqa: N815
+    """A machine elsewhere: its line for SSH's `known_hosts`. Not there for the engine of this machine."""
     credentials: pulumi.Output[dict[str, str]]
     """Secret: the generated passwords by user name. A person's own later change does not show here."""
 
 
-def export(endpoint: pulumi.Output[PublicEndpoint], secrets: Secrets) -> None:
+def export(endpoint: pulumi.Output[PublicEndpoint], secrets: Secrets, host: Host) -> None:
     """Export the outputs of the running stack."""
     outputs = StackOutputs(
         viewerUrl=pulumi.Output.concat(endpoint.origin, "/"),
         adminUrl=pulumi.Output.concat(endpoint.origin, "/pacs-admin/"),
         consoleUrl=pulumi.Output.concat(endpoint.origin, ROOT_PATH, "/admin/master/console/"),
+        knownHosts=host.known_hosts,
         credentials=pulumi.Output.secret(
             pulumi.Output.all(**{CONSOLE_USER: secrets.console, **secrets.users}).apply(dict)
         ),
     )
     for name, value in vars(outputs).items():
-        pulumi.export(name, value)
+        if value is not None:
+            pulumi.export(name, value)

@@ -13,6 +13,8 @@ from components.site import Site
 from rendering.ssh import client_options
 from settings import Server
 
+SSH_PORT = 22
+
 OLDEST_ENGINE = (20, 10)
 NEEDED_MEMORY = 3 * 1024**3
 """Bytes. A stack takes some 2 GiB while it starts, the machine itself the rest."""
@@ -50,6 +52,11 @@ class Host(Protocol):
         """Runs commands there."""
         ...
 
+    @property
+    def known_hosts(self) -> pulumi.Output[str] | None:
+        """Address and SSH host key, as in `known_hosts`; `None` for this machine."""
+        ...
+
 
 @dataclass(frozen=True, kw_only=True)
 class LocalHostArgs:
@@ -67,6 +74,7 @@ class LocalHost(pulumi.ComponentResource):
     address: pulumi.Output[str]
     addresses: pulumi.Output[list[str]]
     shell: pulumi.Output[Shell]
+    known_hosts: pulumi.Output[str] | None
 
     def __init__(self, name: str, args: LocalHostArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("ohif:index:LocalHost", name, None, opts)
@@ -74,6 +82,7 @@ class LocalHost(pulumi.ComponentResource):
         self.address = pulumi.Output.from_input("127.0.0.1")
         self.addresses = pulumi.Output.from_input([])
         self.shell = pulumi.Output.from_input(here())
+        self.known_hosts = None
         self.register_outputs({})
 
 
@@ -97,6 +106,7 @@ class RemoteHost(pulumi.ComponentResource):
     address: pulumi.Output[str]
     addresses: pulumi.Output[list[str]]
     shell: pulumi.Output[Shell]
+    known_hosts: pulumi.Output[str] | None
 
     def __init__(self, name: str, args: RemoteHostArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("ohif:index:RemoteHost", name, None, opts)
@@ -119,6 +129,8 @@ class RemoteHost(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self),
         )
         self.address = pulumi.Output.from_input(server.address)
+        name_there = server.address if server.port == SSH_PORT else f"[{server.address}]:{server.port}"
+        self.known_hosts = pulumi.Output.from_input(f"{name_there} {server.host_key}")
         self.addresses = pulumi.Output.from_input([])
         self.register_outputs({})
 

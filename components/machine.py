@@ -8,10 +8,10 @@ from components.certificate import Certificate, CertificateArgs, CertificateVolu
 from components.dns import DuckRecords, DuckRecordsArgs, LinodeRecords, LinodeRecordsArgs
 from components.gateway import Gateway
 from components.gateway_files import Issued, ServedCertificate
-from components.host import Host, LocalHost, LocalHostArgs, RemoteHost, RemoteHostArgs
+from components.host import SSH_PORT, Host, LocalHost, LocalHostArgs, RemoteHost, RemoteHostArgs
 from components.network import Networks
 from components.site import Site
-from components.vm import SSH_PORT, Opening, VmHost, VmHostArgs
+from components.vm import Opening, VmHost, VmHostArgs
 from settings import (
     EVERY_NETWORK,
     Acme,

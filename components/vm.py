@@ -11,13 +11,13 @@ import pulumi_linode as linode
 import pulumi_random as random
 
 from components.cloud import Cloud, CloudArgs
+from components.host import SSH_PORT
 from components.reach import MachineError, Shell, after, ssh_shell
 from components.site import Site
 from rendering import cloud_init
 from rendering.ssh import SEED_BYTES, client_options, host_key
 from settings import Network, Vm
 
-SSH_PORT = 22
 BOOT_PATIENCE = 600
 """Seconds until a new VM must take an SSH connection."""
 SETUP_PATIENCE = 900
@@ -57,6 +57,7 @@ class VmHost(pulumi.ComponentResource):
     address: pulumi.Output[str]
     addresses: pulumi.Output[list[str]]
     shell: pulumi.Output[Shell]
+    known_hosts: pulumi.Output[str] | None
     cloud: Cloud
     """The account, for what else lies in it."""
 
@@ -161,6 +162,7 @@ class VmHost(pulumi.ComponentResource):
         # The public half of the host key is no secret, though made of one; nor is what waits for the machine.
         public = pulumi.Output.unsecret(key.apply(lambda key: key.public))
         options = public.apply(lambda host_key: list(client_options(host_key, args.vm.private_key_file)))
+        self.known_hosts = pulumi.Output.concat(self.address, " ", public)
         self.shell = pulumi.Output.all(self.address, options).apply(
             lambda known: ssh_shell(user=cloud_init.USER, address=known[0], port=SSH_PORT, options=known[1])
         )

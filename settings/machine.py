@@ -27,7 +27,7 @@ PUBLIC_KEY = re.compile(
     r" [A-Za-z0-9+/]{32,}={0,3})( [^\n]*)?\s*"
 )
 IMAGE = re.compile(r"linode/debian(1[3-9]|[2-9][0-9])|private/[0-9]{1,12}")
-"""Older ones read the host key in another format, and others have Docker in other packages (rendering/cloud_init.py)."""
+"""Others read the host key in another format, or have Docker in other packages (rendering/cloud_init.py)."""
 VOLUME_LABEL = re.compile(r"[A-Za-z0-9_-]{1,32}")
 """Linode API, "Create a volume"."""
 WORD = re.compile(r"[a-z0-9][a-z0-9._/-]{1,62}")

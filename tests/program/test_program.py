@@ -211,7 +211,11 @@ def test_who_signs_people_in_shares_no_network_with_who_keeps_images(case: Case,
 
 
 def test_outputs(case: Case, deployment: Deployment) -> None:
-    outputs = deployment.stack_outputs
+    outputs = dict(deployment.stack_outputs)
+    known_hosts = outputs.pop("knownHosts", None)
+    assert (known_hosts is None) == (case.config.get("target", "local") == "local")
+    assert known_hosts is None or re.fullmatch(r"[\w.:\[\]-]+ ssh-ed25519 [A-Za-z0-9+/=]+", known_hosts)
+    assert not is_secret(deployment.marked_stack_outputs.get("knownHosts"))
     assert outputs == {
         "viewerUrl": f"{case.origin}/",
         "adminUrl": f"{case.origin}/pacs-admin/",
