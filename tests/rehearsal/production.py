@@ -115,8 +115,9 @@ class Production:
 
     def forget(self) -> None:
         """Takes the stack out of Pulumi's state, whatever it still knows."""
-        words = ["stack", "rm", STACK, "--yes", "--force", "--preserve-config"]
-        subprocess.run(["pulumi", *words], cwd=ROOT, env=state_environment(), capture_output=True, check=False)
+        # A run that was killed has left its lock.
+        for words in (["cancel", STACK, "--yes"], ["stack", "rm", STACK, "--yes", "--force", "--preserve-config"]):
+            subprocess.run(["pulumi", *words], cwd=ROOT, env=state_environment(), capture_output=True, check=False)
 
     def operators_output(self, *command: str) -> str:
         """What a command prints on the operator's side, where the world's CA is trusted."""
