@@ -29,7 +29,8 @@ class CertificateVolume(pulumi.ComponentResource):
 
     def __init__(self, name: str, site: Site, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("ohif:index:CertificateVolume", name, None, opts)
-        self.volume = data_volume(f"{name}-volume", "certificates", site, self)
+        # A stack that goes back to HTTP leaves it behind, and finds it when it comes again.
+        self.volume = data_volume(f"{name}-volume", "certificates", site, self, may_leave=True)
         self.register_outputs({})
 
 

@@ -30,7 +30,8 @@ class LinodeRecordsArgs:
     caa_identity: str | None
     """The one certification authority that may issue for the name; `None`: not restricted."""
     provider: linode.Provider
-    protect: bool
+    keep: bool
+    """Whether a zone that the program made stays when it leaves the stack."""
 
 
 class LinodeRecords(pulumi.ComponentResource):
@@ -53,9 +54,9 @@ class LinodeRecords(pulumi.ComponentResource):
                 domain=args.zone.zone,
                 type="master",
                 soa_email=args.zone.email,
-                opts=pulumi.ResourceOptions(
-                    parent=self, provider=args.provider, protect=args.protect, retain_on_delete=args.protect
-                ),
+                # Kept in the account when the stack leaves it, with whatever else lies in it; protected, another
+                # domain could not be had by one `up`.
+                opts=pulumi.ResourceOptions(parent=self, provider=args.provider, retain_on_delete=args.keep),
             )
             zone_id = zone.id.apply(int)
         label = args.zone.host.removesuffix(args.zone.zone).rstrip(".")

@@ -79,7 +79,7 @@ def make_records(
                     addresses=vm.addresses,
                     caa_identity=told.certificate.caa_identity if isinstance(told.certificate, Acme) else None,
                     provider=vm.cloud.provider,
-                    protect=site.protect_data,
+                    keep=site.protect_data,
                 ),
             ).records
         case DuckDns() as duck, _:

@@ -32,17 +32,21 @@ def local_subnet(name: str) -> str:
     return str(ipaddress.ip_network(f"fd{digits[:2]}:{digits[2:6]}:{digits[6:10]}::/64"))
 
 
-def data_volume(name: str, thing: str, site: Site, parent: pulumi.Resource) -> docker.Volume:
+def data_volume(
+    name: str, thing: str, site: Site, parent: pulumi.Resource, *, may_leave: bool = False
+) -> docker.Volume:
     """A volume with data that cannot be made again.
 
-    Where the site protects data, nothing that the program does takes it away: it is protected in the state, and
-    the engine keeps it even when it leaves the stack.
+    Where the site protects data, nothing that the program does takes it away: the engine keeps it even when it leaves
+    the stack, and unless it `may_leave` without a person's word, it is protected in the state.
     """
     return docker.Volume(
         name,
         name=site.docker_name(thing),
         labels=[docker.VolumeLabelArgs(label=key, value=value) for key, value in site.labels.items()],
-        opts=pulumi.ResourceOptions(parent=parent, protect=site.protect_data, retain_on_delete=site.protect_data),
+        opts=pulumi.ResourceOptions(
+            parent=parent, protect=site.protect_data and not may_leave, retain_on_delete=site.protect_data
+        ),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -12,27 +13,52 @@ from tools.remote_engine import REMOTE_SOCKET, forward
 
 # The longest call is a stop with a long grace period.
 _TIMEOUT = 300
+# An SSH connection that was not used for so long is asked whether it still leads anywhere.
+_IDLE = 5.0
 
 
 class Engine:
     """A Docker engine: its API client and the credentials for registries."""
 
     def __init__(self, config: Props) -> None:
-        import docker  # takes a quarter of a second: only when it is needed
-
         self.host = config.get("host") or os.environ.get("DOCKER_HOST") or f"unix://{REMOTE_SOCKET}"
         self.registries = {entry["address"]: entry for entry in config.get("registryAuth", [])}
+        self._ssh_options: list[str] = config.get("sshOpts", [])
+        self._lock = threading.Lock()
+        self._api = self._connected()
+        self._used = time.monotonic()
+
+    @property
+    def api(self) -> Any:  # its type stubs lack much of what is used here
+        """The engine's API. A machine that was replaced meanwhile is found by a connection of its own."""
+        with self._lock:
+            idle = time.monotonic() - self._used > _IDLE
+            if idle and self.host.startswith("ssh://") and not self._answers():
+                self._api = self._connected()
+            self._used = time.monotonic()
+            return self._api
+
+    def _connected(self) -> Any:
+        import docker  # takes a quarter of a second: only when it is needed
+
         address = self.host
         if address.startswith("ssh://"):
             try:
-                address = forward(address, config.get("sshOpts", []), pause)
+                address = forward(address, self._ssh_options, pause)
             except ConnectionError as error:
                 raise PluginError(str(error)) from error
         try:
-            # Its type stubs lack much of what is used here.
-            self.api: Any = docker.APIClient(address, version="auto", timeout=_TIMEOUT)
+            return docker.APIClient(address, version="auto", timeout=_TIMEOUT)
         except docker.errors.DockerException as error:
             raise PluginError(f"no Docker engine answers at {self.host}: {error}") from error
+
+    def _answers(self) -> bool:
+        from requests.exceptions import RequestException
+
+        try:
+            return bool(self._api.get(self._api._url("/_ping", versioned_api=False), timeout=_IDLE).ok)
+        except RequestException:
+            return False
 
     def pull(self, name: str, platform: str | None) -> None:
         """Fetches an image from its registry."""

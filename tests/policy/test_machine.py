@@ -208,7 +208,7 @@ def test_new_zone_is_made_and_kept() -> None:
         "master",
         "it@example.org",
     )
-    assert (zone.protect, zone.retain_on_delete) == (True, True)
+    assert (zone.protect, zone.retain_on_delete) == (False, True)
     assert {it.inputs["domainId"] for it in found.of_type("DomainRecord")} == {15}
     assert not any(what == "domains" for _, what in found.asked)
 

@@ -62,7 +62,9 @@ class Production:
         for name, value in changed.items():
             self._config[f"ohif:{name}"] = value
         self._config = {name: value for name, value in self._config.items() if value is not None}
-        CONFIG_FILE.write_text(yaml.safe_dump({"config": self._config}))
+        # Pulumi has added the salt of the stack's secrets.
+        kept = yaml.safe_load(CONFIG_FILE.read_text()) if CONFIG_FILE.exists() else {}
+        CONFIG_FILE.write_text(yaml.safe_dump({**kept, "config": self._config}))
 
     def use_name(self, host: str, *, new_zone: bool = False) -> None:
         """HTTPS under a name in a zone of the account."""

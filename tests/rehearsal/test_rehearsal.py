@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from offline.images.build import name_of
 from tests.e2e import screen
-from tests.e2e.harness import run
+from tests.e2e.harness import run, state_environment
 from tests.rehearsal.machines import GATEWAY4, LABELS, NAME
 from tests.rehearsal.production import (
     BUNDLE,
@@ -34,6 +34,7 @@ from tests.rehearsal.production import (
 from tests.rehearsal.virtual import key_pair
 from tests.rehearsal.world import NARROW_TOKEN, World, operators
 from tools.dicomweb import FrontDoorError, sign_in
+from tools.readiness import state
 from tools.sample import store_sample, study_link, study_uid
 
 FIRST, SECOND, THIRD = "pacs.hospital.example", "viewer.clinic.example", "third.clinic.example"
@@ -49,8 +50,7 @@ def production(made: World) -> Iterator[Production]:
     person = Production(made)
     person.forget()
     person.use_name(FIRST, new_zone=True)
-    done = person.pulumi("stack", "init")
-    assert done.returncode == 0, done.stdout
+    state.ensure_stack(STACK, state_environment(), CONFIG_FILE)
     with httpx.Client(base_url=f"{made.api_url}/v4/", headers={"Authorization": "Bearer rehearsal-token"}) as api:
         zone = {"domain": "clinic.example", "type": "master", "soa_email": "root@clinic.example"}
         assert api.post("domains", json=zone).status_code == 200
