@@ -24,6 +24,8 @@ import psutil
 from docker.models.containers import Container
 
 from images import DEFAULT_IMAGES
+from settings import ArchiveKind
+from settings.archive import DEFAULT_MEMORY
 from settings.dicom import USUAL_PORT
 from tools import half_made, preflight
 from tools.pulumi_run import Pulumi
@@ -81,6 +83,12 @@ def _image_names(config: dict[str, Any]) -> dict[str, str]:
         if key in wanted:
             names[key] = entry if isinstance(entry, str) else entry["name"]
     return names
+
+
+def needed_memory(config: dict[str, Any]) -> int:
+    """Bytes that a start takes: the usual, and what the archive may take beyond Orthanc's usual."""
+    archive = int(config.get("archiveMemory") or 0) or DEFAULT_MEMORY[ArchiveKind(config["archive"])]
+    return preflight.NEEDED_BYTES + max(0, archive - DEFAULT_MEMORY[ArchiveKind.ORTHANC]) * preflight.MIB
 
 
 def _former_archive(deployment: dict[str, Any], config: dict[str, Any]) -> str | None:
@@ -145,7 +153,7 @@ def _check(pulumi: Pulumi, deployment: dict[str, Any]) -> None:
         preflight.refuse_taken_port(client, pulumi.stack, address, int(port), setting=setting)
     if not any(container.status == "running" for container in found.containers):
         memory = psutil.virtual_memory()
-        preflight.refuse_little_memory(memory.available, int(client.info()["MemTotal"]))
+        preflight.refuse_little_memory(memory.available, int(client.info()["MemTotal"]), needed_memory(config))
     preflight.refuse_missing_images(client, _image_names(config))
 
 
