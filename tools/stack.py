@@ -111,22 +111,28 @@ def _refuse_switch(deployment: dict[str, Any], config: dict[str, Any]) -> None:
         )
 
 
-def _keep_former_archive(pulumi: Pulumi, deployment: dict[str, Any]) -> None:
+def _keep_former_archive(pulumi: Pulumi) -> None:
     """Before another archive takes its place: its volumes leave the state, and stay on the engine.
 
     Protected ones could not leave the state; those that are not would be deleted.
     """
-    if not _former_archive(deployment, _config(pulumi)):
-        return
+    archive = _config(pulumi)["archive"]
     document = json.loads(pulumi.ask("stack", "export"))
-    resources = document["deployment"]["resources"]
-    (archive,) = (it["urn"] for it in resources if it["urn"].endswith("::archive"))
-    kind = archive.rpartition("::")[0]
-    for resource in resources:
-        if resource["type"] == "docker:index/volume:Volume" and resource["urn"].startswith(f"{kind}$"):
-            resource["retainOnDelete"] = True
-            resource.pop("protect", None)
-            say(f"  volume {resource['outputs']['name']} stays on the engine")
+    resources = document["deployment"].get("resources") or []
+    # `ohif:index:Orthanc` is called `archive`, as is any other that takes its place.
+    components = {it["type"] for it in resources if it["urn"].endswith("::archive")}
+    former = [kind for kind in components if kind.rpartition(":")[2].lower() != archive]
+    kept = [
+        it
+        for it in resources
+        if it["type"] == "docker:index/volume:Volume" and any(f"::{kind}$" in it["urn"] for kind in former)
+    ]
+    if not kept:
+        return
+    for volume in kept:
+        volume["retainOnDelete"] = True
+        volume.pop("protect", None)
+        say(f"  volume {volume['outputs']['name']} stays on the engine")
     with tempfile.NamedTemporaryFile("w", prefix="state-", suffix=".json") as file:
         json.dump(document, file)
         file.flush()
@@ -212,7 +218,7 @@ def up(pulumi: Pulumi) -> None:
     if any(kind == "docker:index/container:Container" for kind in _types(deployment)):
         # Without it a dead container goes unnoticed; a full refresh would ask a dead Keycloak.
         pulumi.update("refresh", f"--target={CONTAINERS}")
-    _keep_former_archive(pulumi, exported(pulumi))
+    _keep_former_archive(pulumi)
     changes = pulumi.update("up")
     decision = network.remembered()
     if decision and not decision.kept:

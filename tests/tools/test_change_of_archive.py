@@ -66,7 +66,7 @@ class FakePulumi:
 
 
 def keep(pulumi: FakePulumi) -> None:
-    stack._keep_former_archive(cast("Pulumi", pulumi), pulumi.document["deployment"])  # type: ignore[arg-type]
+    stack._keep_former_archive(cast("Pulumi", pulumi))
 
 
 @pytest.mark.parametrize(
@@ -105,6 +105,26 @@ def test_volumes_of_the_former_archive_are_kept_by_the_engine(protect: bool) -> 
     before = {it["urn"].rpartition("::")[2]: it for it in state(protect=protect)["resources"]}
     others = set(before) - {"archive-volume", "archive-database-volume"}
     assert {name: after[name] for name in others} == {name: before[name] for name in others}
+
+
+def test_a_change_that_stopped_half_way_goes_on() -> None:
+    """By hand, Pulumi stops at protected volumes when everything else is done and the state knows the new archive."""
+    half = state()
+    half["resources"][0]["inputs"]["archive"] = "dcm4chee"
+    half["resources"].append({"urn": f"{URN}ohif:index:Dcm4chee::archive", "type": "ohif:index:Dcm4chee"})
+    half["resources"].append(volume("ohif:index:Dcm4chee", "archive-volume", protect=True))
+    stack._refuse_switch(half, {"archive": "dcm4chee"})
+    pulumi = FakePulumi(half, archive="dcm4chee")
+    keep(pulumi)
+    assert pulumi.imported is not None
+    protected = [it["urn"] for it in pulumi.imported["deployment"]["resources"] if it.get("protect")]
+    assert [urn.split("::")[2].split("$")[0] for urn in protected] == ["ohif:index:Keycloak", "ohif:index:Dcm4chee"]
+
+
+def test_a_stack_that_is_not_there_yet_has_nothing_to_keep() -> None:
+    pulumi = FakePulumi({}, archive="dcm4chee")
+    keep(pulumi)
+    assert pulumi.imported is None
 
 
 def test_the_state_is_left_alone_when_the_archive_stays() -> None:
