@@ -9,6 +9,10 @@ READY_FOR_STACK := $(READY) --for $(or $(CONFIG),Pulumi.$(STACK).yaml)
 IN_ENV := . ./.state/env &&
 CHOSEN := --stack $(STACK) $(if $(CONFIG),--config-file $(CONFIG))
 
+# What holds whichever archive runs is tested with the other one too: the same tests, on a stack of its own.
+OTHER_ARCHIVE := E2E_STACK=e2e-dcm4chee E2E_CONFIG=$(CURDIR)/tests/e2e/Pulumi.e2e-dcm4chee.yaml
+OF_BOTH_ARCHIVES := $(foreach it,contract journey headers roles dicom attacks,tests/e2e/test_$(it).py)
+
 .PHONY: help up down destroy preview sample rotate test lint fmt env bench-up lock
 
 help: ## List these commands
@@ -42,6 +46,7 @@ test: ## Run all checks and tests that this machine allows; says what is left ou
 	@$(READY) --optional-engine
 	@$(IN_ENV) code=0; \
 	  $(MAKE) --no-print-directory checks || code=$$?; \
+	  $(if $(ARGS),,$(OTHER_ARCHIVE) python -m pytest $(OF_BOTH_ARCHIVES) || code=$$?;) \
 	  python -m pytest $(ARGS) || code=$$?; \
 	  exit $$code
 

@@ -24,6 +24,8 @@ import psutil
 from docker.models.containers import Container
 
 from images import DEFAULT_IMAGES
+from settings import ArchiveKind
+from settings.archive import DEFAULT_MEMORY
 from settings.dicom import USUAL_PORT
 from tools import half_made, preflight
 from tools.pulumi_run import Pulumi
@@ -83,6 +85,12 @@ def _image_names(config: dict[str, Any]) -> dict[str, str]:
     return names
 
 
+def needed_memory(config: dict[str, Any]) -> int:
+    """Bytes that a start takes: the usual, and what the archive may take beyond Orthanc's usual."""
+    archive = int(config.get("archiveMemory") or 0) or DEFAULT_MEMORY[ArchiveKind(config["archive"])]
+    return preflight.NEEDED_BYTES + max(0, archive - DEFAULT_MEMORY[ArchiveKind.ORTHANC]) * preflight.MIB
+
+
 def _former_archive(deployment: dict[str, Any], config: dict[str, Any]) -> str | None:
     """The archive that the state's studies are in, if the configuration names another one."""
     for resource in deployment.get("resources") or []:
@@ -103,22 +111,28 @@ def _refuse_switch(deployment: dict[str, Any], config: dict[str, Any]) -> None:
         )
 
 
-def _keep_former_archive(pulumi: Pulumi, deployment: dict[str, Any]) -> None:
+def _keep_former_archive(pulumi: Pulumi) -> None:
     """Before another archive takes its place: its volumes leave the state, and stay on the engine.
 
     Protected ones could not leave the state; those that are not would be deleted.
     """
-    if not _former_archive(deployment, _config(pulumi)):
-        return
+    archive = _config(pulumi)["archive"]
     document = json.loads(pulumi.ask("stack", "export"))
-    resources = document["deployment"]["resources"]
-    (archive,) = (it["urn"] for it in resources if it["urn"].endswith("::archive"))
-    kind = archive.rpartition("::")[0]
-    for resource in resources:
-        if resource["type"] == "docker:index/volume:Volume" and resource["urn"].startswith(f"{kind}$"):
-            resource["retainOnDelete"] = True
-            resource.pop("protect", None)
-            say(f"  volume {resource['outputs']['name']} stays on the engine")
+    resources = document["deployment"].get("resources") or []
+    # `ohif:index:Orthanc` is called `archive`, as is any other that takes its place.
+    components = {it["type"] for it in resources if it["urn"].endswith("::archive")}
+    former = [kind for kind in components if kind.rpartition(":")[2].lower() != archive]
+    kept = [
+        it
+        for it in resources
+        if it["type"] == "docker:index/volume:Volume" and any(f"::{kind}$" in it["urn"] for kind in former)
+    ]
+    if not kept:
+        return
+    for volume in kept:
+        volume["retainOnDelete"] = True
+        volume.pop("protect", None)
+        say(f"  volume {volume['outputs']['name']} stays on the engine")
     with tempfile.NamedTemporaryFile("w", prefix="state-", suffix=".json") as file:
         json.dump(document, file)
         file.flush()
@@ -145,7 +159,7 @@ def _check(pulumi: Pulumi, deployment: dict[str, Any]) -> None:
         preflight.refuse_taken_port(client, pulumi.stack, address, int(port), setting=setting)
     if not any(container.status == "running" for container in found.containers):
         memory = psutil.virtual_memory()
-        preflight.refuse_little_memory(memory.available, int(client.info()["MemTotal"]))
+        preflight.refuse_little_memory(memory.available, int(client.info()["MemTotal"]), needed_memory(config))
     preflight.refuse_missing_images(client, _image_names(config))
 
 
@@ -204,7 +218,7 @@ def up(pulumi: Pulumi) -> None:
     if any(kind == "docker:index/container:Container" for kind in _types(deployment)):
         # Without it a dead container goes unnoticed; a full refresh would ask a dead Keycloak.
         pulumi.update("refresh", f"--target={CONTAINERS}")
-    _keep_former_archive(pulumi, exported(pulumi))
+    _keep_former_archive(pulumi)
     changes = pulumi.update("up")
     decision = network.remembered()
     if decision and not decision.kept:

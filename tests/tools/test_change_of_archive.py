@@ -1,0 +1,147 @@
+"""`make up` when the configuration names another archive than the state knows."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from tools import stack
+from tools.preflight import MIB, NEEDED_BYTES
+from tools.pulumi_run import Pulumi
+from tools.readiness.console import Problem
+
+URN = "urn:pulumi:dev::ohif::"
+VOLUME = "docker:index/volume:Volume"
+
+
+def volume(parents: str, name: str, *, protect: bool) -> dict[str, Any]:
+    urn = f"{URN}{parents}${VOLUME}::{name}"
+    return {
+        "urn": urn,
+        "type": VOLUME,
+        "outputs": {"name": f"ohif-dev-{name}"},
+        **({"protect": True} if protect else {}),
+    }
+
+
+def state(*, protect: bool = True) -> dict[str, Any]:
+    """A stack with Orthanc, as Pulumi keeps it."""
+    return {
+        "resources": [
+            {
+                "urn": f"{URN}ohif:index:ArchiveChoice::archive-choice",
+                "type": "ohif:index:ArchiveChoice",
+                "inputs": {"archive": "orthanc", "written": {}},
+            },
+            {"urn": f"{URN}ohif:index:Orthanc::archive", "type": "ohif:index:Orthanc"},
+            volume("ohif:index:Orthanc", "archive-volume", protect=protect),
+            volume("ohif:index:Orthanc$ohif:index:Database", "archive-database-volume", protect=protect),
+            volume("ohif:index:Keycloak$ohif:index:Database", "keycloak-database-volume", protect=protect),
+        ]
+    }
+
+
+class FakePulumi:
+    """The CLI: a state, a configuration, and what is imported."""
+
+    def __init__(self, deployment: dict[str, Any], **config: object) -> None:
+        self.document = {"version": 3, "deployment": copy.deepcopy(deployment)}
+        self.config = {f"ohif:{key}": {"value": value} for key, value in config.items()}
+        self.imported: dict[str, Any] | None = None
+
+    def ask(self, *words: str, config: bool = False) -> str:
+        match words:
+            case ("config", "--json"):
+                return json.dumps(self.config)
+            case ("stack", "export"):
+                return json.dumps(self.document)
+            case ("stack", "import", file):
+                self.imported = json.loads(Path(file.removeprefix("--file=")).read_text())
+                return ""
+        raise AssertionError(words)
+
+
+def keep(pulumi: FakePulumi) -> None:
+    stack._keep_former_archive(cast("Pulumi", pulumi))
+
+
+@pytest.mark.parametrize(
+    ("config", "refused"),
+    [
+        ({"archive": "orthanc"}, False),
+        ({"archive": "dcm4chee"}, True),
+        ({"archive": "dcm4chee", "confirmArchiveSwitch": "false"}, True),
+        ({"archive": "dcm4chee", "confirmArchiveSwitch": "true"}, False),
+        ({"archive": "dcm4chee", "confirmArchiveSwitch": True}, False),
+    ],
+)
+def test_another_archive_is_refused_unless_confirmed(config: dict[str, Any], refused: bool) -> None:
+    if not refused:
+        stack._refuse_switch(state(), config)
+        return
+    with pytest.raises(Problem, match="studies of this stack are in orthanc") as problem:
+        stack._refuse_switch(state(), config)
+    assert "confirmArchiveSwitch" in problem.value.mend
+
+
+def test_a_new_stack_may_have_any_archive() -> None:
+    stack._refuse_switch({}, {"archive": "dcm4chee"})
+
+
+@pytest.mark.parametrize("protect", [True, False])
+def test_volumes_of_the_former_archive_are_kept_by_the_engine(protect: bool) -> None:
+    pulumi = FakePulumi(state(protect=protect), archive="dcm4chee")
+    keep(pulumi)
+    assert pulumi.imported is not None
+    after = {it["urn"].rpartition("::")[2]: it for it in pulumi.imported["deployment"]["resources"]}
+    for name in ("archive-volume", "archive-database-volume"):
+        assert after[name]["retainOnDelete"] is True
+        assert "protect" not in after[name]
+    # Nothing else is touched.
+    before = {it["urn"].rpartition("::")[2]: it for it in state(protect=protect)["resources"]}
+    others = set(before) - {"archive-volume", "archive-database-volume"}
+    assert {name: after[name] for name in others} == {name: before[name] for name in others}
+
+
+def test_a_change_that_stopped_half_way_goes_on() -> None:
+    """By hand, Pulumi stops at protected volumes when everything else is done and the state knows the new archive."""
+    half = state()
+    half["resources"][0]["inputs"]["archive"] = "dcm4chee"
+    half["resources"].append({"urn": f"{URN}ohif:index:Dcm4chee::archive", "type": "ohif:index:Dcm4chee"})
+    half["resources"].append(volume("ohif:index:Dcm4chee", "archive-volume", protect=True))
+    stack._refuse_switch(half, {"archive": "dcm4chee"})
+    pulumi = FakePulumi(half, archive="dcm4chee")
+    keep(pulumi)
+    assert pulumi.imported is not None
+    protected = [it["urn"] for it in pulumi.imported["deployment"]["resources"] if it.get("protect")]
+    assert [urn.split("::")[2].split("$")[0] for urn in protected] == ["ohif:index:Keycloak", "ohif:index:Dcm4chee"]
+
+
+def test_a_stack_that_is_not_there_yet_has_nothing_to_keep() -> None:
+    pulumi = FakePulumi({}, archive="dcm4chee")
+    keep(pulumi)
+    assert pulumi.imported is None
+
+
+def test_the_state_is_left_alone_when_the_archive_stays() -> None:
+    pulumi = FakePulumi(state(), archive="orthanc")
+    keep(pulumi)
+    assert pulumi.imported is None
+
+
+@pytest.mark.parametrize(
+    ("config", "mib"),
+    [
+        ({"archive": "orthanc", "archiveMemory": "0"}, 0),
+        ({"archive": "orthanc", "archiveMemory": 512}, 0),
+        ({"archive": "orthanc", "archiveMemory": 3072}, 2048),
+        ({"archive": "dcm4chee", "archiveMemory": "0"}, 1024),
+        ({"archive": "dcm4chee", "archiveMemory": "4096"}, 3072),
+    ],
+)
+def test_a_larger_archive_needs_more_memory_to_start(config: dict[str, Any], mib: int) -> None:
+    assert stack.needed_memory(config) == NEEDED_BYTES + mib * MIB
