@@ -11,6 +11,7 @@ failures (Let's Encrypt, "Rate Limits": 5 failed validations per host name and h
 """
 
 import datetime
+import http.client
 import json
 import os
 import random
@@ -33,6 +34,8 @@ DNS_PATIENCE = int(os.environ.get("DNS_PATIENCE", "0"))
 HOME = Path("/etc/letsencrypt")
 SERVED = HOME / "served" / f"{DOMAIN}.pem"
 LIVE = HOME / "live" / DOMAIN
+RENEWAL = HOME / "renewal" / f"{DOMAIN}.conf"
+"""certbot's own note on the certificate."""
 STATE = Path("/tmp/state.json")
 AGAIN = Path("/tmp/again")
 OWN_AUTHORITY = Path("/run/ca.pem")
@@ -48,11 +51,11 @@ WORRY_DAYS = 7
 
 
 class NotYetError(Exception):
-    """Why there is no certificate, and how long to wait before the next try; `None`: longer each time."""
+    """Why there is no certificate."""
 
-    def __init__(self, reason: str, pause: float | None = None) -> None:
-        super().__init__(reason)
-        self.pause = pause
+
+class NotAskedError(NotYetError):
+    """The authority was not asked, so it counted nothing."""
 
 
 def say(event: str, **fields: object) -> None:
@@ -83,6 +86,14 @@ def good() -> bool:
     return left > 0 and left > min(WORRY_DAYS, life_days() / 4)
 
 
+def of_another_authority() -> bool:
+    """Whether what is kept is of an authority that was told before (staging, say): certbot would keep it to its end."""
+    try:
+        return f"server = {DIRECTORY}" not in RENEWAL.read_text().splitlines()
+    except OSError:
+        return False
+
+
 def addresses() -> set[str]:
     """What the name resolves to from here."""
     try:
@@ -104,10 +115,9 @@ def look_at_name(patience: float) -> None:
             break
         time.sleep(5)
     says = f"resolves to {', '.join(sorted(found))}" if found else "does not resolve"
-    raise NotYetError(
+    raise NotAskedError(
         f"{DOMAIN} {says}, and should to {' and '.join(sorted(EXPECTED))}. Set its A and AAAA records so; "
-        "the certification authority was not asked yet.",
-        UNREACHED_PAUSE,
+        "the certification authority was not asked yet."
     )
 
 
@@ -120,24 +130,14 @@ def trust() -> None:
     os.environ["REQUESTS_CA_BUNDLE"] = os.environ["SSL_CERT_FILE"] = str(BUNDLE)
 
 
-def from_another_authority() -> bool:
-    """Whether the kept certificate is not of the authority that is asked now: of its staging environment, say."""
-    try:
-        kept = (HOME / "renewal" / f"{DOMAIN}.conf").read_text()
-    except OSError:
-        return False
-    return f"server = {DIRECTORY}" not in kept.splitlines()
-
-
 def look_at_authority() -> None:
     """A CA that does not answer counts nothing, so it is asked again soon."""
     try:
         with urllib.request.urlopen(DIRECTORY, timeout=20):
             return
-    except OSError as error:
-        reason = getattr(error, "reason", error)
-        problem = f"The certification authority at {DIRECTORY} does not answer: {reason}."
-        raise NotYetError(problem, UNREACHED_PAUSE) from error
+    except (OSError, http.client.HTTPException) as error:
+        reason = getattr(error, "reason", None) or error
+        raise NotAskedError(f"The certification authority at {DIRECTORY} does not answer: {reason}.") from error
 
 
 def certbot(*options: str) -> None:
@@ -178,7 +178,7 @@ def once(*options: str) -> None:
     """Make sure that a certificate is there and not near its end."""
     look_at_name(DNS_PATIENCE if not SERVED.exists() else 0)
     look_at_authority()
-    certbot(*(options or ["--force-renewal" if from_another_authority() else "--keep-until-expiring"]))
+    certbot(*(options or ["--force-renewal" if of_another_authority() else "--keep-until-expiring"]))
     lay_out()
 
 
@@ -202,8 +202,12 @@ def run() -> None:
         try:
             once()
         except (NotYetError, OSError, subprocess.SubprocessError) as problem:
-            failures += 1
-            pause = getattr(problem, "pause", None) or min(FIRST_PAUSE * 2 ** (failures - 1), LONGEST_PAUSE)
+            if isinstance(problem, NotAskedError) and days_left() <= 0:
+                # Whoever waits for the first one is mending it.
+                pause: float = UNREACHED_PAUSE
+            else:
+                pause = min(FIRST_PAUSE * 2**failures, LONGEST_PAUSE)
+                failures += 1
             say("no new certificate", reason=str(problem), days_left=round(days_left()), next_try_in_seconds=pause)
             note(state="failed", reason=str(problem))
         else:
@@ -227,14 +231,14 @@ def told() -> dict[str, str]:
 
 def wait() -> int:
     """Wait for a verdict, after another try if the last one failed."""
-    if days_left() > 0 and not from_another_authority():
+    if days_left() > 0 and not of_another_authority():
         return 0
     if told()["state"] == "failed":
         note(state="working")
         AGAIN.touch()
     while (now := told())["state"] == "working":
         time.sleep(0.5)
-    if days_left() > 0:
+    if days_left() > 0 and not of_another_authority():
         return 0
     print(now.get("reason", "no certificate"))
     return 1
@@ -260,7 +264,11 @@ def main(arguments: list[str]) -> int:
         case ["renew"]:
             os.umask(0o027)
             trust()
-            once("--force-renewal")
+            try:
+                once("--force-renewal")
+            except NotYetError as problem:
+                print(problem)
+                return 1
             return 0
     print(__doc__)
     return 2
