@@ -9,7 +9,7 @@ READY_FOR_STACK := $(READY) --for $(or $(CONFIG),Pulumi.$(STACK).yaml)
 IN_ENV := . ./.state/env &&
 CHOSEN := --stack $(STACK) $(if $(CONFIG),--config-file $(CONFIG))
 
-.PHONY: help up down destroy preview sample rotate test lint fmt env bench-up lock
+.PHONY: help up down destroy preview sample rotate test rehearsal lint fmt env bench-up lock
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,10 @@ test: ## Run all checks and tests that this machine allows; says what is left ou
 	  $(MAKE) --no-print-directory checks || code=$$?; \
 	  python -m pytest $(ARGS) || code=$$?; \
 	  exit $$code
+
+rehearsal: ## Rehearse production on this machine: a small cloud, DNS, a CA, browsers (root; 10 minutes)
+	@$(READY)
+	@$(IN_ENV) python -m pytest tests/rehearsal $(ARGS)
 
 lint: ## Run ruff and mypy
 	@$(READY) --no-engine
