@@ -13,7 +13,7 @@ CHOSEN := --stack $(STACK) $(if $(CONFIG),--config-file $(CONFIG))
 OTHER_ARCHIVE := E2E_STACK=e2e-dcm4chee E2E_CONFIG=$(CURDIR)/tests/e2e/Pulumi.e2e-dcm4chee.yaml
 OF_BOTH_ARCHIVES := $(foreach it,contract journey headers roles dicom attacks archive_held_in,tests/e2e/test_$(it).py)
 
-.PHONY: help up down destroy preview sample rotate test lint fmt env bench-up lock
+.PHONY: help up down destroy preview sample rotate test rehearsal lint fmt env bench-up lock
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +49,10 @@ test: ## Run all checks and tests that this machine allows; says what is left ou
 	  $(if $(ARGS),,$(OTHER_ARCHIVE) python -m pytest $(OF_BOTH_ARCHIVES) || code=$$?;) \
 	  python -m pytest $(ARGS) || code=$$?; \
 	  exit $$code
+
+rehearsal: ## Rehearse production on this machine: a small cloud, DNS, a CA, browsers (root; 10 minutes)
+	@$(READY)
+	@$(IN_ENV) python -m pytest tests/rehearsal $(ARGS)
 
 lint: ## Run ruff and mypy
 	@$(READY) --no-engine

@@ -75,12 +75,10 @@ class Acme:
         self._engine = engine
         directory.mkdir(parents=True, exist_ok=True)
         authority = certificate(None, "Rehearsal's own authority")
-        server, key = certificate(authority, HOST)
-        private = key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        (directory / "server.pem").write_text(pem(server))
-        (directory / "server-key.pem").write_bytes(private)
+        self._authority = authority
+        chain, private = self.provide(HOST)
+        (directory / "server.pem").write_text(chain)
+        (directory / "server-key.pem").write_text(private)
         (directory / "config.json").write_text(json.dumps({"pebble": CONFIG}))
         self.container = engine.containers.run(
             image,
@@ -94,8 +92,15 @@ class Acme:
             volumes=[f"{directory}:/pebble:ro"],
             detach=True,
         )
-        own = pem(authority[0])
-        self.bundle = own + self._root(own)
+        self.own = pem(authority[0])
+        """The authority of what `provide` gives."""
+        self.bundle = self.own + self._root(self.own)
+
+    def provide(self, host: str) -> tuple[str, str]:
+        """Certificate and key for a name, as PEM: of the authority that a hospital has of its own."""
+        made, key = certificate(self._authority, host)
+        form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        return pem(made), key.private_bytes(*form).decode()
 
     def _root(self, own: str) -> str:
         trust = ssl.create_default_context(cadata=own)

@@ -84,8 +84,15 @@ class Production:
 
     def pulumi(self, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
         """A Pulumi command of this stack, as a person types it; output and errors together."""
+        return self._run("pulumi", *words, "--stack", STACK, "--non-interactive", "--color=never", **variables)
+
+    def make(self, verb: str) -> subprocess.CompletedProcess[str]:
+        """What `make <verb>` does for this stack."""
+        where = ("--stack", STACK, "--config-file", str(CONFIG_FILE))
+        return self._run("python", "-m", "tools.stack", verb, *where, YES="1")
+
+    def _run(self, *command: str, **variables: str) -> subprocess.CompletedProcess[str]:
         environment = {**state_environment(), **self.world.environment, **variables}
-        command = ["pulumi", *words, "--stack", STACK, "--non-interactive", "--color=never"]
         return subprocess.run(
             operators(*command), cwd=ROOT, env={name: value for name, value in environment.items() if value},
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,

@@ -16,7 +16,7 @@ from tests.rehearsal.machines import GATEWAY4, LABELS, NAME
 from tests.rehearsal.virtual import Machine, key_pair
 from tests.rehearsal.world import DIRECTORY, DUCKDNS, World, local_images
 
-HOST = "pacs.hospital.example"
+HOST = "pacs.world.example"
 # A page server and a certbot in the machine: of the images that the program itself uses there.
 WEB = "mkdir -p /web && cd /web && echo hello > index.html && exec python3 -m http.server --bind :: 80"
 PROBE = """
@@ -36,7 +36,7 @@ def machine(made: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[M
     if not local_images():
         pytest.skip("needs the machine's own images: on an open network the rehearsal itself shows all this")
     virtual = Machine(made, tmp_path_factory.mktemp("machine"))
-    zone = virtual.post("domains", {"domain": "hospital.example", "type": "master", "soa_email": "a@hospital.example"})
+    zone = virtual.post("domains", {"domain": "world.example", "type": "master", "soa_email": "a@world.example"})
     for kind, target in (("A", virtual.address), ("AAAA", virtual.address6)):
         virtual.post(f"domains/{zone['id']}/records", {"type": kind, "name": "pacs", "target": target})
     caa = {"type": "CAA", "name": "pacs", "tag": "issue", "target": "letsencrypt.org"}
@@ -112,7 +112,7 @@ def test_the_ca_issues_by_http_and_its_root_is_in_the_bundle(machine: Machine, t
     machine.inside("sh", "-c", f"cat > /root/ca.pem <<'E'\n{bundle}\nE")
     volumes = ["--volume", "web:/web", "--volume", "/root/ca.pem:/ca.pem", "--volume", "certs:/etc/letsencrypt"]
     where = ["--server", acme.DIRECTORY, "--webroot", "--webroot-path", "/web", "--domain", HOST]
-    who = ["--non-interactive", "--agree-tos", "--email", "a@hospital.example"]
+    who = ["--non-interactive", "--agree-tos", "--email", "a@world.example"]
     certbot = ["docker", "run", "--rm", *volumes, "--env", "REQUESTS_CA_BUNDLE=/ca.pem", name_of("certbot")]
     said = machine.inside(*certbot, "certonly", *where, *who)
     assert "Successfully received certificate" in said
