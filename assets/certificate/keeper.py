@@ -11,6 +11,7 @@ failures (Let's Encrypt, "Rate Limits": 5 failed validations per host name and h
 """
 
 import datetime
+import http.client
 import json
 import os
 import random
@@ -48,11 +49,11 @@ WORRY_DAYS = 7
 
 
 class NotYetError(Exception):
-    """Why there is no certificate, and how long to wait before the next try; `None`: longer each time."""
+    """Why there is no certificate."""
 
-    def __init__(self, reason: str, pause: float | None = None) -> None:
-        super().__init__(reason)
-        self.pause = pause
+
+class NotAskedError(NotYetError):
+    """The authority was not asked, so it counted nothing."""
 
 
 def say(event: str, **fields: object) -> None:
@@ -104,10 +105,9 @@ def look_at_name(patience: float) -> None:
             break
         time.sleep(5)
     says = f"resolves to {', '.join(sorted(found))}" if found else "does not resolve"
-    raise NotYetError(
+    raise NotAskedError(
         f"{DOMAIN} {says}, and should to {' and '.join(sorted(EXPECTED))}. Set its A and AAAA records so; "
-        "the certification authority was not asked yet.",
-        UNREACHED_PAUSE,
+        "the certification authority was not asked yet."
     )
 
 
@@ -134,10 +134,9 @@ def look_at_authority() -> None:
     try:
         with urllib.request.urlopen(DIRECTORY, timeout=20):
             return
-    except OSError as error:
-        reason = getattr(error, "reason", error)
-        problem = f"The certification authority at {DIRECTORY} does not answer: {reason}."
-        raise NotYetError(problem, UNREACHED_PAUSE) from error
+    except (OSError, http.client.HTTPException) as error:
+        reason = getattr(error, "reason", None) or error
+        raise NotAskedError(f"The certification authority at {DIRECTORY} does not answer: {reason}.") from error
 
 
 def certbot(*options: str) -> None:
@@ -202,8 +201,12 @@ def run() -> None:
         try:
             once()
         except (NotYetError, OSError, subprocess.SubprocessError) as problem:
-            failures += 1
-            pause = getattr(problem, "pause", None) or min(FIRST_PAUSE * 2 ** (failures - 1), LONGEST_PAUSE)
+            if isinstance(problem, NotAskedError) and days_left() <= 0:
+                # Whoever waits for the first one is mending it.
+                pause: float = UNREACHED_PAUSE
+            else:
+                pause = min(FIRST_PAUSE * 2**failures, LONGEST_PAUSE)
+                failures += 1
             say("no new certificate", reason=str(problem), days_left=round(days_left()), next_try_in_seconds=pause)
             note(state="failed", reason=str(problem))
         else:
@@ -234,7 +237,7 @@ def wait() -> int:
         AGAIN.touch()
     while (now := told())["state"] == "working":
         time.sleep(0.5)
-    if days_left() > 0:
+    if days_left() > 0 and not from_another_authority():
         return 0
     print(now.get("reason", "no certificate"))
     return 1
@@ -260,7 +263,11 @@ def main(arguments: list[str]) -> int:
         case ["renew"]:
             os.umask(0o027)
             trust()
-            once("--force-renewal")
+            try:
+                once("--force-renewal")
+            except NotYetError as problem:
+                print(problem)
+                return 1
             return 0
     print(__doc__)
     return 2

@@ -9,9 +9,13 @@ until [ -b "$DEVICE" ]; do
   [ "$tries" -le 600 ] || { echo "data volume $DEVICE is not attached" >&2; exit 1; }
   sleep 1
 done
-if ! blkid "$DEVICE" >/dev/null; then
-  mkfs.ext4 -q -m 1 -L ohif-data "$DEVICE" || exit 1
-fi
+blkid -p "$DEVICE" >/dev/null
+# Only 2 says that nothing is there (blkid(8)); not to know what it is, is not to know that it is empty.
+case $? in
+  0) ;;
+  2) mkfs.ext4 -q -m 1 -L ohif-data "$DEVICE" || exit 1 ;;
+  *) echo "data volume $DEVICE: cannot tell what it holds, so it is left as it is" >&2; exit 1 ;;
+esac
 mkdir -p "$where"
 grep -q " $where " /etc/fstab || echo "$DEVICE $where ext4 defaults,noatime,nofail,x-systemd.device-timeout=600s 0 2" >>/etc/fstab
 mount "$where"

@@ -3,6 +3,7 @@
 Source: DuckDNS, "Specification": the answer is OK or KO, and never why.
 """
 
+import http.client
 import os
 import sys
 import time
@@ -14,11 +15,12 @@ EVERY = 300
 AFTER_A_FAILURE = 60
 STALE = 3 * EVERY
 TAKEN = Path("/tmp/taken")
+TOKEN = Path("/run/duckdns-token")
 
 
 def update() -> str:
     """Tell the addresses once; the answer is empty when they were taken."""
-    query = {"domains": os.environ["DUCKDNS_DOMAIN"], "token": Path("/run/duckdns-token").read_text().strip()}
+    query = {"domains": os.environ["DUCKDNS_DOMAIN"], "token": TOKEN.read_text().strip()}
     addresses = os.environ.get("ADDRESSES", "").split()
     # Without an address DuckDNS takes the one that asks.
     query["ip"] = next((address for address in addresses if ":" not in address), "")
@@ -29,7 +31,7 @@ def update() -> str:
             f"{os.environ['DUCKDNS_SERVER']}/update?{urllib.parse.urlencode(query)}", timeout=30
         ) as answer:
             return "" if answer.read(16).startswith(b"OK") else "DuckDNS refuses: is the token this domain's?"
-    except OSError as error:
+    except (OSError, http.client.HTTPException) as error:
         return f"DuckDNS does not answer: {error}"
 
 
