@@ -111,7 +111,7 @@ def test_machine_that_starts_is_waited_for(world: World, errors: list[str]) -> N
     [
         (WRONG_KEY, 600, 22, "shows another SSH host key than the one that is known"),
         (WRONG_KEY, 10, 12, "Nothing was changed"),
-        (REFUSED, 600, 602, r"cannot be reached by SSH: ssh: connect to host .* Connection refused\. Check address"),
+        (REFUSED, 60, 62, r"cannot be reached by SSH: ssh: connect to host .* Connection refused\. Check address"),
         (REFUSED, 10, 12, r"firewall \(adminNetworks\)"),
         (DENIED, 10, 12, r"Permission denied \(publickey\)\. Check .*privateKeyFile"),
     ],
