@@ -22,8 +22,9 @@ NEEDED_DISK = 5 * 1024**3
 """Bytes free where the engine keeps its data: images alone take about 3 GB."""
 
 QUESTIONS = """\
-docker info --format '{{json .}}' && echo && df -Pk "$(docker info --format '{{.DockerRootDir}}')" | tail -n 1 && \
-docker ps --format '{{json .}}' && echo listeners && cat /proc/net/tcp /proc/net/tcp6
+docker info --format '{{json .}}' && echo && \
+{ df -Pk "$(docker info --format '{{.DockerRootDir}}')" || echo - - - unknown; } | tail -n 1 && \
+docker ps --format '{{json .}}' && echo listeners && { cat /proc/net/tcp /proc/net/tcp6 || true; }
 """
 LISTENING = "0A"
 """State of a listening socket (Linux, Documentation/networking/proc_net_tcp.rst)."""
@@ -162,15 +163,19 @@ async def check_server(shell: Shell, site: Site, ports: Sequence[int]) -> None:
     ours = any(site.docker_name("gateway") == json.loads(line)["Names"] for line in containers)
     if ours:
         return
-    free = int(disk.split()[3]) * 1024
-    if free < NEEDED_DISK:
+    free = disk.split()[3]
+    if free.isdigit() and int(free) * 1024 < NEEDED_DISK:
         raise MachineError(
-            f"{shell.machine}: {_gib(free)} of disk are free for the engine; {_gib(NEEDED_DISK)} are needed."
+            f"{shell.machine}: {_gib(int(free) * 1024)} of disk are free for the engine; "
+            f"{_gib(NEEDED_DISK)} are needed."
         )
+    holders = [json.loads(line) for line in containers]
     for port in ports:
-        if port in listening(sockets):
-            holders = [json.loads(line) for line in containers]
-            holder = next((it["Names"] for it in holders if f":{port}->" in it["Ports"]), "another program")
+        # An engine without a proxy for ports shows no listener for its containers.
+        holder = next((it["Names"] for it in holders if f":{port}->" in it["Ports"]), None)
+        if holder is None and port in listening(sockets):
+            holder = "another program"
+        if holder:
             raise MachineError(f"{shell.machine}: port {port} is taken by {holder}; stop it, or choose another port.")
 
 

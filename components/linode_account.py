@@ -5,6 +5,7 @@ API v4, "Get started" (scopes of a token in the answer's headers) and "List doma
 """
 
 import asyncio
+import http.client
 import json
 import re
 import urllib.error
@@ -77,7 +78,7 @@ class Account:
             reason = _reason(error)
             mend = f"{MAKE_ONE} and {SET_IT}."
             raise AccountError(f"Configuration linode:token: Linode refuses it for {path}: {reason}. {mend}") from error
-        except OSError as error:
+        except (OSError, ValueError, http.client.HTTPException) as error:
             raise AccountError(f"Linode's API at {self.url} does not answer: {error}. Nothing was changed.") from error
 
 

@@ -5,7 +5,10 @@ update only: a preview contacts nothing. They change nothing.
 """
 
 import asyncio
+import contextlib
+import os
 import shlex
+import signal
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -50,14 +53,20 @@ class Shell:
         line = [*self.prefix, shlex.join(["sh", "-c", script])] if self.prefix else ["sh", "-c", script]
         try:
             process = await asyncio.create_subprocess_exec(
-                *line, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+                *line,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                # A group of its own, to end with all that it started: whoever holds a pipe would be waited for.
+                process_group=0,
             )
         except FileNotFoundError as error:
             raise MachineError(f"{line[0]} is not on this machine; install an OpenSSH client.") from error
         try:
             output, errors = await asyncio.wait_for(process.communicate(), patience)
         except TimeoutError as error:
-            process.kill()
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
             await process.wait()
             raise MachineError(
                 f"{self.machine}: no answer within {patience:.0f} s; look at it, then run again."

@@ -1,5 +1,6 @@
 """The gateway's nginx configuration, rendered from the route table."""
 
+import functools
 import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -153,8 +154,10 @@ def render_waiting(config: GatewayConfig) -> str:
     return _rendered("waiting.conf.j2", config)
 
 
-def _rendered(template: str, config: GatewayConfig) -> str:
-    environment = jinja2.Environment(
+@functools.cache
+def _environment() -> jinja2.Environment:
+    """The templates, compiled once."""
+    return jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         undefined=jinja2.StrictUndefined,
         autoescape=False,  # noqa: S701 - nginx configuration, not HTML
@@ -162,19 +165,26 @@ def _rendered(template: str, config: GatewayConfig) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+
+
+def _rendered(template: str, config: GatewayConfig) -> str:
     origin = f"{config.scheme}://{config.authority}"
-    return environment.get_template(template).render(
-        config=config,
-        routes=[guard(route) for route in config.routes],
-        origin=origin,
-        quoted_home=quote(f"{origin}/", safe=""),
-        http_port=HTTP_PORT,
-        https_port=HTTPS_PORT,
-        site_port=f"{HTTPS_PORT} ssl" if config.tls else HTTP_PORT,
-        listen_addresses=["", "[::]:"] if config.ipv6 else [""],
-        challenge_path=CHALLENGE_PATH,
-        health_port=HEALTH_PORT,
-        dicom_port=DICOM_PORT,
-        auth_cache_seconds=AUTH_CACHE_SECONDS,
-        storing_roles="|".join(role for role in Role if role is not Role.VIEWER),
+    return (
+        _environment()
+        .get_template(template)
+        .render(
+            config=config,
+            routes=[guard(route) for route in config.routes],
+            origin=origin,
+            quoted_home=quote(f"{origin}/", safe=""),
+            http_port=HTTP_PORT,
+            https_port=HTTPS_PORT,
+            site_port=f"{HTTPS_PORT} ssl" if config.tls else HTTP_PORT,
+            listen_addresses=["", "[::]:"] if config.ipv6 else [""],
+            challenge_path=CHALLENGE_PATH,
+            health_port=HEALTH_PORT,
+            dicom_port=DICOM_PORT,
+            auth_cache_seconds=AUTH_CACHE_SECONDS,
+            storing_roles="|".join(role for role in Role if role is not Role.VIEWER),
+        )
     )

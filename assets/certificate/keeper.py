@@ -34,8 +34,6 @@ DNS_PATIENCE = int(os.environ.get("DNS_PATIENCE", "0"))
 HOME = Path("/etc/letsencrypt")
 SERVED = HOME / "served" / f"{DOMAIN}.pem"
 LIVE = HOME / "live" / DOMAIN
-RENEWAL = HOME / "renewal" / f"{DOMAIN}.conf"
-"""certbot's own note on the certificate."""
 STATE = Path("/tmp/state.json")
 AGAIN = Path("/tmp/again")
 OWN_AUTHORITY = Path("/run/ca.pem")
@@ -86,14 +84,6 @@ def good() -> bool:
     return left > 0 and left > min(WORRY_DAYS, life_days() / 4)
 
 
-def of_another_authority() -> bool:
-    """Whether what is kept is of an authority that was told before (staging, say): certbot would keep it to its end."""
-    try:
-        return f"server = {DIRECTORY}" not in RENEWAL.read_text().splitlines()
-    except OSError:
-        return False
-
-
 def addresses() -> set[str]:
     """What the name resolves to from here."""
     try:
@@ -128,6 +118,15 @@ def trust() -> None:
     BUNDLE.write_text(Path(certifi.where()).read_text() + "\n" + OWN_AUTHORITY.read_text())
     # certbot's way and Python's.
     os.environ["REQUESTS_CA_BUNDLE"] = os.environ["SSL_CERT_FILE"] = str(BUNDLE)
+
+
+def from_another_authority() -> bool:
+    """Whether the kept certificate is not of the authority that is asked now: of its staging environment, say."""
+    try:
+        kept = (HOME / "renewal" / f"{DOMAIN}.conf").read_text()
+    except OSError:
+        return False
+    return f"server = {DIRECTORY}" not in kept.splitlines()
 
 
 def look_at_authority() -> None:
@@ -178,7 +177,7 @@ def once(*options: str) -> None:
     """Make sure that a certificate is there and not near its end."""
     look_at_name(DNS_PATIENCE if not SERVED.exists() else 0)
     look_at_authority()
-    certbot(*(options or ["--force-renewal" if of_another_authority() else "--keep-until-expiring"]))
+    certbot(*(options or ["--force-renewal" if from_another_authority() else "--keep-until-expiring"]))
     lay_out()
 
 
@@ -231,14 +230,14 @@ def told() -> dict[str, str]:
 
 def wait() -> int:
     """Wait for a verdict, after another try if the last one failed."""
-    if days_left() > 0 and not of_another_authority():
+    if days_left() > 0 and not from_another_authority():
         return 0
     if told()["state"] == "failed":
         note(state="working")
         AGAIN.touch()
     while (now := told())["state"] == "working":
         time.sleep(0.5)
-    if days_left() > 0 and not of_another_authority():
+    if days_left() > 0 and not from_another_authority():
         return 0
     print(now.get("reason", "no certificate"))
     return 1

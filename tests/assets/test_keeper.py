@@ -67,6 +67,12 @@ class World:
             self.keeper.SERVED.write_text(certificate.pem + certificate.key_pem)
 
     @property
+    def renewal(self) -> Path:
+        """certbot's own note on the certificate."""
+        home: Path = self.keeper.HOME
+        return home / "renewal" / f"{HOST}.conf"
+
+    @property
     def calls(self) -> list[list[str]]:
         """Command lines of certbot."""
         file = self.folder / "calls"
@@ -117,9 +123,10 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
         "HOME": home,
         "SERVED": home / "served" / f"{HOST}.pem",
         "LIVE": home / "live" / HOST,
-        "RENEWAL": home / "renewal" / f"{HOST}.conf",
         "STATE": tmp_path / "state.json",
         "AGAIN": tmp_path / "again",
+        "OWN_AUTHORITY": tmp_path / "ca.pem",
+        "BUNDLE": tmp_path / "authorities.pem",
     }.items():
         assert hasattr(keeper, name)
         monkeypatch.setattr(keeper, name, path)
@@ -339,30 +346,44 @@ def test_renewal_is_looked_for_twice_a_day_and_served_in_one_step(
     assert [line["event"] for line in lines(capfd)] == ["certificate served"] * 2
 
 
-def test_certificate_of_another_authority_is_no_reason_to_keep_it(world: World) -> None:
+def test_certificate_from_another_authority_is_no_reason_to_keep_it(world: World) -> None:
     """Staging first, then the real one: certbot itself would keep the first to its end."""
     world.run(10)
     assert "--keep-until-expiring" in world.calls[-1]
-    assert not world.keeper.of_another_authority()
-    world.keeper.RENEWAL.write_text("[renewalparams]\nserver = https://acme-staging.example.org/directory\n")
-    assert world.keeper.of_another_authority()
+    assert not world.keeper.from_another_authority()
+    world.renewal.write_text("[renewalparams]\nserver = https://acme-staging.example.org/directory\n")
+    assert world.keeper.from_another_authority()
     world.run(10)
     assert "--force-renewal" in world.calls[-1]
-    assert not world.keeper.of_another_authority()
+    assert not world.keeper.from_another_authority()
 
 
-def test_one_who_waits_is_told_of_a_certificate_of_another_authority_when_it_is_replaced(world: World) -> None:
+def test_one_who_waits_is_told_of_a_certificate_from_another_authority_when_it_is_replaced(world: World) -> None:
     world.lies(signed("staging", ends=90))
-    world.keeper.RENEWAL.parent.mkdir()
-    world.keeper.RENEWAL.write_text("server = https://acme-staging.example.org/directory\n")
+    world.renewal.parent.mkdir()
+    world.renewal.write_text("server = https://acme-staging.example.org/directory\n")
     world.keeper.note(state="working")
 
     def replaced() -> None:
-        world.keeper.RENEWAL.write_text(f"server = {world.keeper.DIRECTORY}\n")
+        world.renewal.write_text(f"server = {world.keeper.DIRECTORY}\n")
         world.keeper.note(state="done")
 
     world.meanwhile = replaced
     assert world.keeper.wait() == 0
+
+
+def test_private_authority_is_trusted_besides_the_public_ones(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = signed("a hospital's authority").pem
+    for variable in ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"):
+        monkeypatch.setenv(variable, "as it was")
+    world.keeper.trust()
+    assert os.environ["SSL_CERT_FILE"] == "as it was"
+    world.keeper.OWN_AUTHORITY.write_text(own)
+    world.keeper.trust()
+    assert os.environ["REQUESTS_CA_BUNDLE"] == os.environ["SSL_CERT_FILE"] == str(world.keeper.BUNDLE)
+    trusted = world.keeper.BUNDLE.read_text()
+    assert own in trusted
+    assert trusted.count("BEGIN CERTIFICATE") > 50
 
 
 @pytest.mark.parametrize(

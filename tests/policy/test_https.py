@@ -135,20 +135,19 @@ def test_authority_is_asked_after_gateway_and_records_are_there(case: Case, depl
     ids=["own record", "a person's record", "server"],
 )
 def test_keeper_knows_where_the_name_has_to_point(config: dict[str, Any], expected: str, patience: str) -> None:
-    told = prod(**config).container("certificate").environment
+    keeper = prod(**config).container("certificate")
+    told = keeper.environment
+    assert set(keeper.files) == {"/keeper.py"}
     assert (told["EXPECTED_ADDRESSES"], told["DNS_PATIENCE"]) == (expected, patience)
     assert (told["ACME_DIRECTORY"], told["ACME_EMAIL"]) == (
         "https://acme-v02.api.letsencrypt.org/directory",
         "radiology@example.org",
     )
-    assert not {"REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"} & set(told)
 
 
 def test_private_authority_is_trusted_where_it_has_to_be() -> None:
     found = prod(acme={"email": "it@example.org", "server": "https://ca.example.org/dir", "caCertificate": CA})
-    keeper = found.container("certificate")
-    for variable in ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"):
-        assert keeper.files[keeper.environment[variable]] == CA
+    assert found.container("certificate").files["/run/ca.pem"] == CA
     assert found.one("pulumi:providers:keycloak").inputs["rootCaCertificate"] == CA
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.program.cases import CASES, ENVIRONMENT, KEY, Case
+from tests.program.cases import CASES, ENVIRONMENT, KEY, PROVIDED, Case
 from tests.program.harness import (
     ROOT,
     VM_ADDRESS,
@@ -187,7 +187,7 @@ def test_records_point_to_the_vm_and_back(made: Deployment) -> None:
     [
         ({"tls": "none", "acme": {}}, {"A", "AAAA"}),
         ({"acme": {"email": "it@example.org", "server": "https://ca.example.org/dir"}}, {"A", "AAAA"}),
-        ({"acme": {"email": "it@example.org", "staging": True}}, {"A", "AAAA", "CAA"}),
+        ({"acme": {"email": "it@example.org", "staging": True, "caCertificate": PROVIDED.pem}}, {"A", "AAAA", "CAA"}),
     ],
     ids=["http", "another authority", "staging"],
 )
