@@ -6,25 +6,17 @@ from typing import Any
 import pytest
 
 from tests.certificates import signed
-from tests.program.cases import CASES, ENVIRONMENT, PROVIDED, Case
+from tests.program.cases import CASES, PROD, PROVIDED, Case, prod
 from tests.program.harness import (
-    ROOT,
     VM_ADDRESS,
     VM_IPV6,
     Deployment,
     is_secret,
     open_texts,
-    run_program,
-    stack_config,
 )
 from tests.rendering.gateway_file import parse
 
-PROD = stack_config(ROOT / "Pulumi.prod.yaml")
 CA = signed("a hospital's authority").pem
-
-
-def prod(**config: Any) -> Deployment:
-    return run_program({**PROD, **config}, stack="prod", environment=ENVIRONMENT)
 
 
 def auth_proxy(deployment: Deployment) -> dict[str, Any]:

@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.program.cases import CASES, ENVIRONMENT, KEY, PROVIDED, Case
+from tests.program.cases import CASES, KEY, PROD, PROVIDED, Case, prod
 from tests.program.harness import (
-    ROOT,
     VM_ADDRESS,
     VM_ADDRESS_OF_ITS_OWN,
     VM_IPV6,
@@ -16,10 +15,8 @@ from tests.program.harness import (
     Deployment,
     is_secret,
     run_program,
-    stack_config,
 )
 
-PROD = stack_config(ROOT / "Pulumi.prod.yaml")
 Sources = tuple[list[str] | None, list[str] | None]
 """Networks of IPv4 and of IPv6."""
 
@@ -37,10 +34,6 @@ DICOM: dict[str, dict[str, Sources]] = {
     "dicom-tls": {"2762": EVERYBODY},
 }
 WITH_VM = pytest.mark.parametrize("case", [it for it in CASES if it.machine == "linode"], ids=str)
-
-
-def prod(**config: Any) -> Deployment:
-    return run_program({**PROD, **config}, stack="prod", environment=ENVIRONMENT)
 
 
 @pytest.fixture(scope="module")

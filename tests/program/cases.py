@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.certificates import signed
-from tests.program.harness import VM_ADDRESS, Deployment, run_program
+from tests.program.harness import ROOT, VM_ADDRESS, Deployment, run_program, stack_config
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFhmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZm"
 SERVER_HOST = "pacs-1.example.org"
@@ -292,3 +292,11 @@ CASES = every_case() if os.environ.get("ALL_COMBINATIONS") == "1" else pairwise_
 def deploy(case: Case) -> Deployment:
     """What the program asks for in this case."""
     return run_program(case.config, environment=ENVIRONMENT)
+
+
+PROD = stack_config(ROOT / "Pulumi.prod.yaml")
+
+
+def prod(**config: Any) -> Deployment:
+    """What the program asks for by Pulumi.prod.yaml, with other values for some of its keys."""
+    return run_program({**PROD, **config}, stack="prod", environment=ENVIRONMENT)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from settings import ConfigurationError
-from tests.program.cases import CASES, COUPLED, ENVIRONMENT, FACTORS, SLOTS, Case, fits, merged
+from tests.program.cases import CASES, COUPLED, ENVIRONMENT, FACTORS, PROD, SLOTS, Case, fits, merged
 from tests.program.harness import (
     ROOT,
     SECRET_KEY,
@@ -29,7 +29,6 @@ from tests.program.harness import (
 
 URNS = Path(__file__).parent
 DEV = stack_config(ROOT / "Pulumi.dev.yaml")
-PROD = stack_config(ROOT / "Pulumi.prod.yaml")
 STACK_FILES = sorted([*ROOT.glob("Pulumi.*.yaml"), *ROOT.glob("tests/*/Pulumi.*.yaml")])
 VOLUMES_OF = {
     "orthanc": ("orthanc", "orthanc-db"),

@@ -139,11 +139,12 @@ def serving(waiting: Door) -> Door:
     """A moment after the certificate came."""
     waiting.serve(FIRST)
     waiting.wait(FIRST)
-    # What nginx ran before may take connections for a moment more.
-    until = time.monotonic() + PATIENCE
-    while waiting.clear("/").status == 503:
+    # What nginx ran before may take connections, one or another, for a moment more.
+    until, in_a_row = time.monotonic() + PATIENCE, 0
+    while in_a_row < 20:
+        in_a_row = in_a_row + 1 if waiting.clear("/").status == 308 else 0
         assert time.monotonic() < until, waiting.container.logs().decode()
-        time.sleep(0.1)
+        time.sleep(0.02)
     return waiting
 
 
