@@ -20,6 +20,8 @@ Found = TypeVar("Found")
 
 KEY_PATIENCE = 20.0
 """Seconds in which a machine that starts may still show another host key than the one it is being given."""
+LOGIN_PATIENCE = 120.0
+"""Seconds in which a machine that starts may not know its user yet."""
 
 
 class MachineError(pulumi.RunError):
@@ -90,7 +92,7 @@ class Shell:
                     f"{self.machine} shows another SSH host key than the one that is known, so it may not be that "
                     "machine. Nothing was changed. Find out why before you go on."
                 )
-            if waited > patience:
+            if waited > (min(LOGIN_PATIENCE, patience) if "permission denied" in answer.errors.lower() else patience):
                 raise MachineError(
                     f"{self.machine} cannot be reached by SSH: {_last_line(answer.errors)}. "
                     "Check address, firewall (adminNetworks) and ssh:privateKeyFile, then run again."

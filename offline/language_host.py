@@ -84,7 +84,8 @@ def main() -> None:
     print(port, flush=True)
     signal.signal(signal.SIGTERM, lambda *_: stopped.set())
     stopped.wait()
-    server.stop(grace=1).wait()
+    # A program that fails is still about to say so when the engine gives up; cut off, its error would be "EOF".
+    server.stop(grace=10).wait()
 
 
 if __name__ == "__main__":
