@@ -20,7 +20,7 @@ from tests.e2e.archive import delete
 from tests.e2e.conftest import cannot
 from tests.e2e.harness import NAME, Stack, wait_until
 from tests.e2e.modality import Modality
-from tools import dcmtk, sample
+from tools import debian_tools, sample
 from tools.dicomweb import StackOutputs, sign_in
 from tools.readiness.console import Problem
 
@@ -32,7 +32,7 @@ GATEWAY_THERE = "198.18.77.9"
 @pytest.fixture(scope="module", autouse=True)
 def tools() -> None:
     try:
-        dcmtk.ensure()
+        debian_tools.ensure("dcmtk")
     except Problem as problem:
         cannot(f"no DCMTK: {problem.what}")
 

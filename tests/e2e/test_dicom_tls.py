@@ -12,7 +12,7 @@ from tests.certificates import Certificate, signed
 from tests.e2e.conftest import Reconfigured, cannot
 from tests.e2e.harness import CONFIG, Stack, wait_until
 from tests.e2e.modality import Modality
-from tools import dcmtk
+from tools import debian_tools
 from tools.readiness.console import Problem
 
 
@@ -38,7 +38,7 @@ def authority() -> Certificate:
 def encrypted(stack: Stack, reconfigured: Reconfigured, authority: Certificate) -> Iterator[None]:
     """The stack with TLS on its DICOM port, and as it was afterwards."""
     try:
-        dcmtk.ensure()
+        debian_tools.ensure("dcmtk")
     except Problem as problem:
         cannot(f"no DCMTK: {problem.what}")
     own = signed("gateway", by=authority)

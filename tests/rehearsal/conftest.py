@@ -12,6 +12,7 @@ import docker
 import pytest
 
 from tests.rehearsal.world import World, world
+from tools import debian_tools
 from tools.readiness import engine as machine_engine
 from tools.readiness.console import Problem
 
@@ -44,6 +45,7 @@ def made() -> Iterator[World]:
         cannot(f"the rehearsal needs {', '.join(lacking)}")
     try:
         machine_engine.ensure()
+        debian_tools.ensure("libnss3-tools")
         docker.from_env().close()
         with world() as whole:
             yield whole
