@@ -12,6 +12,16 @@ from tools.readiness.engine import apt_install, may_install
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 # The browser's package only recommends a text font; without one, screenshots show boxes for letters.
 PACKAGES = ("chromium", "fonts-dejavu-core")
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+"""For a browser of tests: it asks nobody but the pages that it is sent to, and runs as root in a container too."""
 
 
 def find() -> str | None:

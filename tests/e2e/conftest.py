@@ -44,15 +44,6 @@ ORDER = (
     "test_rotation.py",
     "test_destroy.py",
 )
-CHROMIUM_FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 KEEP = os.environ.get("KEEP") == "1"
 
 Reconfigured = Callable[..., Path]
@@ -141,7 +132,7 @@ def browser() -> Iterator[Browser]:
     except Problem as problem:
         cannot(f"no browser: {problem.what}")
     with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=path, args=list(CHROMIUM_FLAGS))
+        launched = playwright.chromium.launch(executable_path=path, args=list(machine_browser.FLAGS))
         yield launched
         launched.close()
 

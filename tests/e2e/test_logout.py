@@ -13,10 +13,10 @@ from playwright.sync_api import Browser, Page, expect
 
 from rendering.nginx import AUTH_CACHE_SECONDS
 from tests.e2e import screen
-from tests.e2e.conftest import CHROMIUM_FLAGS
 from tests.e2e.harness import Stack
 from tests.e2e.realm import Realm
 from tools import browser as machine_browser
+from tools.browser import FLAGS
 from tools.dicomweb import SESSION_COOKIES, StackOutputs, client, login_form, sign_in
 from tools.sample import study_link
 
@@ -103,7 +103,7 @@ def page_with_history(stack: Stack, browser: Browser, request: pytest.FixtureReq
     else:
         launched = browser.browser_type.launch(
             executable_path=machine_browser.ensure(),
-            args=list(CHROMIUM_FLAGS),
+            args=list(FLAGS),
             ignore_default_args=["--disable-back-forward-cache"],
         )
     context = launched.new_context(base_url=stack.url, viewport={"width": 1280, "height": 800})

@@ -30,15 +30,6 @@ STACK = "rehearsal"
 CONFIG_FILE = DIRECTORY / f"Pulumi.{STACK}.yaml"
 BUNDLE = DIRECTORY / "ca.pem"
 UP_SECONDS = 900
-CHROMIUM_FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 
 
 class Production:
@@ -198,7 +189,7 @@ def trusting_browser(home: Path, names: dict[str, str]) -> Iterator[Browser]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=machine_browser.ensure(),
-            args=[*CHROMIUM_FLAGS, f"--host-resolver-rules={rules}"],
+            args=[*machine_browser.FLAGS, f"--host-resolver-rules={rules}"],
             env={**os.environ, "HOME": str(home)},
         )
         yield browser
