@@ -8,7 +8,7 @@ import pulumi
 import pulumi_linode as linode
 from pulumi.output import UNKNOWN
 
-from components.linode_account import MAKE_ONE, SET_IT, Account, AccountError
+from components.linode_account import Account, AccountError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,11 +34,11 @@ class Cloud(pulumi.ComponentResource):
         )
 
         async def allowed(account: Account | None) -> object:
-            if pulumi.runtime.is_dry_run():
-                # A provider that does not know its token asks nobody.
-                return account.token if account else UNKNOWN
             if account is None:
-                raise AccountError(f"Configuration linode:token: is missing. {MAKE_ONE} and {SET_IT}.")
+                # A provider that does not know its token asks nobody.
+                return UNKNOWN
+            if pulumi.runtime.is_dry_run():
+                return account.token
             await account.check(dns=args.keeps_dns)
             return account.token
 

@@ -11,6 +11,9 @@ from settings.model import ArchiveKind, LocalMachine, Machine, Server, Target, V
 from settings.reading import ConfigurationError
 
 LINODE_API = "https://api.linode.com"
+MISSING_TOKEN = (
+    "is missing. Make one at cloud.linode.com under API Tokens and set it: pulumi config set --secret linode:token."  # noqa: S105
+)
 
 LINODE_TYPE = {ArchiveKind.ORTHANC: "g6-standard-2", ArchiveKind.DCM4CHEE: "g6-standard-4"}
 """What has the memory for all containers of a stack with that archive: 4 GB and 8 GB."""
@@ -108,7 +111,6 @@ def _vm(entry: dict[str, object], ssh: dict[str, object], archive: ArchiveKind) 
         if not WORD.fullmatch(word):
             raise ConfigurationError("vm", f"{field} {word!r} is not a name of Linode's.")
     linode = pulumi.Config("linode")
-    token = linode.get("token") or os.environ.get("LINODE_TOKEN")
     return Vm(
         **words,
         volume_gb=size,
@@ -116,9 +118,17 @@ def _vm(entry: dict[str, object], ssh: dict[str, object], archive: ArchiveKind) 
         reserved_address=_flag("vm", entry, "reservedAddress", True),
         public_key=_key_alone("ssh", public_key),
         private_key_file=_private_key_file(ssh),
-        token=pulumi.Output.secret(token) if token else None,
+        token=_token(linode),
         api_url=linode.get("url") or os.environ.get("LINODE_URL") or LINODE_API,
     )
+
+
+def _token(linode: pulumi.Config) -> pulumi.Output[str] | None:
+    """The account's token; a preview does without."""
+    token = linode.get("token") or os.environ.get("LINODE_TOKEN")
+    if not token and not pulumi.runtime.is_dry_run():
+        raise ConfigurationError("token", MISSING_TOKEN, namespace="linode")
+    return pulumi.Output.secret(token) if token else None
 
 
 def _private_key_file(entry: dict[str, object]) -> str | None:

@@ -24,8 +24,8 @@ _KINDS = {list: "a list", dict: "a map of keys to values"}
 class ConfigurationError(pulumi.RunError):
     """A configuration value that cannot be used: names the key and the mend. Nothing was changed."""
 
-    def __init__(self, key: str, problem: str) -> None:
-        super().__init__(f"Configuration ohif:{key}: {problem}")
+    def __init__(self, key: str, problem: str, *, namespace: str = "ohif") -> None:
+        super().__init__(f"Configuration {namespace}:{key}: {problem}")
 
 
 def refuse_unknown_keys(namespace: str, known: frozenset[str]) -> None:

@@ -53,7 +53,7 @@ def test_left_out_is_what_the_settings_refuse() -> None:
     for choices in itertools.product(*(FACTORS[factor] for factor in COUPLED)):
         items = tuple(zip(COUPLED, choices, strict=True))
         try:
-            load_settings(merged(items))
+            load_settings(merged(items), ENVIRONMENT)
         except ConfigurationError:
             assert not fits(items), items
         else:

@@ -38,6 +38,9 @@ OURS = pair(HOST)
 PRIVATE_KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nc2VjcmV0LW9mLXRoZS1wZXJzb24=\n-----END OPENSSH PRIVATE KEY-----\n"
 
 
+TOKEN = {"LINODE_TOKEN": "S3cret.of-the-account"}
+
+
 def load(environment: dict[str, str] | None = None, *, preview: bool = True, **config: Any) -> Settings:
     return load_settings(config, environment, preview=preview)
 
@@ -232,13 +235,20 @@ def test_stack_whose_name_linode_would_not_take_is_refused(stack: str) -> None:
 def test_private_key_must_be_readable_before_anything_is_made(config: dict[str, Any], tmp_path: Path) -> None:
     told = {**config, "ssh": {**config.get("ssh", {}), "privateKeyFile": str(tmp_path / "id")}}
     with pytest.raises(ConfigurationError, match=r"ohif:ssh: privateKeyFile .* cannot be read"):
-        load(preview=False, **told)
+        load(TOKEN, preview=False, **told)
     # A preview is also for those who do not have it.
     load(preview=True, **told)
     (tmp_path / "id").touch()
-    machine = load(preview=False, **told).machine
+    machine = load(TOKEN, preview=False, **told).machine
     assert isinstance(machine, Server | Vm)
     assert machine.private_key_file == str(tmp_path / "id")
+
+
+def test_token_must_be_there_before_anything_is_made() -> None:
+    for none in ({}, {"LINODE_TOKEN": ""}):
+        with pytest.raises(ConfigurationError, match=r"^Configuration linode:token: is missing\. Make one"):
+            load(none, preview=False, **LINODE)
+        load(none, preview=True, **LINODE)
 
 
 def test_vm_has_safe_defaults() -> None:
