@@ -57,7 +57,11 @@ class ProgramHost(LanguageServer):
         os.chdir(request.pwd or directory)
         sys.path.insert(0, str(directory))
         self.program = program
-        response: Any = super().Run(request, context)  # type: ignore[no-untyped-call]
+        try:
+            response: Any = super().Run(request, context)  # type: ignore[no-untyped-call]
+        except Exception:
+            # What made the program fail was logged; its unfinished tasks raise it once more as they are ended.
+            return language_pb2.RunResponse(bail=True)
         # The program's error was logged with its message already; `bail` keeps the engine from repeating it.
         return language_pb2.RunResponse(bail=True) if response.error else response
 
