@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
@@ -35,6 +36,18 @@ def cannot(reason: str) -> NoReturn:
     pytest.skip(reason)
 
 
+def forbidden() -> str | None:
+    """What this machine does not let even root do: a container may have no block devices of its own, say."""
+    for what, command in (
+        ("block devices", ["losetup", "--find"]),
+        ("mount namespaces", ["unshare", "--mount", "true"]),
+    ):
+        tried = subprocess.run(command, capture_output=True, text=True, check=False)
+        if tried.returncode:
+            return f"this machine allows no {what}: {tried.stderr.strip()}"
+    return None
+
+
 @pytest.fixture(scope="session")
 def made() -> Iterator[World]:
     """The world, with nothing in it yet."""
@@ -43,6 +56,8 @@ def made() -> Iterator[World]:
     lacking = [tool for tool in NEEDED if shutil.which(tool) is None]
     if lacking:
         cannot(f"the rehearsal needs {', '.join(lacking)}")
+    if reason := forbidden():
+        pytest.skip(reason)
     try:
         machine_engine.ensure()
         debian_tools.ensure("libnss3-tools")
