@@ -15,12 +15,12 @@ from typing import Any
 
 import pulumi
 
+from settings.machine import MAKE_ONE, SET_IT
+
 SCOPES = frozenset({"linodes", "firewall", "volumes", "ips"})
 DNS_SCOPE = "domains"
 EVERYTHING = "*"
 TIMEOUT = 20
-MAKE_ONE = "Make one at cloud.linode.com under API Tokens"
-SET_IT = "set it: pulumi config set --secret linode:token"
 
 
 class AccountError(pulumi.RunError):

@@ -49,8 +49,6 @@ def _networks(entry: Mapping[str, object]) -> tuple[Network, ...]:
     values = entry.get("networks", [])
     if not isinstance(values, list):
         raise ConfigurationError(KEY, "networks must be a list of networks such as 192.0.2.0/24.")
-    if values == [place.ANYWHERE]:
-        return place.EVERY_NETWORK
     return place.networks(KEY, values)
 
 

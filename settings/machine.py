@@ -11,9 +11,9 @@ from settings.model import ArchiveKind, LocalMachine, Machine, Server, Target, V
 from settings.reading import ConfigurationError
 
 LINODE_API = "https://api.linode.com"
-MISSING_TOKEN = (
-    "is missing. Make one at cloud.linode.com under API Tokens and set it: pulumi config set --secret linode:token."  # noqa: S105
-)
+MAKE_ONE = "Make one at cloud.linode.com under API Tokens"
+SET_IT = "set it: pulumi config set --secret linode:token"
+"""What to do about the account's token."""
 
 LINODE_TYPE = {ArchiveKind.ORTHANC: "g6-standard-2", ArchiveKind.DCM4CHEE: "g6-standard-4"}
 """What has the memory for all containers of a stack with that archive: 4 GB and 8 GB."""
@@ -127,7 +127,7 @@ def _token(linode: pulumi.Config) -> pulumi.Output[str] | None:
     """The account's token; a preview does without."""
     token = linode.get("token") or os.environ.get("LINODE_TOKEN")
     if not token and not pulumi.runtime.is_dry_run():
-        raise ConfigurationError("token", MISSING_TOKEN, namespace="linode")
+        raise ConfigurationError("token", f"is missing. {MAKE_ONE} and {SET_IT}.", namespace="linode")
     return pulumi.Output.secret(token) if token else None
 
 

@@ -65,8 +65,6 @@ def admin_networks(config: pulumi.Config, machine: Machine, bound: tuple[str, ..
     """Networks from which Keycloak, and the machine itself, are administered."""
     key = "adminNetworks"
     values = reading.items(config, key)
-    if values == [ANYWHERE]:
-        return EVERY_NETWORK
     if not values:
         if is_loopback(bound) and not isinstance(machine, Vm):
             # Only the engine's machine can reach a loopback listener, and its requests come in by the address of a
@@ -82,6 +80,8 @@ def admin_networks(config: pulumi.Config, machine: Machine, bound: tuple[str, ..
 
 def networks(key: str, values: list[object]) -> tuple[Network, ...]:
     """Networks by their CIDR; every address only by its word."""
+    if values == [ANYWHERE]:
+        return EVERY_NETWORK
     found: list[Network] = []
     for value in values:
         try:

@@ -27,6 +27,7 @@ from images import DEFAULT_IMAGES
 from settings import ArchiveKind
 from settings.archive import DEFAULT_MEMORY
 from settings.dicom import USUAL_PORT
+from settings.place import LOOPBACK
 from tools import half_made, preflight
 from tools.pulumi_run import Pulumi
 from tools.readiness import network, state
@@ -149,7 +150,7 @@ def _check(pulumi: Pulumi, deployment: dict[str, Any]) -> None:
     client = preflight.connect()
     found = preflight.find(client, pulumi.stack)
     preflight.refuse_foreign(pulumi.stack, found, _types(deployment))
-    address = str(config["bindAddress"]) or "127.0.0.1"
+    address = str(config["bindAddress"]) or LOOPBACK
     ports = {"ohif:port 8080": config["port"]}
     if config["tls"] != "none":
         ports["ohif:httpsPort 8443"] = config["httpsPort"]
