@@ -1,10 +1,13 @@
 """Which CLI, plugins and environment are used: what the machine has wins, and versions count."""
 
+import hashlib
+import tarfile
 from pathlib import Path
 
 import pytest
 
 from offline.toolchain import OLDEST_GO, parse_go_version
+from tests.servers import Reply, Request, serving
 from tools.readiness import plugins, pulumi_cli, python_env
 from tools.readiness.console import Problem, last_lines, run
 from tools.readiness.paths import STATE_BIN
@@ -97,3 +100,68 @@ def test_a_failing_step_says_itself_its_last_words_and_the_mend(tmp_path: Path) 
 def test_a_command_that_does_not_exist_is_named(tmp_path: Path) -> None:
     with pytest.raises(Problem, match="no-such-command not found"):
         run("Docker engine", ["no-such-command"], log=tmp_path / "log", mend="Install it.")
+
+
+# The official release of the CLI
+
+
+def release(folder: Path) -> tuple[str, bytes]:
+    """Name and content of an archive as Pulumi publishes one for this machine."""
+    program = executable(folder / "pulumi" / "pulumi")
+    file = folder / pulumi_cli.release_url().rpartition("/")[2]
+    with tarfile.open(file, "w:gz") as archive:
+        archive.add(program, "pulumi/pulumi")
+    return file.name, file.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "pinned", "refused"),
+    [
+        ("{digest}  {name}", None, None, None),
+        ("{other}  another.tar.gz\n{digest} *{name}", None, None, None),
+        (None, "{digest}  {name}", None, None),
+        ("{other}  {name}", "{digest}  {name}", None, "is not the published file: its SHA-256 is {digest}"),
+        ("{digest}  {name}", None, "{other}", "is not the published file"),
+        (None, None, "{digest}", None),
+        (None, None, None, "the SHA-256 of {name} is not known"),
+        ("{digest}  another.tar.gz", "not a list", None, "does not name it"),
+    ],
+    ids=["listed", "among others", "second list", "changed", "not as pinned", "pinned", "no list", "not in a list"],
+)
+def test_a_release_is_used_only_as_it_was_published(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    first: str | None,
+    second: str | None,
+    pinned: str | None,
+    refused: str | None,
+) -> None:
+    name, content = release(tmp_path)
+    words = {"name": name, "digest": hashlib.sha256(content).hexdigest(), "other": "0" * 64}
+
+    def answer(request: Request) -> Reply:
+        if request.path == f"/{name}":
+            return Reply(raw=b"HTTP/1.0 200 OK\r\n\r\n" + content)
+        text = {"/first": first, "/second": second}[request.path]
+        return Reply(status=404) if text is None else Reply(body=text.format(**words) + "\n")
+
+    target = tmp_path / "cache" / "pulumi"
+    with serving(answer) as (address, _):
+        monkeypatch.setattr(pulumi_cli, "RELEASES", address)
+        monkeypatch.setattr(pulumi_cli, "release_url", lambda: f"{address}/{name}")
+        monkeypatch.setattr(pulumi_cli, "CHECKSUM_LISTS", (f"{address}/first", f"{address}/second"))
+        monkeypatch.setattr(pulumi_cli, "PINNED", {name: pinned.format(**words)} if pinned else {})
+        monkeypatch.setattr(pulumi_cli, "LOGS", tmp_path)
+        if refused is None:
+            pulumi_cli._fetch_release(target)
+            assert (target / "pulumi").exists()
+            return
+        with pytest.raises(Problem, match=refused.format(**words)):
+            pulumi_cli._fetch_release(target)
+    assert not target.exists()
+
+
+def test_the_sums_come_from_another_place_than_the_release() -> None:
+    """Whoever changes one of them does not change both."""
+    assert pulumi_cli.release_url().split("/")[2] not in pulumi_cli.CHECKSUM_LISTS[0]
+    assert all(url.startswith("https://") for url in pulumi_cli.CHECKSUM_LISTS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import platform
@@ -19,6 +20,14 @@ from tools.readiness.paths import LOGS, ROOT, STATE, STATE_BIN, VENV, cache, wri
 STEP = "Pulumi CLI"
 VERSION = "3.259.0"
 LANGUAGE_HOST = "pulumi-language-python"
+RELEASES = "https://get.pulumi.com/releases/sdk"
+CHECKSUM_LISTS = (
+    "https://github.com/pulumi/pulumi/releases/download/v{version}/pulumi-{version}-checksums.txt",
+    f"{RELEASES}/pulumi-{{version}}-checksums.txt",
+)
+"""The release's own SHA-256 sums. GitHub's first, so that archive and sum come from two places."""
+PINNED: dict[str, str] = {}
+"""SHA-256 by the archive's file name, once somebody has checked one: then it alone counts, and no list is fetched."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +42,7 @@ def release_url(version: str = VERSION) -> str:
     """Where the official release for this machine is published."""
     system = {"Linux": "linux", "Darwin": "darwin"}.get(platform.system(), platform.system().lower())
     arch = {"x86_64": "x64", "amd64": "x64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
-    return f"https://get.pulumi.com/releases/sdk/pulumi-v{version}-{system}-{arch}.tar.gz"
+    return f"{RELEASES}/pulumi-v{version}-{system}-{arch}.tar.gz"
 
 
 def parse_version(text: str) -> tuple[int, int, int]:
@@ -87,8 +96,53 @@ def _own_language_host(binary: str) -> bool:
     return beside.exists() or which_elsewhere(LANGUAGE_HOST) is not None
 
 
+def published_checksum(archive: str, version: str = VERSION) -> str:
+    """SHA-256 that the archive must have.
+
+    Raises:
+        Problem: no list of the release could be fetched, or it does not name the archive.
+    """
+    if archive in PINNED:
+        return PINNED[archive]
+    failures = []
+    for template in CHECKSUM_LISTS:
+        url = template.format(version=version)
+        try:
+            with urllib.request.urlopen(url, timeout=60) as answer:  # noqa: S310 - https
+                lines = answer.read(1 << 20).decode().splitlines()
+        except (OSError, ValueError) as error:
+            failures.append(f"{url}: {error}")
+            continue
+        for digest, *names in (line.split() for line in lines if line.strip()):
+            if [name.lstrip("*") for name in names] == [archive] and re.fullmatch("[0-9a-fA-F]{64}", digest):
+                return str(digest).lower()
+        failures.append(f"{url} does not name it")
+    raise Problem(
+        f"{STEP}: the SHA-256 of {archive} is not known: {'; '.join(failures)}",
+        "Nothing was installed. Run the command again, install Pulumi yourself, or check the archive and write its "
+        "SHA-256 into PINNED (tools/readiness/pulumi_cli.py).",
+    )
+
+
+def verify(archive: Path, expected: str, url: str) -> None:
+    """Compare a downloaded file with its published SHA-256.
+
+    Raises:
+        Problem: it is another file.
+    """
+    with archive.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != expected:
+        raise Problem(
+            f"{STEP}: {url} is not the published file: its SHA-256 is {found}, published is {expected}",
+            "Nothing was installed. Run the command again; if it stays so, something between this machine and the "
+            "release changes downloads: find out what before you go on.",
+        )
+
+
 def _fetch_release(target: Path) -> None:
     url = release_url()
+    expected = published_checksum(url.rpartition("/")[2])
     say(f"  {STEP}: fetching {VERSION} (about 100 MB)")
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="pulumi-", dir=target.parent) as scratch:
@@ -101,6 +155,7 @@ def _fetch_release(target: Path) -> None:
                 f"{STEP}: {url} could not be fetched: {error}",
                 "Run the command again; OFFLINE=1 builds the CLI from its Go modules instead.",
             ) from error
+        verify(archive, expected, url)
         run(
             STEP,
             ["tar", "-xzf", archive, "-C", scratch],
