@@ -13,7 +13,7 @@ CHOSEN := --stack $(STACK) $(if $(CONFIG),--config-file $(CONFIG))
 OTHER_ARCHIVE := E2E_STACK=e2e-dcm4chee E2E_CONFIG=$(CURDIR)/tests/e2e/Pulumi.e2e-dcm4chee.yaml
 OF_BOTH_ARCHIVES := $(foreach it,contract journey headers roles dicom attacks archive_held_in,tests/e2e/test_$(it).py)
 
-.PHONY: help up down destroy preview sample rotate test rehearsal lint fmt env bench-up lock
+.PHONY: help pin up down destroy preview sample rotate test rehearsal lint fmt env bench-up lock
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,10 @@ sample: ## Store a synthetic CT series in the running stack
 rotate: ## Replace a generated secret and all that uses it (SECRET=cookie; a wrong name lists them)
 	@$(READY_FOR_STACK)
 	@$(IN_ENV) python -m tools.rotate $(CHOSEN) "$(SECRET)"
+
+pin: ## Write the digests of all images into images.lock.json, which the program then uses
+	@$(READY)
+	@$(IN_ENV) python -m tools.pin $(CHOSEN)
 
 test: ## Run all checks and tests that this machine allows; says what is left out
 	@$(READY) --optional-engine

@@ -1,10 +1,12 @@
 """Every container image of the program, in one table.
 
 A name holds an exact version, never a moving tag. `ohif:images` replaces entries (a private mirror), and so
-does the machine itself where no image registry can be reached (settings/, `OHIF_IMAGES`).
+does the machine itself where no image registry can be reached (settings/, `OHIF_IMAGES`). A tag can still be given
+another content by its registry: `make pin` writes the digest of each name into `images.lock.json`, which is then used.
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,6 +19,17 @@ class Image:
     """Keycloak only: built beforehand by `kc.sh build`, which saves its start some 12 seconds."""
     archive: str | None = None
     """The archive that alone needs it, by its name in `ohif:archive`."""
+    local: bool = False
+    """Whether it was built on this machine, so that no registry could give another one."""
+
+    @property
+    def pinned(self) -> bool:
+        """Whether nobody can put another content under its name."""
+        return self.local or "@" in self.name
+
+
+LOCK = Path(__file__).parent / "images.lock.json"
+"""Digests by image name, written by `make pin`: `{"nginx:1.30.6-alpine": "sha256:…"}`. Not there: nothing is pinned."""
 
 
 DEFAULT_IMAGES: dict[str, Image] = {

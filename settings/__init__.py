@@ -131,6 +131,13 @@ def load() -> Settings:
         raise ConfigurationError("httpsPort", "must not be the same as port.")
     if certificate is None and not isinstance(there, LocalMachine):
         pulumi.log.warn("tls is none: passwords and patients' data travel in the clear. Set ohif:tls and ohif:host.")
+    table = image_table.images(config)
+    loose = image_table.unpinned(table, kept_in.kind)
+    if loose and not isinstance(there, LocalMachine):
+        pulumi.log.warn(
+            f"images without a digest: {', '.join(loose)}. Their registry decides what runs under these tags; "
+            "`make pin` writes the digests of today into images.lock.json."
+        )
     return Settings(
         project=pulumi.get_project(),
         stack=pulumi.get_stack(),
@@ -149,5 +156,5 @@ def load() -> Settings:
         mfa=reading.choice(config, "mfa", Mfa),
         smtp=people.smtp(config),
         protect_data=reading.boolean(config, "protectData"),
-        images=image_table.images(config),
+        images=table,
     )

@@ -2,18 +2,22 @@
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import pulumi
 
-from images import DEFAULT_IMAGES, Image
+from images import DEFAULT_IMAGES, LOCK, Image
 from settings import reading
 from settings.reading import ConfigurationError
 
+DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+
 
 def images(config: pulumi.Config) -> Mapping[str, Image]:
+    """The table that the stack uses, with the digests of `images.lock.json` where a name has none."""
     table = dict(DEFAULT_IMAGES)
     machine = os.environ.get("OHIF_IMAGES")
     if machine:
@@ -21,8 +25,39 @@ def images(config: pulumi.Config) -> Mapping[str, Image]:
             entries = json.loads(Path(machine).read_text())
         except (OSError, ValueError) as error:
             raise ConfigurationError("images", f"OHIF_IMAGES={machine} cannot be read: {error}") from error
-        table |= _named_images(f"OHIF_IMAGES={machine}", entries)
-    return table | _named_images("images", reading.entries(config, "images"))
+        named = _named_images(f"OHIF_IMAGES={machine}", entries)
+        table |= {key: replace(image, local=True) for key, image in named.items()}
+    table |= _named_images("images", reading.entries(config, "images"))
+    digests = locked()
+    for key, image in table.items():
+        if not image.pinned and image.name in digests:
+            table[key] = replace(image, name=f"{image.name}@{digests[image.name]}")
+    return table
+
+
+def locked() -> Mapping[str, str]:
+    """Digests by image name.
+
+    Raises:
+        ConfigurationError: the file cannot be read, or holds something else.
+    """
+    try:
+        digests = json.loads(LOCK.read_text())
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise ConfigurationError("images", f"{LOCK.name} cannot be read: {error}") from error
+    if not isinstance(digests, dict):
+        raise ConfigurationError("images", f"{LOCK.name} is not a map from names to digests; run make pin.")
+    wrong = [name for name, it in digests.items() if not (isinstance(it, str) and DIGEST.fullmatch(it))]
+    if wrong:
+        raise ConfigurationError("images", f"{LOCK.name} has no digest sha256:… for {', '.join(wrong)}; run make pin.")
+    return dict(digests)
+
+
+def unpinned(table: Mapping[str, Image], archive: str) -> list[str]:
+    """Keys of the images of a stack with this archive that a registry could give another content."""
+    return [key for key, image in table.items() if image.archive in (None, archive) and not image.pinned]
 
 
 def _named_images(key: str, entries: object) -> dict[str, Image]:
@@ -38,5 +73,10 @@ def _named_images(key: str, entries: object) -> dict[str, Image]:
         reference, optimized = reading.text(where, fields, "name"), fields.get("optimized", False)
         if reference is None or not isinstance(optimized, bool):
             raise ConfigurationError(where, "must be an image's name, or a map of name and optimized (true or false).")
+        _, at, digest = reference.partition("@")
+        if at and not DIGEST.fullmatch(digest):
+            raise ConfigurationError(
+                where, f"{reference!r}: what follows the @ must be a digest: sha256: and 64 of 0-9 and a-f."
+            )
         named[name] = replace(DEFAULT_IMAGES[name], name=reference, optimized=optimized)
     return named

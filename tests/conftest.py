@@ -1,9 +1,21 @@
 """Fixtures that several layers of tests share."""
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 
+from settings import image_table
 from tests.program.cases import CASES, Case, deploy
 from tests.program.harness import Deployment
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _unpinned() -> Iterator[None]:
+    """Images by their tags, whatever `make pin` has written in this clone."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(image_table, "LOCK", Path("/nowhere/images.lock.json"))
+        yield
 
 
 @pytest.fixture(params=CASES, ids=str)

@@ -9,6 +9,7 @@ from tools.readiness.engine import apt_install, may_install
 
 TOOLS = {
     "dcmtk": ("echoscu", "storescu", "findscu", "getscu", "movescu"),
+    "docker-registry": ("docker-registry",),
     # NSS's, which tells a Chromium whom to trust.
     "libnss3-tools": ("certutil",),
 }

@@ -9,6 +9,7 @@ import pulumi
 import pytest
 from cryptography.hazmat.primitives import serialization
 
+from images import DEFAULT_IMAGES
 from settings import ConfigurationError, Settings
 from settings.model import Acme, DuckDns, LinodeZone, LocalMachine, ProvidedCertificate, Server, Vm
 from tests.certificates import Certificate, signed
@@ -416,5 +417,22 @@ def test_clear_text_over_a_network_is_warned_of(
     heard: list[str] = []
     monkeypatch.setattr(pulumi.log, "warn", heard.append)
     load(**config)
-    assert len(heard) == warned
-    assert all("in the clear" in text and "ohif:tls" in text for text in heard)
+    told = [text for text in heard if "in the clear" in text and "ohif:tls" in text]
+    assert len(told) == warned
+
+
+@pytest.mark.parametrize(
+    ("config", "warned"), [({}, False), (SERVER, True), (LINODE, True)], ids=["local", "server", "linode"]
+)
+def test_images_without_a_digest_are_warned_of_where_others_come(
+    config: dict[str, Any], warned: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", heard.append)
+    load(**config)
+    told = [text for text in heard if "without a digest" in text and "make pin" in text]
+    assert len(told) == warned
+    assert all("gateway" in text and "dcm4chee" not in text for text in told)
+    heard.clear()
+    load(**config, images={key: f"mirror/{key}:1@sha256:{'0' * 64}" for key in DEFAULT_IMAGES})
+    assert not any("without a digest" in text for text in heard)

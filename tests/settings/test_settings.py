@@ -10,7 +10,7 @@ import pytest
 import settings
 from access import Role
 from images import DEFAULT_IMAGES
-from settings import ConfigurationError, Mfa, Settings
+from settings import ConfigurationError, Mfa, Settings, image_table
 from tests.program.harness import ROOT, defaults, load_settings, project_config, run_program, stack_config
 
 STACK_FILES = sorted([*ROOT.glob("Pulumi.*.yaml"), *ROOT.glob("tests/*/Pulumi.*.yaml")])
@@ -185,6 +185,9 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("images", {"images": {"gateway": 1}}, "gateway"),
     ("images", {"images": {"gateway": {}}}, "gateway"),
     ("images", {"images": {"gateway": ""}}, "gateway"),
+    ("images", {"images": {"gateway": "nginx:1.30.6@sha256:12ab"}}, "images.gateway: 'nginx:1.30.6@sha256:12ab': what"),
+    ("images", {"images": {"gateway": f"nginx:1.30.6@md5:{'0' * 64}"}}, "must be a digest"),
+    ("images", {"images": {"gateway": "nginx:1.30.6@"}}, "must be a digest"),
     ("images", {"images": {"gateway": {"name": "nginx:1.30.6", "tag": "x"}}}, "'tag' is not known"),
     ("images", {"images": {"keycloak": {"name": "keycloak:26.7.3", "optimized": "yes"}}}, "optimized"),
 ]
@@ -390,3 +393,49 @@ def test_dicom_is_closed_until_it_is_opened() -> None:
     opened = load(**dicom(networks=["anywhere"], port=104)).dicom
     assert opened is not None
     assert (opened.port, opened.networks) == (104, EVERYWHERE)
+
+
+# Images by their digest
+
+DIGEST = "sha256:" + "0123456789abcdef" * 4
+
+
+def lock(path: Path, content: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    path.write_text(json.dumps(content))
+    monkeypatch.setattr("settings.image_table.LOCK", path)
+
+
+def test_a_digest_is_taken_as_given() -> None:
+    reference = f"mirror.example.org:5000/nginx:1.30.6@{DIGEST}"
+    gateway = load(images={"gateway": reference}).images["gateway"]
+    assert (gateway.name, gateway.pinned) == (reference, True)
+
+
+def test_digests_of_the_lock_file_are_used_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = DEFAULT_IMAGES["gateway"].name
+    mirror = f"mirror.example.org/viewer:1@{DIGEST}"
+    lock(tmp_path / "lock", {name: DIGEST, "mirror.example.org/postgres:17": DIGEST}, monkeypatch)
+    images = load(images={"postgres": "mirror.example.org/postgres:17", "viewer": mirror}).images
+    assert images["gateway"].name == f"{name}@{DIGEST}"
+    assert images["postgres"].name == f"mirror.example.org/postgres:17@{DIGEST}"
+    assert images["viewer"].name == mirror
+    assert images["keycloak"] == DEFAULT_IMAGES["keycloak"]
+
+
+@pytest.mark.parametrize("content", [[], {"nginx:1": "sha256:12"}, {"nginx:1": 1}], ids=["list", "short", "number"])
+def test_a_lock_file_with_something_else_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: object
+) -> None:
+    lock(tmp_path / "images.lock.json", content, monkeypatch)
+    with pytest.raises(ConfigurationError, match=r"ohif:images: .*images|images.*make pin|lock"):
+        load()
+
+
+def test_images_that_a_registry_could_change_are_named(tmp_path: Path) -> None:
+    images = load(images={"gateway": f"nginx:1@{DIGEST}"}).images
+    loose = image_table.unpinned(images, "orthanc")
+    assert "gateway" not in loose and "keycloak" in loose
+    assert not {"dcm4chee", "dcm4chee-db"} & set(loose)
+    file = tmp_path / "images.json"
+    file.write_text(json.dumps({key: f"built/{key}:1" for key in DEFAULT_IMAGES}))
+    assert image_table.unpinned(load({"OHIF_IMAGES": str(file)}).images, "orthanc") == []
