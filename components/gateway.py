@@ -63,11 +63,14 @@ class Gateway(pulumi.ComponentResource):
     the archive. It keeps no data.
     """
 
+    container_id: pulumi.Output[str]
+    """Known once nginx is healthy, which says nothing yet of HTTPS."""
+
     def __init__(self, name: str, args: GatewayArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("ohif:index:Gateway", name, None, opts)
         configuration = args.endpoint.apply(lambda endpoint: gateway_config(args, endpoint))
         issued = args.certificate if isinstance(args.certificate, Issued) else None
-        Service(
+        server = Service(
             f"{name}-server",
             ServiceArgs(
                 site=args.site,
@@ -94,7 +97,11 @@ class Gateway(pulumi.ComponentResource):
                 ],
                 volumes={CERTIFICATES: Mount(volume=issued.volume.volume, read_only=True)} if issued else {},
                 ports=[
-                    Port(address=address, external=external, internal=internal)
+                    Port(
+                        address=address,
+                        external=external,
+                        internal=internal + (nginx.IPV6_SHIFT if ":" in address else 0),
+                    )
                     for address in args.told.bind_addresses
                     for external, internal in doors(args)
                 ],
@@ -112,6 +119,7 @@ class Gateway(pulumi.ComponentResource):
             ),
             opts=pulumi.ResourceOptions(parent=self),
         )
+        self.container_id = server.container_id
         self.register_outputs({})
 
 

@@ -37,6 +37,7 @@ class Port:
     address: str
     external: int
     internal: int
+    """Of the container; published once only (`published`)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,10 +125,7 @@ class Service(pulumi.ComponentResource):
                 docker.ContainerNetworksAdvancedArgs(name=network.name, aliases=[args.alias])
                 for network in args.networks
             ],
-            ports=[
-                docker.ContainerPortArgs(ip=port.address, external=port.external, internal=port.internal)
-                for port in args.ports
-            ],
+            ports=published(args.ports),
             capabilities=docker.ContainerCapabilitiesArgs(drops=["ALL"], adds=list(args.capabilities)),
             security_opts=["no-new-privileges:true"],
             memory=args.memory_mib,
@@ -160,6 +158,24 @@ class Service(pulumi.ComponentResource):
         )
         self.container_id = container.id
         self.register_outputs({"container_id": self.container_id})
+
+
+def published(ports: Sequence[Port]) -> Sequence[docker.ContainerPortArgs]:
+    """Ports in the order in which the Docker provider reads them back: by port of the container.
+
+    The provider compares the lists entry by entry and replaces the container where they differ, at every `up`. One port
+    that is published twice has no order that holds: engines to 26 list its bindings in the reverse of the requested
+    order (seen with 20.10), newer ones by address.
+
+    Raises:
+        ValueError: one is published twice.
+    """
+    if len({port.internal for port in ports}) < len(ports):
+        raise ValueError("A port of a container is published twice; let the program listen on another one as well.")
+    return [
+        docker.ContainerPortArgs(ip=port.address, external=port.external, internal=port.internal)
+        for port in sorted(ports, key=lambda port: port.internal)
+    ]
 
 
 def _mounted(path: str, volume: docker.Volume | Mount) -> docker.ContainerVolumeArgs:

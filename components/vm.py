@@ -212,12 +212,18 @@ def _reasons(status: str) -> str:
         return status.strip() or "no reason given"
 
 
+def _by_address(network: Network) -> tuple[int, int, int]:
+    return network.version, int(network.network_address), network.prefixlen
+
+
 def _rule(opening: Opening) -> linode.FirewallInboundArgs:
+    # The provider compares these lists entry by entry; the order in which the settings name networks means nothing.
+    networks = sorted(set(opening.networks), key=_by_address)
     return linode.FirewallInboundArgs(
         label=opening.label,
         action="ACCEPT",
         protocol="TCP",
         ports=str(opening.port),
-        ipv4s=[str(network) for network in opening.networks if network.version == 4] or None,
-        ipv6s=[str(network) for network in opening.networks if network.version == 6] or None,
+        ipv4s=[str(network) for network in networks if network.version == 4] or None,
+        ipv6s=[str(network) for network in networks if network.version == 6] or None,
     )

@@ -16,6 +16,10 @@ TEMPLATES = Path(__file__).parent.parent / "assets" / "nginx"
 HTTP_PORT = 8080
 HTTPS_PORT = 8443
 """Inside the container: a program without privileges listens above 1023."""
+IPV6_SHIFT = 10_000
+"""Added to a port inside the container for IPv6: one that is published for both families would be published twice, and
+engines list such bindings in orders of their own, which the Docker provider takes for a change (components/service.py).
+"""
 HEALTH_PORT = 8081
 """Inside the container, on loopback: the healthcheck needs no public host name."""
 
@@ -179,8 +183,7 @@ def _rendered(template: str, config: GatewayConfig) -> str:
             quoted_home=quote(f"{origin}/", safe=""),
             http_port=HTTP_PORT,
             https_port=HTTPS_PORT,
-            site_port=f"{HTTPS_PORT} ssl" if config.tls else HTTP_PORT,
-            listen_addresses=["", "[::]:"] if config.ipv6 else [""],
+            listen=lambda port: [str(port), f"[::]:{port + IPV6_SHIFT}"] if config.ipv6 else [str(port)],
             challenge_path=CHALLENGE_PATH,
             health_port=HEALTH_PORT,
             dicom_port=DICOM_PORT,

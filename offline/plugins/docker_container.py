@@ -45,6 +45,7 @@ class Container(Resource[Engine]):
     ) | {"mounts.volumeOptions.subpath"}
     replace = implemented - _IN_PLACE - _SETTINGS - _WITHOUT_EFFECT
     ordered = frozenset({"command", "entrypoints", "ports", "tests"})
+    read_back = frozenset({"ports"})
     defaults = {  # noqa: RUF012 # declared once, in the base class
         "mustRun": True,
         "networkMode": "bridge",
@@ -69,6 +70,21 @@ class Container(Resource[Engine]):
         for name, value in (inputs.get("healthcheck") or {}).items():
             if name in DURATIONS and isinstance(value, str) and not is_duration(value):
                 yield f"healthcheck.{name}", "must be a duration such as 1m30s"
+
+    def as_read(self, name: str, value: Any, real: Any) -> Any:
+        if name != "ports" or not isinstance(value, list):
+            return value
+        there = real if isinstance(real, list) else []
+        return [
+            {
+                "ip": "0.0.0.0",  # noqa: S104 # official default
+                "protocol": "tcp",
+                **port,
+                # None, or 0: the engine chooses one.
+                "external": port.get("external") or (there[index]["external"] if index < len(there) else 0),
+            }
+            for index, port in enumerate(value)
+        ]
 
     # Making one
 
@@ -226,6 +242,7 @@ def _outputs(real: Props) -> Props:
             for name, data in sorted((network.get("Networks") or {}).items())
         ],
         "platform": real.get("Platform", ""),
+        "ports": _ports(network),
         "runtime": host.get("Runtime", ""),
         "securityOpts": host.get("SecurityOpt") or [],
         "shmSize": in_mebibytes(host["ShmSize"]),
@@ -235,6 +252,18 @@ def _outputs(real: Props) -> Props:
     if not real["State"]["Running"]:
         outputs["exitCode"] = real["State"]["ExitCode"]
     return outputs
+
+
+def _ports(network: Props) -> list[Props]:
+    """Published ports in the order of the official plugin: by port inside, each with its bindings as the engine lists
+    them. A container that does not run has none."""
+    found = []
+    for key, bindings in (network.get("Ports") or {}).items():
+        number, _, protocol = key.partition("/")
+        for binding in bindings or []:
+            port = {"internal": int(number), "external": int(binding["HostPort"] or 0), "ip": binding["HostIp"]}
+            found.append({**port, "protocol": protocol})
+    return sorted(found, key=lambda port: (port["internal"], port["protocol"]))
 
 
 def _drift(real: Props, inputs: Props) -> Iterator[tuple[str, Any]]:

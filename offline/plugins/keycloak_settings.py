@@ -120,7 +120,7 @@ class RealmUserProfile(Settings):
     args = "pulumi_keycloak:RealmUserProfileArgs"
     implemented = frozenset({"attributes", "groups", "realmId", "unmanagedAttributePolicy"})
     replace = frozenset({"realmId"})
-    ordered = frozenset({"attributes", "groups"})
+    ordered = frozenset({"attributes"})
     refused = frozenset({"attributes.defaultValue"})
 
     def path(self, inputs: Props) -> str:
@@ -136,6 +136,8 @@ class RealmUserProfile(Settings):
     def drift(self, real: Props, inputs: Props) -> Iterable[tuple[str, Any]]:
         for name in ("attributes", "groups"):
             wanted, there = self.body(inputs)[name], real.get(name) or []
+            if name not in self.ordered:
+                wanted, there = (sorted(entries, key=lambda entry: str(entry["name"])) for entries in (wanted, there))
             if len(wanted) != len(there) or not all(map(same, there, wanted)):
                 yield name, [{"name": entry["name"]} for entry in there]
 

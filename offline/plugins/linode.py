@@ -196,7 +196,7 @@ class Firewall(Entity):
     extra = {"created": "created", "status": "status", "updated": "updated"}  # noqa: RUF012
     _rules = ("inboundPolicy", "inbounds", "outboundPolicy", "outbounds")
     implemented = frozenset(fields) | frozenset(_rules) | {"disabled"}
-    ordered = frozenset({"inbounds", "outbounds"})
+    ordered = frozenset({"inbounds", "ipv4s", "ipv6s", "outbounds"})
     defaults = {"disabled": False}  # noqa: RUF012
 
     def validate(self, inputs: Props) -> Iterable[tuple[str, str]]:

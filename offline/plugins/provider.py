@@ -79,6 +79,9 @@ class Resource(Generic[Client]):
     """Properties whose change replaces the object, as in the official schema."""
     ordered: ClassVar[frozenset[str]] = frozenset()
     """Lists in which order counts; the official plugins treat the others as sets."""
+    read_back: ClassVar[frozenset[str]] = frozenset()
+    """Inputs that Diff compares as the real object has them, not as they were given: for these the official plugin
+    keeps in its state what it read after the last call, in its own order."""
     creation_only: ClassVar[frozenset[str]] = frozenset()
     """Properties whose later change is no difference."""
     defaults: ClassVar[Mapping[str, Any]] = {}
@@ -89,6 +92,10 @@ class Resource(Generic[Client]):
     def validate(self, inputs: Props) -> Iterable[tuple[str, str]]:
         """Further (property, reason) failures of Check. Values may be the marker of an unknown."""
         return ()
+
+    def as_read(self, name: str, value: Any, real: Any) -> Any:
+        """An input of `read_back` in the form in which it is read; what it leaves to the object comes from `real`."""
+        return value
 
     def create(self, client: Client, inputs: Props) -> tuple[str, Props]:
         """Makes the object; returns its id and computed outputs."""
@@ -242,13 +249,21 @@ class StandIn(api.Provider, Generic[Client]):
         for path in sorted((known - resource.implemented) | (_paths(inputs) & resource.refused)):
             yield path, f"the stand-in does not implement {path!r} of {resource.resource_type}"
 
+    def read_back(self, urn: str) -> frozenset[str]:
+        """Inputs of a resource whose old value Diff takes from the old state."""
+        return self._resource(urn).read_back
+
     async def diff(self, request: api.DiffRequest) -> api.DiffResponse:
-        """Compares the old inputs (the servicer puts them in place of the old state) with the new ones."""
+        """Compares the old inputs (the servicer puts them in place of the old state, except what is read back) with
+        the new ones."""
         resource = self._resource(request.urn)
         old, new = _plain_map(request.old_state), _plain_map(request.new_inputs)
+        new |= {name: resource.as_read(name, new[name], old.get(name)) for name in resource.read_back & new.keys()}
         details: dict[str, api.PropertyDiff] = {}
         for name in sorted((old.keys() | new.keys()) - resource.creation_only):
             before, after = (_canonical(side.get(name), name, resource.ordered) for side in (old, new))
+            if name in resource.read_back:
+                before, after = before or None, after or None
             if before == after or name in request.ignore_changes:
                 continue
             what = "ADD" if before is None else "DELETE" if after is None else "UPDATE"
@@ -267,7 +282,7 @@ class StandIn(api.Provider, Generic[Client]):
     def _state(resource: Resource[Client], inputs: Values, outputs: Props) -> Values:
         state = dict(inputs)
         for name, value in outputs.items():
-            if name not in inputs:
+            if name not in inputs or name in resource.read_back:
                 state[name] = wrapped(value, secret=name in resource.secret_outputs)
         return {
             name: value.with_secret(True) if name in resource.secret_outputs else value for name, value in state.items()

@@ -12,6 +12,7 @@ from typing import Any
 
 import grpc
 import grpc.aio
+from google.protobuf import struct_pb2  # type: ignore[import-untyped]
 from pulumi.provider.experimental.property_value import PropertyValue
 from pulumi.provider.experimental.provider import Provider
 from pulumi.provider.experimental.server import ProviderServicer
@@ -32,7 +33,12 @@ class Servicer(ProviderServicer):
     async def Diff(self, request: Any, context: Any) -> Any:  # noqa: N802
         # The SDK drops the old inputs. The old state cannot serve instead: it also holds values that the
         # real object chose where no input was given, and these are no change.
+        state = struct_pb2.Struct()
+        state.CopyFrom(request.olds)
         request.olds.CopyFrom(request.old_inputs)
+        provider: Any = self._provider
+        for name in provider.read_back(request.urn) & state.fields.keys():
+            request.olds.fields[name].CopyFrom(state.fields[name])
         return await super().Diff(request, context)
 
     async def DiffConfig(self, request: Any, context: Any) -> Any:  # noqa: N802

@@ -4,7 +4,7 @@ import pulumi
 import pulumi_docker as docker
 import pytest
 
-from components.service import File, Healthcheck, Port, Service, ServiceArgs, duration
+from components.service import File, Healthcheck, Port, Service, ServiceArgs, duration, published
 from components.site import Site
 from images import Image
 from tests.program.harness import Deployment, Resource, is_secret, record
@@ -135,6 +135,30 @@ def test_storage(container: Resource) -> None:
 def test_network_and_port(container: Resource) -> None:
     assert container.inputs["networksAdvanced"] == [{"name": "ohif-ward-net", "aliases": ["web"]}]
     assert container.inputs["ports"] == [{"ip": "127.0.0.1", "external": 80, "internal": 8080}]
+
+
+def test_ports_come_in_the_order_in_which_the_provider_reads_them_back() -> None:
+    """By port of the container: otherwise every `up` replaces it."""
+    ports = [
+        Port(address="::", external=443, internal=18443),
+        Port(address="198.51.100.10", external=443, internal=8443),
+        Port(address="198.51.100.10", external=80, internal=8080),
+        Port(address="::", external=80, internal=18080),
+        Port(address="198.51.100.10", external=104, internal=11112),
+    ]
+    assert [(port.internal, port.external) for port in published(ports)] == [
+        (8080, 80),
+        (8443, 443),
+        (11112, 104),
+        (18080, 80),
+        (18443, 443),
+    ]
+
+
+def test_a_port_is_not_published_twice() -> None:
+    """Engines list the bindings of one port in orders of their own."""
+    with pytest.raises(ValueError, match="published twice"):
+        published([Port(address=address, external=80, internal=8080) for address in ("0.0.0.0", "::")])
 
 
 def test_depends_on_what_it_was_told(made: Deployment, container: Resource) -> None:

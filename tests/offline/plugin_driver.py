@@ -51,7 +51,9 @@ class Driver:
 
     def diff(self, **props: Any) -> api.DiffResponse:
         inputs = self.checked(**props)
-        return run(self.plugin.diff(api.DiffRequest(self.urn, self.id, self.inputs, inputs, [])))
+        # As the servicer does (test_plugins_wire.py).
+        old = self.inputs | {name: self.state[name] for name in self.plugin.read_back(self.urn) & self.state.keys()}
+        return run(self.plugin.diff(api.DiffRequest(self.urn, self.id, old, inputs, [])))
 
     def create(self, preview: bool = False, **props: Any) -> Props:
         inputs = self.checked(**props)

@@ -54,7 +54,7 @@ def test_declarations_name_properties_that_the_sdk_has(plugin: StandIn[Any], res
     known = shape_of(resource.args).fields.keys()
     assert resource.implemented <= known
     assert resource.replace <= resource.implemented
-    assert resource.defaults.keys() | resource.creation_only <= resource.implemented
+    assert resource.defaults.keys() | resource.creation_only | resource.read_back <= resource.implemented
     assert resource.autoname is None or resource.autoname in resource.implemented
     assert shape_of(resource.args).required <= resource.implemented
 
@@ -298,3 +298,11 @@ def test_errors_lose_what_is_secret() -> None:
 def test_import_is_refused_clearly() -> None:
     with pytest.raises(PluginError, match="import"):
         run(random.plugin().read(api.ReadRequest(Driver(random.plugin(), PASSWORD).urn, "none", {}, {})))
+
+
+def test_groups_of_a_user_profile_are_a_set_and_its_attributes_a_list() -> None:
+    profile = driver(keycloak.plugin, "keycloak:index/realmUserProfile:RealmUserProfile")
+    names = [{"name": "a"}, {"name": "b"}]
+    profile.inputs = profile.checked(realmId="r", attributes=names, groups=names)
+    assert profile.diff(realmId="r", attributes=names, groups=names[::-1]).diffs == []
+    assert profile.diff(realmId="r", attributes=names[::-1], groups=names).diffs == ["attributes"]

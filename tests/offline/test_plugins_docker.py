@@ -87,7 +87,8 @@ CHECK = {"tests": ["CMD", "test", "-e", "/tmp/well"], "interval": "1s", "timeout
 
 def test_hardened_container_is_as_asked_and_a_refresh_finds_no_difference(world: World, engine: Any) -> None:
     network = world.new("Network")
-    network.create(name=world.name, internal=True, labels=[{"label": "a", "value": "b"}])
+    # An engine publishes no port of a container that is on internal networks alone.
+    network.create(name=world.name, internal=False, labels=[{"label": "a", "value": "b"}])
     volume = world.new("Volume")
     volume.create(name=world.name)
     box = world.new("Container")
@@ -125,6 +126,49 @@ def test_hardened_container_is_as_asked_and_a_refresh_finds_no_difference(world:
     box.delete()
     assert box.refresh() is None
     box.id = ""
+
+
+def test_ports_are_read_back_by_port_and_compared_in_that_order(world: World) -> None:
+    """As officially: a list in another order is a change at every `up`, and replaces the container."""
+    ports: list[dict[str, Any]] = [
+        {"ip": address, "internal": inside, "external": 0}
+        for address, inside in (("127.0.0.1", 80), ("127.0.0.2", 1080), ("127.0.0.1", 443), ("127.0.0.2", 1443))
+    ]
+    by_port = sorted(ports, key=lambda port: int(port["internal"]))
+    for given, replaced in ((ports, ["ports"]), (by_port, [])):
+        box = world.new("Container")
+        inputs = world.box(networkMode="bridge", ports=given)
+        state = box.create(**inputs)
+        assert [(port["internal"], port["ip"], port["protocol"]) for port in state["ports"]] == [
+            (port["internal"], port["ip"], "tcp") for port in by_port
+        ]
+        assert all(port["external"] for port in state["ports"])
+        assert box.diff(**inputs).replaces == replaced
+        box.refresh()
+        assert box.diff(**inputs).replaces == replaced
+        assert box.diff(**{**inputs, "ports": by_port[:1]}).replaces == ["ports"]
+        assert box.diff(**world.box(networkMode="bridge")).replaces == ["ports"]
+        box.delete()
+        box.id = ""
+
+
+def test_two_bindings_of_a_port_are_read_back_as_the_engine_lists_them(world: World, engine: Any) -> None:
+    box = world.new("Container")
+    bindings = [{"ip": address, "internal": 80, "external": 0} for address in ("127.0.0.1", "127.0.0.2")]
+    state = box.create(**world.box(networkMode="bridge", ports=bindings))
+    (listed,) = engine.containers.get(box.id).attrs["NetworkSettings"]["Ports"].values()
+    assert [port["ip"] for port in state["ports"]] == [binding["HostIp"] for binding in listed]
+
+
+def test_stopped_container_has_no_ports_and_is_replaced(world: World, engine: Any) -> None:
+    """As officially (kreuzwerker/terraform-provider-docker, issue 77)."""
+    box = world.new("Container")
+    inputs = world.box(networkMode="bridge", ports=[{"ip": "127.0.0.1", "internal": 80, "external": 0}])
+    box.create(**inputs)
+    engine.containers.get(box.id).kill()
+    refreshed = box.refresh()
+    assert refreshed and refreshed["ports"] == []
+    assert box.diff(**inputs).replaces == ["ports"]
 
 
 def test_limits_change_in_place(world: World, engine: Any) -> None:

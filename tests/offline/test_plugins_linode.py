@@ -91,6 +91,12 @@ def test_firewall_is_changed_in_place_and_drift_is_seen(thing: Thing, account: A
     rules = account.firewalls[int(wall.id)]["rules"]
     assert [rule["ports"] for rule in rules["inbound"]] == ["443"]
     settled(wall, **changed)
+    both = {**WEB, "ports": "443", "ipv4s": ["192.0.2.0/24", "198.51.100.0/24"]}
+    wall.update(**{**props, "inbounds": [both]})
+    # As officially, these are lists: the order counts.
+    assert wall.diff(**{**props, "inbounds": [{**both, "ipv4s": both["ipv4s"][::-1]}]}).diffs == ["inbounds"]
+    wall.update(**changed)
+    rules = account.firewalls[int(wall.id)]["rules"]
     rules["inbound"] = []
     account.firewalls[int(wall.id)]["status"] = "disabled"
     wall.refresh()

@@ -58,6 +58,24 @@ def test_difference_is_taken_from_the_old_inputs(plugin: Any) -> None:
     assert list(plugin.Diff(request).replaces) == ["length"]
 
 
+PORTS = [{"internal": 80, "external": 80, "ip": "0.0.0.0", "protocol": "tcp"}]
+
+
+@pytest.mark.parametrize("package", ["docker"])
+@pytest.mark.parametrize(("read", "replaced"), [(PORTS, []), ([*PORTS, *PORTS], ["ports"]), ([], ["ports"])])
+def test_difference_of_what_is_read_back_is_taken_from_the_old_state(
+    plugin: Any, read: list[Any], replaced: list[str]
+) -> None:
+    given = {"image": "x", "name": "y", "ports": [{"internal": 80, "external": 80}]}
+    request = provider_pb2.DiffRequest(
+        urn="urn:pulumi:s::p::docker:index/container:Container::x",
+        olds={**given, "ports": read, "hostname": "chosen"},
+        old_inputs=given,
+        news=given,
+    )
+    assert list(plugin.Diff(request).replaces) == replaced
+
+
 @pytest.mark.parametrize("package", ["keycloak"])
 def test_changed_configuration_is_a_difference(plugin: Any) -> None:
     """Else the engine goes on with the old one: another address, another authority would not count."""

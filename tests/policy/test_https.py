@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from rendering import nginx
 from tests.certificates import signed
 from tests.program.cases import CASES, PROD, PROVIDED, Case, prod
 from tests.program.harness import (
@@ -55,7 +56,8 @@ def test_gateway_speaks_https_exactly_when_told(case: Case, deployment: Deployme
     assert bool(http.all("ssl_certificate")) is case.secure
     internal = {443: 8443, 2762: 11112}
     for port in gateway.inputs["ports"]:
-        assert port["internal"] == internal.get(port["external"], 11112 if port["external"] == 11112 else 8080)
+        family = nginx.IPV6_SHIFT if ":" in port["ip"] else 0
+        assert port["internal"] == family + internal.get(port["external"], 11112 if port["external"] == 11112 else 8080)
 
 
 def test_gateway_listens_for_the_families_that_come(case: Case, deployment: Deployment) -> None:

@@ -66,6 +66,18 @@ def test_firewall_of_the_example_has_three_doors(made: Deployment) -> None:
     assert doors == {"22": (["192.0.2.0/24"], None), "80": EVERYBODY, "443": EVERYBODY}
 
 
+def test_firewall_is_the_same_whatever_the_order_of_the_networks() -> None:
+    """The provider compares its lists of networks entry by entry."""
+    networks = ["2001:db8::/32", "198.51.100.0/24", "192.0.2.0/24", "192.0.2.0/25", "198.51.100.0/24"]
+    shown = [
+        run_program({**PROD, "adminNetworks": given}, stack="prod", preview=True).one("Firewall").inputs["inbounds"][0]
+        for given in (networks, networks[::-1])
+    ]
+    assert shown[0] == shown[1]
+    assert shown[0]["ipv4s"] == ["192.0.2.0/24", "192.0.2.0/25", "198.51.100.0/24"]
+    assert shown[0]["ipv6s"] == ["2001:db8::/32"]
+
+
 def test_vm_is_never_there_without_its_firewall(made: Deployment) -> None:
     instance, firewall = made.one("Instance"), made.one("Firewall")
     assert instance.inputs["firewallId"] == 11

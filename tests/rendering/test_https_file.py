@@ -45,7 +45,7 @@ def test_https_changes_nothing_about_who_may(example: nginx.GatewayConfig) -> No
 @pytest.mark.parametrize(
     ("config", "clear", "secure"),
     [
-        (HTTPS_EXAMPLE, ["8080", "[::]:8080"], ["8443", "[::]:8443"]),
+        (HTTPS_EXAMPLE, ["8080", "[::]:18080"], ["8443", "[::]:18443"]),
         (GIVEN, ["8080"], ["8443"]),
     ],
     ids=["both families", "ipv4"],
@@ -172,7 +172,7 @@ def test_until_there_is_a_certificate_one_is_told_to_wait() -> None:
     (http,) = WAITING.all("http")
     health, site = http.all("server")
     assert health.values("listen") == [(f"127.0.0.1:{nginx.HEALTH_PORT}",)]
-    assert site.values("listen") == [("8080", "default_server"), ("[::]:8080", "default_server")]
+    assert site.values("listen") == [("8080", "default_server"), ("[::]:18080", "default_server")]
     (told,) = (it for it in site.all("location") if it.args == ("/",))
     assert told.values("return")[0][0] == "503"
     assert {"retry-after", "cache-control"} <= set(told.headers)
