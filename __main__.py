@@ -11,6 +11,7 @@ from components.identity import Identity, IdentityArgs
 from components.keycloak import Keycloak, KeycloakArgs
 from components.machine import make_host, make_records, obtain_certificate, served_certificate
 from components.network import Networks, NetworksArgs
+from components.origin import origin_when_it_answers
 from components.secrets import Secrets, SecretsArgs
 from components.site import Site
 from components.viewer import Viewer, ViewerArgs
@@ -51,6 +52,10 @@ gateway = Gateway(
 )
 records = make_records("dns", site, told, networks, host, there)
 ready = obtain_certificate("certificate", site, told, networks, host, gateway, certificate, records, there)
-origin = Output.all(endpoint, ready).apply(lambda known: known[0].origin)
+origin = origin_when_it_answers(
+    endpoint,
+    after=[keycloak.container_id, gateway.container_id, ready],
+    ca_certificate=told.certificate.ca_certificate if told.certificate else None,
+)
 Identity("identity", IdentityArgs(told=told, secrets=secrets, keycloak=keycloak, gateway=gateway, origin=origin))
 outputs.export(endpoint, secrets, host)

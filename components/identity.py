@@ -31,7 +31,7 @@ class IdentityArgs:
     keycloak: Keycloak
     gateway: Gateway
     origin: pulumi.Output[str]
-    """Known once the gateway answers there as browsers will see it."""
+    """Known once Keycloak answers there: its provider logs in once, without a retry."""
 
 
 class Identity(pulumi.ComponentResource):

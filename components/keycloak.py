@@ -52,6 +52,8 @@ class Keycloak(pulumi.ComponentResource):
     address: str
     """`host:port` on the network `identity`."""
     database: Database
+    container_id: pulumi.Output[str]
+    """Known once the server is healthy."""
 
     def __init__(self, name: str, args: KeycloakArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("ohif:index:Keycloak", name, None, opts)
@@ -61,7 +63,7 @@ class Keycloak(pulumi.ComponentResource):
             DatabaseArgs(site=args.site, owner="keycloak", password=args.secrets.keycloak_database),
             opts=pulumi.ResourceOptions(parent=self),
         )
-        Service(
+        server = Service(
             f"{name}-server",
             ServiceArgs(
                 site=args.site,
@@ -106,6 +108,7 @@ class Keycloak(pulumi.ComponentResource):
             ),
             opts=pulumi.ResourceOptions(parent=self),
         )
+        self.container_id = server.container_id
         self.register_outputs({})
 
 

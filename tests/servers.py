@@ -1,6 +1,7 @@
 """HTTP servers on loopback that answer as a test tells them."""
 
 import contextlib
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -27,8 +28,10 @@ class Request:
 
 
 @contextlib.contextmanager
-def serving(answer: Callable[[Request], Reply]) -> Iterator[tuple[str, list[Request]]]:
-    """A server's address, and what it was asked."""
+def serving(
+    answer: Callable[[Request], Reply], *, port: int = 0, tls: ssl.SSLContext | None = None
+) -> Iterator[tuple[str, list[Request]]]:
+    """A server's address, and what it was asked; on a free port if none is given."""
     asked: list[Request] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -47,11 +50,13 @@ def serving(answer: Callable[[Request], Reply]) -> Iterator[tuple[str, list[Requ
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - a name of the library's
             """Say nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    if tls:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}", asked
+        yield f"{'https' if tls else 'http'}://127.0.0.1:{server.server_port}", asked
     finally:
         server.shutdown()
         thread.join()

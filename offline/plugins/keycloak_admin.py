@@ -5,18 +5,13 @@ from __future__ import annotations
 import json
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from offline.plugins.duration import go_duration, nanoseconds
-from offline.plugins.provider import Found, PluginError, Props, Resource, pause
-
-# How long a server that is just starting, or its proxy, may answer with errors.
-_PATIENCE = 30.0
-_AWAY = (502, 503, 504)
+from offline.plugins.provider import Found, PluginError, Props, Resource
 
 
 class NotFoundError(PluginError):
@@ -24,7 +19,10 @@ class NotFoundError(PluginError):
 
 
 class Admin:
-    """A session at Keycloak's admin API; logs in on the first call and again when the token has expired."""
+    """A session at Keycloak's admin API; logs in on the first call and again when the token has expired.
+
+    As officially, nothing is tried a second time: a server that does not answer yet is an error.
+    """
 
     def __init__(self, config: Props) -> None:
         from keycloak import KeycloakOpenIDConnection  # half a second: only when it is needed
@@ -51,44 +49,32 @@ class Admin:
             custom_headers=config.get("additionalHeaders"),
         )
         self._lock = threading.Lock()
-        self._given_up = False
 
     def login(self) -> None:
         """Takes a new token, which also holds the rights on realms made since the last one."""
         with self._lock:
-            self._patiently(self._connection.get_token)
+            self._once(self._connection.get_token)
 
     def _token(self) -> None:
         with self._lock:
             expires = self._connection.expires_at
             if self._connection.token is None or expires is None or expires <= datetime.now(UTC):
-                self._patiently(self._connection.get_token)
+                self._once(self._connection.get_token)
 
-    def _patiently(self, call: Callable[[], Any]) -> Any:
-        """Repeats a call while Keycloak cannot be reached or its proxy says so, within bounds."""
-        from keycloak.exceptions import KeycloakConnectionError, KeycloakError
+    def _once(self, call: Callable[[], Any]) -> Any:
+        from keycloak.exceptions import KeycloakError
 
-        # Once is enough: a server that did not come back does not hold up every further call.
-        deadline = time.monotonic() + (0 if self._given_up else _PATIENCE)
-        while True:
-            try:
-                answer = call()
-                self._given_up = getattr(answer, "status_code", 200) in _AWAY and time.monotonic() > deadline
-                if self._given_up or getattr(answer, "status_code", 200) not in _AWAY:
-                    return answer
-            except KeycloakError as error:
-                away = isinstance(error, KeycloakConnectionError) or error.response_code in _AWAY
-                self._given_up = away and time.monotonic() > deadline
-                if self._given_up or not away:
-                    raise PluginError(f"no session at Keycloak ({self._address}): {_said(error)}") from error
-            pause(0.5)
+        try:
+            return call()
+        except KeycloakError as error:
+            raise PluginError(f"no session at Keycloak ({self._address}): {_said(error)}") from error
 
     def call(self, method: str, path: str, body: Any = None, **query: Any) -> Any:
         """One request below `/admin/realms`; returns the JSON, or the id of what was made. Raises NotFoundError."""
         self._token()
         send = getattr(self._connection, f"raw_{method.lower()}")
         data = {} if method == "GET" else {"data": None if body is None else json.dumps(body)}
-        answer = self._patiently(lambda: send(f"admin/realms{path}", **data, **query))
+        answer = self._once(lambda: send(f"admin/realms{path}", **data, **query))
         if answer.status_code >= 400:
             error = NotFoundError if answer.status_code == 404 else PluginError
             raise error(f"Keycloak answered {answer.status_code} to {method} {path}: {_message(answer.text)}")

@@ -124,6 +124,8 @@ class Deployment:
     """Generated values by the name of the resource that made them."""
     asked: list[tuple[str, str]] = field(default_factory=list)
     """Machines and accounts that the program itself asked, and what."""
+    waited: list[tuple[str, frozenset[str]]] = field(default_factory=list)
+    """Origins that had to answer before the program went on, and the names of the resources that were there by then."""
     hooks: list[pulumi.ResourceHook] = field(default_factory=list)
     """What the program wants to be asked before the engine acts."""
 
@@ -390,7 +392,15 @@ def record(
         asked.append((account.url, path))
         return {"data": [{"id": ZONE_NUMBER, **(wanted or {})}]}, {"*"}
 
-    with mock.patch.object(Shell, "run", run), mock.patch.object(Account, "_get", get):
+    async def answers(origin: str, ca_certificate: str | None) -> None:
+        there = frozenset(it.name for it in monitor.deployment.resources)
+        monitor.deployment.waited.append((origin, there))
+
+    with (
+        mock.patch.object(Shell, "run", run),
+        mock.patch.object(Account, "_get", get),
+        mock.patch("components.origin.wait_until_it_answers", answers),
+    ):
         isolated(
             lambda: asyncio.run(run_in_stack(program)),
             config or {},
