@@ -4,7 +4,7 @@ CONFIG ?=
 PYTHON ?= python3
 ARGS ?=
 # --strict: a linter that is not available is an error.
-LINT ?=
+LINT_OPTIONS ?=
 
 READY := $(PYTHON) tools/ready.py
 READY_FOR_STACK := $(READY) --for $(or $(CONFIG),Pulumi.$(STACK).yaml)
@@ -66,7 +66,7 @@ lint: ## Run all linters: Python, shell, YAML, Markdown and the workflows
 
 .PHONY: checks
 checks:
-	@python -m tools.lint $(LINT)
+	@python -m tools.lint $(LINT_OPTIONS)
 
 fmt: ## Format the code
 	@$(READY) --no-engine

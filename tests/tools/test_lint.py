@@ -61,3 +61,9 @@ def test_missing_linter_is_named_and_an_error_only_if_strict(
     assert "missing: skipped" in capsys.readouterr().out
     assert lint.main(["--strict"]) == 1
     assert "failed: missing" in capsys.readouterr().out
+
+
+def test_make_runs_every_linter_by_default() -> None:
+    """`LINT` is a variable of make's own, so the options have another name."""
+    shown = subprocess.run(["make", "--dry-run", "checks"], cwd=lint.ROOT, capture_output=True, text=True, check=True)
+    assert shown.stdout.split() == ["python", "-m", "tools.lint"]
