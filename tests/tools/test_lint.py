@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 
 from tools import lint
+from tools.readiness import paths
+
+WORKFLOW = "on: push\n"
 
 
 @pytest.fixture
@@ -33,7 +36,7 @@ def test_scripts_are_found_by_name_and_by_first_line() -> None:
         ("a.md", "# A\n\n# B\ntext\n", "pymarkdown", "MD022"),
         (
             ".github/workflows/a.yml",
-            "on: push\njobs: {a: {steps: [{uses: a/b@v1}]}}\n",
+            "on: push\njobs: {a: {runs-on: x, steps: [{uses: a/b@v1}]}}\n",
             "zizmor",
             "unpinned",
         ),
@@ -65,5 +68,5 @@ def test_missing_linter_is_named_and_an_error_only_if_strict(
 
 def test_make_runs_every_linter_by_default() -> None:
     """`LINT` is a variable of make's own, so the options have another name."""
-    shown = subprocess.run(["make", "--dry-run", "checks"], cwd=lint.ROOT, capture_output=True, text=True, check=True)
+    shown = subprocess.run(["make", "--dry-run", "checks"], cwd=paths.ROOT, capture_output=True, text=True, check=True)
     assert shown.stdout.split() == ["python", "-m", "tools.lint"]
