@@ -3,6 +3,8 @@ STACK ?= dev
 CONFIG ?=
 PYTHON ?= python3
 ARGS ?=
+# --strict: a linter that is not available is an error.
+LINT_OPTIONS ?=
 
 READY := $(PYTHON) tools/ready.py
 READY_FOR_STACK := $(READY) --for $(or $(CONFIG),Pulumi.$(STACK).yaml)
@@ -13,7 +15,7 @@ CHOSEN := --stack $(STACK) $(if $(CONFIG),--config-file $(CONFIG))
 OTHER_ARCHIVE := E2E_STACK=e2e-dcm4chee E2E_CONFIG=$(CURDIR)/tests/e2e/Pulumi.e2e-dcm4chee.yaml
 OF_BOTH_ARCHIVES := $(foreach it,contract journey headers roles dicom attacks archive_held_in,tests/e2e/test_$(it).py)
 
-.PHONY: help pin up down destroy preview sample rotate test rehearsal lint fmt env bench-up lock
+.PHONY: help pin up down destroy preview sample rotate test rehearsal lint fmt env bench-up lock policy
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +35,10 @@ destroy: ## Remove the stack and its data; asks first (YES=1 does not)
 preview: ## Show what `up` would change; works without an engine and without a state
 	@$(READY) --no-engine
 	@$(IN_ENV) python -m tools.stack preview $(CHOSEN)
+
+policy: ## Preview against the rules of policy/: what is violated, and how to fix it
+	@$(READY) --no-engine
+	@$(IN_ENV) python -m tools.policy $(CHOSEN)
 
 sample: ## Store a synthetic CT series in the running stack
 	@$(READY_FOR_STACK)
@@ -58,15 +64,13 @@ rehearsal: ## Rehearse production on this machine: a small cloud, DNS, a CA, bro
 	@$(READY)
 	@$(IN_ENV) python -m pytest tests/rehearsal $(ARGS)
 
-lint: ## Run ruff and mypy
+lint: ## Run all linters: Python, shell, YAML, Markdown and the workflows
 	@$(READY) --no-engine
 	@$(IN_ENV) $(MAKE) --no-print-directory checks
 
 .PHONY: checks
 checks:
-	@ruff check .
-	@ruff format --check .
-	@mypy --strict .
+	@python -m tools.lint $(LINT_OPTIONS)
 
 fmt: ## Format the code
 	@$(READY) --no-engine
@@ -78,10 +82,10 @@ env: ## Make this machine able to run `pulumi` by hand; then: . .state/env
 
 lock: ## Write requirements*.txt anew from requirements*.in (newest versions that these allow)
 	@$(PYTHON) -m venv --clear .state/lock && .state/lock/bin/pip install --quiet pip-tools
-	@for name in requirements requirements-dev; do \
-	  .state/lock/bin/pip-compile --quiet --upgrade --generate-hashes --no-header --no-annotate --strip-extras \
-	    --allow-unsafe --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
-	    --output-file $$name.txt $$name.in || exit 1; \
+	@for name in requirements requirements-dev policy/requirements; do \
+	  (cd "$$(dirname $$name)" && $(CURDIR)/.state/lock/bin/pip-compile --quiet --upgrade --generate-hashes --no-header \
+	    --no-annotate --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
+	    --output-file "$$(basename $$name).txt" "$$(basename $$name).in") || exit 1; \
 	done
 
 bench-up: ## Measure start, no-op, preview, restart and memory (ARGS="--cold-starts 20 --restarts 20")

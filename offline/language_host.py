@@ -9,15 +9,17 @@ listed in README.md here.
 from __future__ import annotations
 
 import os
+import queue
 import runpy
 import signal
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from concurrent import futures
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import grpc
 from pulumi.automation._server import LanguageServer
@@ -65,9 +67,57 @@ class ProgramHost(LanguageServer):
         # The program's error was logged with its message already; `bail` keeps the engine from repeating it.
         return language_pb2.RunResponse(bail=True) if response.error else response
 
+    def RunPlugin(self, request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
+        """Run a plugin from source, such as a policy pack, in its own virtual environment."""
+        options = dict(request.info.options.items())
+        virtualenv = Path(request.info.root_directory) / str(options.get("virtualenv") or "venv")
+        python = virtualenv / "bin" / "python"
+        if not python.exists():
+            context.abort(
+                grpc.StatusCode.FAILED_PRECONDITION,
+                f"{virtualenv} is no virtual environment; `make policy` creates that of the policy pack",
+            )
+        process = subprocess.Popen(
+            [python, request.info.program_directory, *request.args],
+            cwd=request.pwd or None,
+            env=dict(entry.split("=", 1) for entry in request.env),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        # The engine ends a plugin by cancelling this call.
+        if not context.add_callback(process.kill):
+            process.kill()
+        yield from _output(process)
+        yield language_pb2.RunPluginResponse(exitcode=process.wait())
+
     def Cancel(self, request: Any, context: grpc.ServicerContext) -> Any:
         self._stopped.set()
         return super().Cancel(request, context)
+
+
+def _output(process: subprocess.Popen[bytes]) -> Iterator[Any]:
+    """What a process writes to its standard output and error, as it comes, until both are closed."""
+    chunks: queue.SimpleQueue[tuple[str, bytes]] = queue.SimpleQueue()
+
+    def read(name: str, stream: IO[bytes]) -> None:
+        with stream:
+            while chunk := os.read(stream.fileno(), 65536):
+                chunks.put((name, chunk))
+        chunks.put((name, b""))
+
+    streams = {"stdout": process.stdout, "stderr": process.stderr}
+    for name, stream in streams.items():
+        assert stream is not None  # noqa: S101 - for mypy: both are pipes
+        threading.Thread(target=read, args=(name, stream), daemon=True).start()
+    running = len(streams)
+    while running:
+        name, chunk = chunks.get()
+        if chunk:
+            response = language_pb2.RunPluginResponse
+            yield response(stdout=chunk) if name == "stdout" else response(stderr=chunk)
+        else:
+            running -= 1
 
 
 def main() -> None:

@@ -28,7 +28,7 @@ from settings import ArchiveKind
 from settings.archive import DEFAULT_MEMORY
 from settings.dicom import USUAL_PORT
 from settings.place import LOOPBACK
-from tools import half_made, preflight
+from tools import half_made, placeholders, preflight
 from tools.pulumi_run import Pulumi
 from tools.readiness import network, state
 from tools.readiness.console import Problem, report, say
@@ -143,6 +143,7 @@ def _keep_former_archive(pulumi: Pulumi) -> None:
 def _check(pulumi: Pulumi, deployment: dict[str, Any]) -> None:
     """Everything that can be known to fail, before anything changes."""
     config = _config(pulumi)
+    placeholders.refuse(pulumi.stack, config)
     _refuse_switch(deployment, config)
     if config["target"] != "local":
         # The program itself looks at a machine elsewhere.
@@ -302,7 +303,7 @@ def destroy(pulumi: Pulumi, sure: bool) -> None:
         say(f"kept on the engine: {names}\n  To lose this data for good: docker volume rm {names}")
 
 
-def preview(pulumi: Pulumi) -> int:
+def preview(pulumi: Pulumi, *arguments: str) -> int:
     """Show what `up` would do; without a state, against one that is thrown away, so it works anywhere."""
     own = pulumi.environment.get("PULUMI_BACKEND_URL") == state.BACKEND_URL
     if own and not (BACKEND / ".pulumi" / "stacks" / state.PROJECT / f"{pulumi.stack}.json").exists():
@@ -315,8 +316,8 @@ def preview(pulumi: Pulumi) -> int:
             }
             throwaway = Pulumi(pulumi.stack, config, environment)
             state.ensure_stack(pulumi.stack, environment, config)
-            return throwaway.show("preview")
-    return pulumi.show("preview")
+            return throwaway.show("preview", *arguments)
+    return pulumi.show("preview", *arguments)
 
 
 def copied(config_file: Path | None) -> Path | None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-WORKFLOWS = sorted((Path(__file__).resolve().parents[2] / ".github" / "workflows").glob("*.y*ml"))
+ROOT = Path(__file__).resolve().parents[2]
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.y*ml"))
 MAY_COMMENT = {("preview", "comment")}
 PINNED = re.compile(r"[\w.-]+/[\w./-]+@[0-9a-f]{40}")
 EXPRESSION = re.compile(r"\$\{\{.*?\}\}", re.DOTALL)
@@ -65,6 +67,16 @@ def test_actions_are_pinned_and_leave_no_credentials(path: Path) -> None:
     for line in path.read_text().splitlines():
         if "uses:" in line:
             assert re.search(r"# v\d+\.\d+\.\d+$", line), "the comment names the version"
+
+
+def test_checks_run_on_every_supported_python() -> None:
+    """The same versions as pyproject.toml names, from the oldest that it allows."""
+    (checks,) = (path for path in WORKFLOWS if path.stem == "checks")
+    matrix = load(checks)["jobs"]["checks"]["strategy"]["matrix"]["python"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    named = [it.rpartition(" ")[2] for it in project["classifiers"] if it.startswith("Programming Language")]
+    assert matrix == named == ["3.11", "3.12", "3.13", "3.14"]
+    assert project["requires-python"] == f">={matrix[0]}"
 
 
 @every_workflow

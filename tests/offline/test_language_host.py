@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tools import policy
+from tools.readiness.console import Problem
 from tools.readiness.paths import ROOT, VENV, write_executable
 
 PROJECT = "name: trial\nruntime: python\nconfig:\n  size:\n    type: integer\n    default: 3\n"
@@ -75,6 +77,41 @@ def test_a_refused_configuration_is_said_once_and_without_a_traceback(run: Run) 
     diagnostics = up.stdout.partition("Diagnostics:")[2]
     assert diagnostics.count("configuration trial:size is wrong") == 1
     assert "Traceback" not in up.stdout
+
+
+PACK = """\
+import pulumi_policy
+pulumi_policy.PolicyPack("trial", [pulumi_policy.StackValidationPolicy(
+    "never", "Nothing is allowed.", lambda args, report: report("refused by the pack"))],
+    enforcement_level=pulumi_policy.EnforcementLevel.MANDATORY)
+"""
+
+
+def write_pack(directory: Path, virtualenv: Path) -> Path:
+    directory.mkdir()
+    (directory / "PulumiPolicy.yaml").write_text(
+        f"name: trial\nversion: 0.0.1\nruntime:\n  name: python\n  options:\n    virtualenv: {virtualenv}\n"
+    )
+    (directory / "__main__.py").write_text(PACK)
+    return directory
+
+
+def test_policy_pack_runs_in_its_own_environment(run: Run, tmp_path: Path) -> None:
+    try:
+        policy.ensure()
+    except Problem as problem:
+        pytest.skip(f"the policy pack's environment cannot be created: {problem}")
+    run("stack", "init", "good")
+    preview = run("preview", "-s", "good", f"--policy-pack={write_pack(tmp_path / 'pack', policy.ENVIRONMENT)}")
+    assert preview.returncode != 0
+    assert "refused by the pack" in preview.stdout
+
+
+def test_policy_pack_without_an_environment_is_a_readable_error(run: Run, tmp_path: Path) -> None:
+    run("stack", "init", "good")
+    preview = run("preview", "-s", "good", f"--policy-pack={write_pack(tmp_path / 'pack', tmp_path / 'missing')}")
+    assert preview.returncode != 0
+    assert "missing is no virtual environment" in preview.stdout + preview.stderr
 
 
 def test_a_defect_shows_where_it_is(run: Run) -> None:
