@@ -6,8 +6,8 @@ import os
 import shutil
 import sys
 
-from tools.readiness.console import Problem, report, say
-from tools.readiness.engine import apt_install, may_install
+from bootstrap.console import Problem, report, say
+from bootstrap.engine import apt_install, may_install
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 # The browser's package only recommends a text font; without one, screenshots show boxes for letters.

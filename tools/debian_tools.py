@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shutil
 
-from tools.readiness.console import Problem, say
-from tools.readiness.engine import apt_install, may_install
+from bootstrap.console import Problem, say
+from bootstrap.engine import apt_install, may_install
 
 TOOLS = {
     "dcmtk": ("echoscu", "storescu", "findscu", "getscu", "movescu"),

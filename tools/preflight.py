@@ -14,9 +14,9 @@ import docker.errors
 import psutil
 from docker.models.containers import Container
 
-from tools.readiness import engine, network
-from tools.readiness.console import Problem
-from tools.remote_engine import forward
+from bootstrap import engine, network
+from bootstrap.console import Problem
+from bootstrap.remote_engine import forward
 
 MIB = 1024 * 1024
 NEEDED_BYTES = 2048 * MIB

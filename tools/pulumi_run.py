@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tools.readiness.console import Problem, clock, say
-from tools.readiness.paths import ROOT
+from bootstrap.console import Problem, clock, say
+from bootstrap.paths import ROOT
 
 QUIET_SECONDS = 10.0
 WORTH_A_LINE_SECONDS = 2.0

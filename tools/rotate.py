@@ -16,11 +16,11 @@ from typing import Any
 
 from keycloak import KeycloakAdmin, KeycloakError
 
+from bootstrap.console import Problem, report, say
+from bootstrap.paths import STATE, write_file
 from settings import CONSOLE_USER
-from tools.half_made import plain
+from tools.pending_operations import plain
 from tools.pulumi_run import Pulumi
-from tools.readiness.console import Problem, report, say
-from tools.readiness.paths import STATE, write_file
 from tools.stack import copied, exported
 
 PASSWORD_TYPE = "random:index/randomPassword:RandomPassword"  # noqa: S105 - a resource type

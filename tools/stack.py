@@ -23,16 +23,16 @@ import docker.errors
 import psutil
 from docker.models.containers import Container
 
+from bootstrap import network, state
+from bootstrap.console import Problem, report, say
+from bootstrap.paths import BACKEND, STATE
 from images import DEFAULT_IMAGES
 from settings import ArchiveKind
 from settings.archive import DEFAULT_MEMORY
 from settings.dicom import USUAL_PORT
 from settings.place import LOOPBACK
-from tools import half_made, preflight
+from tools import pending_operations, preflight
 from tools.pulumi_run import Pulumi
-from tools.readiness import network, state
-from tools.readiness.console import Problem, report, say
-from tools.readiness.paths import BACKEND, STATE
 
 DYING_SECONDS = 3.0
 CONTAINERS = "**docker:index/container:Container**"
@@ -197,13 +197,13 @@ def _heal_pending(pulumi: Pulumi, deployment: dict[str, Any]) -> None:
         return
     say("  an earlier update was interrupted; putting things in order")
     if engine := _engine(pulumi, deployment):
-        half_made.remove_from_engine(preflight.find(engine, pulumi.stack), deployment)
-    if left := half_made.in_keycloak(deployment):
+        pending_operations.remove_from_engine(preflight.find(engine, pulumi.stack), deployment)
+    if left := pending_operations.in_keycloak(deployment):
         # Keycloak must run to be asked. Its containers are complete, as its objects are made after them.
         pulumi.update("refresh", f"--target={CONTAINERS}")
         pulumi.update("up", f"--target={CONTAINERS}")
         shown = json.loads(pulumi.ask("stack", "export", "--show-secrets"))["deployment"]
-        half_made.remove_from_keycloak(left, shown)
+        pending_operations.remove_from_keycloak(left, shown)
     pulumi.update("refresh", f"--target={CONTAINERS}", "--clear-pending-creates")
 
 
@@ -289,7 +289,7 @@ def destroy(pulumi: Pulumi, sure: bool) -> None:
     deployment = exported(pulumi)
     if deployment.get("pending_operations"):
         if engine := _engine(pulumi, deployment):
-            half_made.remove_from_engine(preflight.find(engine, pulumi.stack), deployment)
+            pending_operations.remove_from_engine(preflight.find(engine, pulumi.stack), deployment)
         pulumi.update("refresh", f"--target={CONTAINERS}", "--clear-pending-creates")
     local = _config(pulumi)["target"] == "local"
     changes = pulumi.update("destroy")

@@ -29,6 +29,8 @@ HERE = Path(__file__).resolve().parent
 if __package__ in (None, ""):
     sys.path.insert(0, str(HERE.parents[1]))
 
+from bootstrap.console import Problem, only_one, report, say  # noqa: E402
+from bootstrap.paths import LOGS, cache, write_file  # noqa: E402
 from offline.images.downloads import (  # noqa: E402
     Artifact,
     GoProgram,
@@ -38,8 +40,6 @@ from offline.images.downloads import (  # noqa: E402
     require,
 )
 from offline.images.work import StoppedError, Work  # noqa: E402
-from tools.readiness.console import Problem, only_one, report, say  # noqa: E402
-from tools.readiness.paths import LOGS, cache, write_file  # noqa: E402
 
 REPOSITORY = "ohif-offline"
 SUITE = "trixie"

@@ -11,10 +11,10 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
 
+from bootstrap.console import Problem, say
+from bootstrap.engine import apt_install, may_install
+from bootstrap.paths import cache
 from offline.images.work import Work
-from tools.readiness.console import Problem, say
-from tools.readiness.engine import apt_install, may_install
-from tools.readiness.paths import cache
 
 APT_MEND = "Check that Debian's packages can be fetched (apt-get update), then run the command again."
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")

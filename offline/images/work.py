@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 
-from tools.readiness.console import Problem, last_lines, say
+from bootstrap.console import Problem, last_lines, say
 
 GRACE_SECONDS = 10.0
 

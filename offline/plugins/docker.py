@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from bootstrap.remote_engine import REMOTE_SOCKET, forward
 from offline.plugins.provider import Found, PluginError, Props, Resource, StandIn, pause, serve
-from tools.remote_engine import REMOTE_SOCKET, forward
 
 # The longest call is a stop with a long grace period.
 _TIMEOUT = 300

@@ -13,13 +13,13 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from bootstrap import engine as machine_engine
+from bootstrap.console import Problem
 from tests.e2e import harness
 from tests.e2e.harness import CONFIG, NAME, Stack, run, state_environment
 from tests.e2e.screen import keep
 from tools import browser as machine_browser
 from tools.dicomweb import StackOutputs, sign_in
-from tools.readiness import engine as machine_engine
-from tools.readiness.console import Problem
 
 HERE = Path(__file__).parent
 # Lifecycle tests stop and kill things and destruction ends it all, so they come after those that only look.
@@ -86,7 +86,7 @@ def engine() -> Iterator[docker.DockerClient]:
 @pytest.fixture(scope="session")
 def stack(engine: docker.DockerClient) -> Iterator[Stack]:
     """The stack `e2e`, up, with the sample stored. KEEP=1 keeps it, and uses one that was kept."""
-    run("python3", "tools/ready.py")
+    run("python3", "-m", "bootstrap")
     made = Stack(engine)
     if not KEEP:
         made.remove_leftovers()

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from bootstrap.console import Problem
 from tests.certificates import Certificate, signed
 from tests.e2e.conftest import Reconfigured, cannot
 from tests.e2e.harness import CONFIG, Stack, wait_until
 from tests.e2e.modality import Modality
 from tools import debian_tools
-from tools.readiness.console import Problem
 
 
 def written(folder: Path, name: str, certificate: Certificate) -> tuple[str, str]:

@@ -6,12 +6,12 @@ from contextlib import closing
 
 import pytest
 
+from bootstrap.console import Problem
 from settings import ArchiveKind
 from tests.e2e.conftest import Reconfigured
 from tests.e2e.harness import ARCHIVE, LABEL, NAME, Stack, sample_is_listed, state_environment, wait_until
 from tools.dicomweb import StackOutputs, sign_in
 from tools.pulumi_run import Pulumi
-from tools.readiness.console import Problem
 
 OTHER = next(kind for kind in ArchiveKind if kind is not ARCHIVE)
 

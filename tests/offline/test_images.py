@@ -16,10 +16,10 @@ from pathlib import Path
 
 import pytest
 
+from bootstrap.console import Problem
 from images import DEFAULT_IMAGES
 from offline.images import build, downloads
 from offline.images.work import StoppedError, Work
-from tools.readiness.console import Problem
 
 ALL_FOUND = {(key, build.inputs_hash(key)): f"ohif-offline/{key}:1-{build.inputs_hash(key)}" for key in build.RECIPES}
 

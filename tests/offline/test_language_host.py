@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.readiness.paths import ROOT, VENV, write_executable
+from bootstrap.paths import ROOT, VENV, write_executable
 
 PROJECT = "name: trial\nruntime: python\nconfig:\n  size:\n    type: integer\n    default: 3\n"
 PROGRAM = """\

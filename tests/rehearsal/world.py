@@ -13,12 +13,12 @@ from typing import NoReturn
 import docker
 from docker.types import IPAMConfig, IPAMPool
 
+from bootstrap.console import only_one
+from bootstrap.paths import STATE, cache
 from offline.images import build as stand_ins
 from tests.rehearsal import acme, duckdns, linode_api, resolver
 from tests.rehearsal.linode_api import NETWORK4, NETWORK6, Account
 from tests.rehearsal.machines import GATEWAY4, GATEWAY6, LABEL, LABELS, NAME, Machines, release, template
-from tools.readiness.console import only_one
-from tools.readiness.paths import STATE, cache
 
 DIRECTORY = STATE / "rehearsal"
 IMAGES = DIRECTORY / "images.json"

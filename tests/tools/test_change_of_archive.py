@@ -9,10 +9,10 @@ from typing import Any, cast
 
 import pytest
 
+from bootstrap.console import Problem
 from tools import stack
 from tools.preflight import MIB, NEEDED_BYTES
 from tools.pulumi_run import Pulumi
-from tools.readiness.console import Problem
 
 URN = "urn:pulumi:dev::ohif::"
 VOLUME = "docker:index/volume:Volume"

@@ -12,11 +12,11 @@ import docker
 import docker.errors
 import pytest
 
+from bootstrap import engine, network
+from bootstrap.console import Problem
+from bootstrap.engine import EngineAddress, EngineState
 from tools import preflight
 from tools.preflight import NEEDED_BYTES, Found, listener_on, refuse_foreign, refuse_little_memory
-from tools.readiness import engine, network
-from tools.readiness.console import Problem
-from tools.readiness.engine import EngineAddress, EngineState
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import os
 import re
 from pathlib import Path
 
-from tools.readiness.paths import ROOT, STATE_BIN, VENV, write_executable
-from tools.readiness.pulumi_cli import parse_version, which_elsewhere
+from bootstrap.paths import ROOT, STATE_BIN, VENV, write_executable
+from bootstrap.pulumi_cli import parse_version, which_elsewhere
 
 STAND_INS = ("docker", "keycloak", "linode", "random")
 

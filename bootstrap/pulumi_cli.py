@@ -13,8 +13,8 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.readiness.console import Problem, run, say
-from tools.readiness.paths import LOGS, ROOT, STATE, STATE_BIN, VENV, cache, write_file
+from bootstrap.console import Problem, run, say
+from bootstrap.paths import LOGS, ROOT, STATE, STATE_BIN, VENV, cache, write_file
 
 STEP = "Pulumi CLI"
 VERSION = "3.259.0"
@@ -134,7 +134,7 @@ def _link(source: Path, target: Path) -> None:
 def ensure(network_open: bool) -> Cli:
     """A CLI and a language host that work together. What the machine has on PATH wins."""
     # Imported here: offline/ is used on a restricted network only.
-    from offline import toolchain
+    from bootstrap import toolchain
 
     found = which_elsewhere("pulumi")
     if found and _version_of(found) >= oldest_version():

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from offline.toolchain import OLDEST_GO, parse_go_version
-from tools.readiness import plugins, pulumi_cli, python_env
-from tools.readiness.console import Problem, last_lines, run
-from tools.readiness.paths import STATE_BIN
+from bootstrap import plugins, pulumi_cli, python_env
+from bootstrap.console import Problem, last_lines, run
+from bootstrap.paths import STATE_BIN
+from bootstrap.toolchain import OLDEST_GO, parse_go_version
 
 
 def test_versions_are_numbers() -> None:

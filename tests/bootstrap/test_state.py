@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tools.readiness import state
-from tools.readiness.console import Problem
-from tools.readiness.paths import PASSPHRASE, write_file
-from tools.readiness.state import BACKEND_URL, applied, exports, render
+from bootstrap import state
+from bootstrap.console import Problem
+from bootstrap.paths import PASSPHRASE, write_file
+from bootstrap.state import BACKEND_URL, applied, exports, render
 
 BIN = Path("/somewhere/bin")
 

@@ -1,4 +1,4 @@
-"""Make this machine able to run the program: `python3 tools/ready.py [--quiet]`.
+"""Make this machine able to run the program: `python3 -m bootstrap`.
 
 Does only what is missing, so a second run takes a moment. An interrupted run is continued by running it
 again. Standard library only.
@@ -17,9 +17,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from tools.readiness import engine, network, plugins, pulumi_cli, python_env, state
-from tools.readiness.console import Problem, clock, only_one, report, say
-from tools.readiness.paths import ROOT, STATE_BIN, VENV, cache
+from bootstrap import engine, network, plugins, pulumi_cli, python_env, state
+from bootstrap.console import Problem, clock, only_one, report, say
+from bootstrap.paths import ROOT, STATE_BIN, VENV, cache
 
 STACK = "dev"
 

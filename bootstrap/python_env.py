@@ -9,9 +9,9 @@ import shutil
 import sys
 from pathlib import Path
 
-from tools.readiness.console import Problem, run, say
-from tools.readiness.engine import apt_install, may_install
-from tools.readiness.paths import LOGS, ROOT, VENV
+from bootstrap.console import Problem, run, say
+from bootstrap.engine import apt_install, may_install
+from bootstrap.paths import LOGS, ROOT, VENV
 
 STEP = "Python environment"
 OLDEST = (3, 11)

@@ -11,8 +11,8 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tools.readiness.console import Problem
-from tools.readiness.paths import BACKEND, ENV_FILE, PASSPHRASE, ROOT, STATE, VENV, write_file
+from bootstrap.console import Problem
+from bootstrap.paths import BACKEND, ENV_FILE, PASSPHRASE, ROOT, STATE, VENV, write_file
 
 STEP = "state"
 BACKEND_URL = f"file://{BACKEND}"

@@ -1,4 +1,4 @@
-"""Measure the local stack on this machine: `python -m tools.bench_up --stack dev`.
+"""Measure the local stack on this machine: `python -m bench.bench_up --stack dev`.
 
 Prints how long start, no-op, preview and a restart of all containers take, and what memory each container
 holds. With `--restarts N` each container is restarted N times, with `--cold-starts N` the stack is removed
@@ -19,10 +19,10 @@ from pathlib import Path
 import httpx
 from docker.models.containers import Container
 
+from bootstrap.console import Problem, report, say
+from bootstrap.paths import ROOT
 from tools import preflight
 from tools.dicomweb import FrontDoorError, StackOutputs, client, login_form, sign_in, stack_outputs
-from tools.readiness.console import Problem, report, say
-from tools.readiness.paths import ROOT
 
 PATIENCE_SECONDS = 120.0
 MIB = 1024 * 1024

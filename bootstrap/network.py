@@ -12,8 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tools.readiness.console import Problem
-from tools.readiness.paths import STATE, write_file
+from bootstrap.console import Problem
+from bootstrap.paths import STATE, write_file
 
 PROBE_SECONDS = 4.0
 FRESH_SECONDS = 15 * 60

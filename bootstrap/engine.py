@@ -15,8 +15,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from tools.readiness.console import Problem, last_lines, run, say
-from tools.readiness.paths import LOGS, cache
+from bootstrap.console import Problem, last_lines, run, say
+from bootstrap.paths import LOGS, cache
 
 DEFAULT_SOCKET = "/var/run/docker.sock"
 START_SECONDS = 60

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tools.readiness import network
-from tools.readiness.console import Problem
-from tools.readiness.network import Decision, decide, places, probe, reachable, registry_of
+from bootstrap import network
+from bootstrap.console import Problem
+from bootstrap.network import Decision, decide, places, probe, reachable, registry_of
 
 TARGETS = {"Pulumi's releases": "https://a.invalid/x", "quay.io": "https://quay.invalid/v2/"}
 

@@ -13,8 +13,8 @@ from urllib.parse import quote
 
 import httpx
 
+from bootstrap.console import Problem
 from tools.preflight import Found
-from tools.readiness.console import Problem
 
 SECRET_MARKER = "4dabf18193072939515e22adb298388d"  # noqa: S105 - Pulumi's key that marks a secret, not one
 Deployment = Mapping[str, Any]

@@ -15,9 +15,9 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from tools.readiness.console import Problem, run, say
-from tools.readiness.engine import apt_install, may_install
-from tools.readiness.paths import LOGS, ROOT, STATE_BIN, VENV, cache, write_executable
+from bootstrap.console import Problem, run, say
+from bootstrap.engine import apt_install, may_install
+from bootstrap.paths import LOGS, ROOT, STATE_BIN, VENV, cache, write_executable
 
 STEP = "Pulumi CLI"
 CLI_PACKAGE = "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"

@@ -7,9 +7,9 @@ from typing import Any, cast
 import httpx
 import pytest
 
-from tools import half_made
+from bootstrap.console import Problem
+from tools import pending_operations
 from tools.preflight import Found
-from tools.readiness.console import Problem
 
 PROVIDER = {
     "type": "pulumi:providers:keycloak",
@@ -18,7 +18,7 @@ PROVIDER = {
         "basePath": "/keycloak",
         "clientId": "admin-cli",
         "username": "admin",
-        "password": {half_made.SECRET_MARKER: "1b47061264138c4ac30d75fd1eb44270", "plaintext": '"s3cret"'},
+        "password": {pending_operations.SECRET_MARKER: "1b47061264138c4ac30d75fd1eb44270", "plaintext": '"s3cret"'},
     },
 }
 DEPLOYMENT = {"resources": [PROVIDER]}
@@ -92,12 +92,12 @@ def answer_from(server: Keycloak, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_each_kind_is_found_by_its_name(
     keycloak: Keycloak, kind: str, inputs: dict[str, str], deleted: list[str]
 ) -> None:
-    half_made.remove_from_keycloak([{"type": kind, "inputs": inputs}], DEPLOYMENT)
+    pending_operations.remove_from_keycloak([{"type": kind, "inputs": inputs}], DEPLOYMENT)
     assert keycloak.deleted == deleted
 
 
 def test_what_was_not_made_after_all_is_no_error(keycloak: Keycloak) -> None:
-    half_made.remove_from_keycloak(
+    pending_operations.remove_from_keycloak(
         [{"type": "keycloak:index/role:Role", "inputs": {"realmId": "ohif", "name": "gone"}}], DEPLOYMENT
     )
     assert keycloak.deleted == ["admin/realms/ohif/roles/gone"]
@@ -106,7 +106,7 @@ def test_what_was_not_made_after_all_is_no_error(keycloak: Keycloak) -> None:
 def test_a_refusal_is_said_with_a_mend(monkeypatch: pytest.MonkeyPatch) -> None:
     answer_from(Keycloak(password="other"), monkeypatch)
     with pytest.raises(Problem, match="401"):
-        half_made.remove_from_keycloak([], DEPLOYMENT)
+        pending_operations.remove_from_keycloak([], DEPLOYMENT)
 
 
 def test_only_begun_creations_count() -> None:
@@ -118,8 +118,8 @@ def test_only_begun_creations_count() -> None:
             {"type": "creating", "resource": {"type": "docker:index/container:Container"}},
         ]
     }
-    assert half_made.in_keycloak(deployment) == [realm]
-    assert half_made.in_keycloak({}) == []
+    assert pending_operations.in_keycloak(deployment) == [realm]
+    assert pending_operations.in_keycloak({}) == []
 
 
 class Thing:
@@ -136,5 +136,5 @@ class Thing:
 def test_the_engine_keeps_what_the_state_knows_and_every_volume() -> None:
     known, half, network, volume = Thing("k"), Thing("h"), Thing("n"), Thing("v")
     found = cast("Found", SimpleNamespace(containers=[known, half], networks=[network], volumes=[volume]))
-    half_made.remove_from_engine(found, json.loads('{"resources": [{"id": "k"}, {"type": "component"}]}'))
+    pending_operations.remove_from_engine(found, json.loads('{"resources": [{"id": "k"}, {"type": "component"}]}'))
     assert [thing.removed for thing in (known, half, network, volume)] == [False, True, True, False]
