@@ -8,7 +8,7 @@ import tarfile
 import time
 from pathlib import Path
 
-from offline.plugins.docker import labels
+from offline.plugins.docker_engine import labels
 from offline.plugins.duration import nanoseconds
 from offline.plugins.provider import Props
 

@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from offline.plugins.docker import Engine, gone
 from offline.plugins.docker_body import (
     CONFIG,
     DURATIONS,
@@ -18,6 +17,7 @@ from offline.plugins.docker_body import (
     in_mebibytes,
     restart_policy,
 )
+from offline.plugins.docker_engine import Engine, gone
 from offline.plugins.duration import go_duration, is_duration
 from offline.plugins.provider import Found, InitError, PluginError, Props, Resource, pause
 

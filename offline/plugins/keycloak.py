@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from pulumi.runtime.rpc import UNKNOWN
 
 from offline.plugins.keycloak_admin import Admin, Entity, Field, NotFoundError, multivalued
-from offline.plugins.provider import Found, PluginError, Props, Resource, StandIn, serve
+from offline.plugins.provider import Found, PluginError, Props, Resource, StandIn
+from offline.plugins.wire import serve
 
 _REALM = frozenset({"realmId"})
 

@@ -8,7 +8,8 @@ import string
 from collections.abc import Iterable
 from typing import ClassVar
 
-from offline.plugins.provider import PluginError, Props, Resource, StandIn, serve
+from offline.plugins.provider import PluginError, Props, Resource, StandIn
+from offline.plugins.wire import serve
 
 _SPECIAL = "!@#$%&*()-_=+[]{}<>:?"
 # Class of characters, the property that asks for it, the one that sets how many there are at least.
