@@ -19,7 +19,7 @@ from pathlib import Path
 import httpx
 from docker.models.containers import Container
 
-from bootstrap.console import Problem, report, say
+from bootstrap.console import UserError, print_error, print_line
 from bootstrap.paths import ROOT
 from tools import preflight
 from tools.dicomweb import FrontDoorError, StackOutputs, client, login_form, sign_in, stack_outputs
@@ -31,8 +31,8 @@ HTML = {"Accept": "text/html"}
 
 
 def _make(target: str, arguments: argparse.Namespace) -> float:
-    """Run a make target as a person would; returns its seconds. Raises Problem when it fails."""
-    say(f"  make {target}")
+    """Run a make target as a person would; returns its seconds. Raises UserError when it fails."""
+    print_line(f"  make {target}")
     chosen = [f"STACK={arguments.stack}"]
     if arguments.config_file:
         chosen.append(f"CONFIG={arguments.config_file}")
@@ -46,7 +46,7 @@ def _make(target: str, arguments: argparse.Namespace) -> float:
         check=False,
     )
     if answer.returncode:
-        raise Problem(f"make {target} failed\n{answer.stdout[-1500:]}{answer.stderr[-1500:]}", "Mend its cause.")
+        raise UserError(f"make {target} failed\n{answer.stdout[-1500:]}{answer.stderr[-1500:]}", "Mend its cause.")
     return time.monotonic() - started
 
 
@@ -105,7 +105,7 @@ def _table(rows: Iterable[Sequence[str]]) -> None:
     rows = [list(row) for row in rows]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
-        say("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        print_line("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 def _seconds(value: float | None) -> str:
@@ -116,7 +116,7 @@ def measure(arguments: argparse.Namespace) -> None:
     """The table of times and the table of memory. Leaves the stack running."""
     rows = [["what", "measured", "wanted"]]
     if _containers(arguments.stack):
-        say(f"stack {arguments.stack} exists: its start from nothing is left out (needs make destroy first)")
+        print_line(f"stack {arguments.stack} exists: its start from nothing is left out (needs make destroy first)")
         _make("up", arguments)
     else:
         took = _make("up", arguments)
@@ -139,9 +139,9 @@ def measure(arguments: argparse.Namespace) -> None:
     total = None if waited is None else restarted + waited
     rows.append(["restart of all containers until a login works", _seconds(total), "20 s"])
     rows.append(["  of it docker restart", _seconds(restarted), ""])
-    say("")
+    print_line("")
     _table(rows)
-    say("\n  a minute of rest, then memory (PSS)\n")
+    print_line("\n  a minute of rest, then memory (PSS)\n")
     time.sleep(60)
     sizes = {str(container.name): pss(container) for container in _containers(arguments.stack)}
     memory = [[name, f"{size / MIB:.0f} MiB"] for name, size in sorted(sizes.items(), key=lambda item: -item[1])]
@@ -163,8 +163,8 @@ def restarts(arguments: argparse.Namespace) -> bool:
         slowest = _seconds(worked[-1]) if worked else "-"
         median = _seconds(worked[len(worked) // 2]) if worked else "-"
         rows.append([str(container.name), f"{len(worked)} of {len(times)}", slowest, median])
-        say(f"  {'  '.join(rows[-1])}")
-    say("")
+        print_line(f"  {'  '.join(rows[-1])}")
+    print_line("")
     _table(rows)
     return fine
 
@@ -172,7 +172,7 @@ def restarts(arguments: argparse.Namespace) -> bool:
 def cold_starts(arguments: argparse.Namespace) -> bool:
     """Remove the stack and bring it up so many times; True when a login worked after each."""
     if _containers(arguments.stack) and os.environ.get("YES") != "1":
-        raise Problem(
+        raise UserError(
             f"cold starts: they remove stack {arguments.stack} with its data",
             "Set YES=1 to allow it, or measure another stack (STACK=e2e CONFIG=tests/e2e/Pulumi.e2e.yaml).",
         )
@@ -184,10 +184,10 @@ def cold_starts(arguments: argparse.Namespace) -> bool:
         outputs = stack_outputs(arguments.stack)
         waited = _until(lambda outputs=outputs: login_works(outputs))  # type: ignore[misc]
         times.append(None if waited is None else took + waited)
-        say(f"  cold start {number}: {_seconds(times[-1])}")
+        print_line(f"  cold start {number}: {_seconds(times[-1])}")
     worked = sorted(value for value in times if value is not None)
     summary = f"slowest {_seconds(worked[-1])}, median {_seconds(worked[len(worked) // 2])}" if worked else ""
-    say(f"  cold starts that ended in a working login: {len(worked)} of {len(times)}  {summary}")
+    print_line(f"  cold starts that ended in a working login: {len(worked)} of {len(times)}  {summary}")
     return len(worked) == len(times)
 
 
@@ -205,8 +205,8 @@ def main() -> int:
             return 0
         fine = cold_starts(arguments) if arguments.cold_starts else True
         return 0 if (restarts(arguments) if arguments.restarts else True) and fine else 1
-    except (Problem, FrontDoorError) as error:
-        report(error if isinstance(error, Problem) else Problem(str(error), "Run `make up` first."))
+    except (UserError, FrontDoorError) as error:
+        print_error(error if isinstance(error, UserError) else UserError(str(error), "Run `make up` first."))
         return 1
 
 

@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 
-from bootstrap.console import Problem, report, say
+from bootstrap.console import UserError, print_error, print_line
 from bootstrap.engine import apt_install, may_install
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -31,20 +31,20 @@ def find() -> str | None:
 
 
 def ensure() -> str:
-    """Path of a Chromium, installed if missing. Raises Problem where it may not be installed."""
+    """Path of a Chromium, installed if missing. Raises UserError where it may not be installed."""
     found = find()
     if found:
         return found
     if not may_install():
-        raise Problem(
+        raise UserError(
             "Browser: no Chromium found",
             "As root on Debian: apt-get install chromium; elsewhere name one: OHIF_BROWSER=/path/to/chrome.",
         )
-    say("  Browser: installing chromium (about a minute)")
+    print_line("  Browser: installing chromium (about a minute)")
     apt_install("Browser", *PACKAGES)
     found = find()
     if not found:
-        raise Problem(
+        raise UserError(
             "Browser: apt-get installed chromium, but there is none on the PATH",
             "Name one: OHIF_BROWSER=/path/to/chrome.",
         )
@@ -54,9 +54,9 @@ def ensure() -> str:
 def main() -> int:
     """The command line; returns the exit status."""
     try:
-        say(f"  Browser: {ensure()}")
-    except Problem as problem:
-        report(problem)
+        print_line(f"  Browser: {ensure()}")
+    except UserError as error:
+        print_error(error)
         return 1
     return 0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 
-from bootstrap.console import Problem, say
+from bootstrap.console import UserError, print_line
 from bootstrap.engine import apt_install, may_install
 
 TOOLS = {
@@ -16,10 +16,10 @@ TOOLS = {
 
 
 def ensure(package: str) -> None:
-    """Put a package's tools on the PATH. Raises Problem where they may not be installed."""
+    """Put a package's tools on the PATH. Raises UserError where they may not be installed."""
     if all(map(shutil.which, TOOLS[package])):
         return
     if not may_install():
-        raise Problem(f"{package}: not found", f"As root on Debian: apt-get install {package}.")
-    say(f"  {package}: installing")
+        raise UserError(f"{package}: not found", f"As root on Debian: apt-get install {package}.")
+    print_line(f"  {package}: installing")
     apt_install(package, package)

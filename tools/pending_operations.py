@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import httpx
 
-from bootstrap.console import Problem
+from bootstrap.console import UserError
 from tools.preflight import Found
 
 SECRET_MARKER = "4dabf18193072939515e22adb298388d"  # noqa: S105 - Pulumi's key that marks a secret, not one
@@ -55,7 +55,7 @@ def plain(value: Any) -> Any:
 def remove_from_keycloak(resources: Iterable[Mapping[str, Any]], deployment: Deployment) -> None:
     """Delete these half-made objects. `deployment` has its secrets shown: the provider's inputs say how to sign in.
 
-    Raises Problem when Keycloak does not answer or refuses.
+    Raises UserError when Keycloak does not answer or refuses.
     """
     providers = [entry for entry in deployment["resources"] if entry["type"] == "pulumi:providers:keycloak"]
     inputs = {key: plain(value) for key, value in providers[0]["inputs"].items()}
@@ -77,7 +77,7 @@ def remove_from_keycloak(resources: Iterable[Mapping[str, Any]], deployment: Dep
                     if deleted.status_code != httpx.codes.NOT_FOUND:
                         deleted.raise_for_status()
     except httpx.HTTPError as error:
-        raise Problem(
+        raise UserError(
             f"Keycloak: what a killed update left cannot be removed: {error}",
             "Look at it (docker logs of the keycloak container), then run the command again.",
         ) from error

@@ -15,7 +15,7 @@ import psutil
 from docker.models.containers import Container
 
 from bootstrap import engine, network
-from bootstrap.console import Problem
+from bootstrap.console import UserError
 from bootstrap.remote_engine import forward
 
 MIB = 1024 * 1024
@@ -53,20 +53,22 @@ def find(client: docker.DockerClient, stack: str) -> Found:
 
 
 def connect() -> docker.DockerClient:
-    """The engine that the program will use. Raises Problem when it is silent or not ours to use."""
+    """The engine that the program will use. Raises UserError when it is silent or not ours to use."""
     address = engine.EngineAddress.of_environment()
-    state = engine.look(address)
+    state = engine.probe(address)
     if state is engine.EngineState.NOT_PERMITTED:
         raise engine.not_permitted(address)
-    if state is engine.EngineState.SILENT:
-        raise Problem(f"Docker engine: {address.url} does not answer", "Start it (make env does on Debian and Ubuntu).")
+    if state is engine.EngineState.UNREACHABLE:
+        raise UserError(
+            f"Docker engine: {address.url} does not answer", "Start it (make env does on Debian and Ubuntu)."
+        )
     return docker.DockerClient(base_url=address.url, use_ssh_client=address.url.startswith("ssh://"))
 
 
 def connect_remote(deployment: Mapping[str, Any]) -> docker.DockerClient | None:
     """The engine of a stack's server or VM, as its state knows it; None while the state has none.
 
-    Raises Problem when it does not answer.
+    Raises UserError when it does not answer.
     """
     for resource in deployment.get("resources") or []:
         inputs = resource.get("inputs", {})
@@ -74,7 +76,7 @@ def connect_remote(deployment: Mapping[str, Any]) -> docker.DockerClient | None:
             try:
                 return docker.DockerClient(base_url=forward(inputs["host"], json.loads(inputs.get("sshOpts", "[]"))))
             except (ConnectionError, docker.errors.DockerException) as error:
-                raise Problem(str(error), "See that the machine is up and lets you in, then run again.") from error
+                raise UserError(str(error), "See that the machine is up and lets you in, then run again.") from error
     return None
 
 
@@ -85,7 +87,7 @@ def refuse_foreign(stack: str, found: Found, state_types: Iterable[str]) -> None
     names = sorted([item.name for item in (*found.containers, *found.volumes, *found.networks)])
     shown = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
     chosen = f"--filter label={PROJECT_LABEL} --filter label=org.ohif.stack={stack}"
-    raise Problem(
+    raise UserError(
         f"stack {stack}: the engine already has {shown}, and this checkout's state knows none of them",
         "They belong to another checkout: work there, or `make destroy` there. If it is gone, this removes "
         f"them WITH THEIR DATA:\n  docker rm -f $(docker ps -aq {chosen})"
@@ -140,13 +142,13 @@ def refuse_taken_port(
     if owner is not None:
         if owner.labels.get("org.ohif.stack") == stack and owner.labels.get("org.ohif.project") == "ohif":
             return
-        raise Problem(
+        raise UserError(
             f"port {port} is in use by container {owner.name}",
             f"docker stop {owner.name}, or {another}",
         )
     holder = listener_on(address, port)
     if holder is not None:
-        raise Problem(
+        raise UserError(
             f"port {port} is in use by {holder}",
             f"Stop it, or {another}",
         )
@@ -156,7 +158,7 @@ def refuse_little_memory(available: int, total: int, needed: int = NEEDED_BYTES)
     """The stack needs about 2 GiB while it starts. All values in bytes."""
     if min(available, total) >= needed:
         return
-    raise Problem(
+    raise UserError(
         f"memory: the stack needs about {gib(needed)}; {gib(available)} is available, "
         f"the engine has {gib(total)} in all",
         "Close other programs, or give Docker more memory (Docker Desktop: Settings, Resources). "
@@ -180,7 +182,7 @@ def refuse_missing_images(client: docker.DockerClient, images: Mapping[str, str]
         if not network.reachable(f"https://{network.registry_of(name)}/v2/")
     ]
     if walls:
-        raise Problem(
+        raise UserError(
             f"images: not on this machine, and the registry does not answer: {', '.join(walls)}",
             "Check the network, or name a mirror in ohif:images; OFFLINE=1 make up builds the machine's own images.",
         )

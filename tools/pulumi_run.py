@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bootstrap.console import Problem, clock, say
+from bootstrap.console import UserError, clock, print_line
 from bootstrap.paths import ROOT
 
 QUIET_SECONDS = 10.0
@@ -30,7 +30,7 @@ WORDS = {
 # Pulumi says the first for each stand-in plugin at every command. The second is what `make up` is healing.
 NOISE = re.compile(r"using pulumi-(resource|language)-\S+ from \$PATH|resources with \d+ pending operations")
 
-MENDS: Sequence[tuple[str, str, str]] = (
+KNOWN_FAILURES: Sequence[tuple[str, str, str]] = (
     (
         r"incorrect passphrase",
         "the passphrase does not fit this stack's secrets",
@@ -75,7 +75,7 @@ MENDS: Sequence[tuple[str, str, str]] = (
 
 def explain(output: str) -> tuple[str, str] | None:
     """What a known failure of Pulumi means, and its mend."""
-    for pattern, what, mend in MENDS:
+    for pattern, what, mend in KNOWN_FAILURES:
         if re.search(pattern, output):
             return what, mend
     return None
@@ -146,7 +146,7 @@ class Progress:
 
     def _line(self, text: str) -> None:
         self._last_line = time.monotonic()
-        say(text)
+        print_line(text)
 
     @staticmethod
     def _is_work(meta: Mapping[str, Any]) -> bool:
@@ -172,7 +172,7 @@ class Pulumi:
         return ["pulumi", *arguments, "--stack", self.stack, "--non-interactive", "--color=never", *extra]
 
     def ask(self, *arguments: str, config: bool = False) -> str:
-        """Run a short command and return what it prints. Raises Problem with Pulumi's words."""
+        """Run a short command and return what it prints. Raises UserError with Pulumi's words."""
         answer = subprocess.run(
             self._command(*arguments, config=config),
             cwd=ROOT,
@@ -192,7 +192,7 @@ class Pulumi:
         ).returncode
 
     def update(self, operation: str, *arguments: str) -> Changes:
-        """Run up, refresh or destroy with progress. Raises Problem when it fails."""
+        """Run up, refresh or destroy with progress. Raises UserError when it fails."""
         changes = Changes()
         progress = Progress(changes)
         with tempfile.TemporaryDirectory(prefix="pulumi-") as scratch:
@@ -217,7 +217,7 @@ class Pulumi:
         return changes
 
     @staticmethod
-    def problem(operation: str, output: str) -> Problem:
+    def problem(operation: str, output: str) -> UserError:
         """A failure of Pulumi in the words that help most: known ones explained, all with Pulumi's own."""
         lines = [line.strip() for line in output.splitlines() if line.strip() and not NOISE.search(line)]
         # The first lines say which resource, the last ones of a container's log why it stopped.
@@ -225,8 +225,8 @@ class Pulumi:
         quoted = "\n    ".join(line[:300] for line in shown)
         known = explain(output)
         if known:
-            return Problem(f"pulumi {operation}: {known[0]}\n    {quoted}", known[1])
-        return Problem(
+            return UserError(f"pulumi {operation}: {known[0]}\n    {quoted}", known[1])
+        return UserError(
             f"pulumi {operation} failed\n    {quoted}",
             "Mend the cause and run the command again: it goes on from there.",
         )
@@ -252,7 +252,7 @@ def _follow(process: subprocess.Popen[bytes], lines: Iterator[str], progress: Pr
             if interrupted:
                 process.send_signal(signal.SIGINT)
             interrupted = True
-            say("\n  stopping: what has begun is brought to its end (Ctrl-C again to stop at once)")
+            print_line("\n  stopping: what has begun is brought to its end (Ctrl-C again to stop at once)")
     if interrupted:
         raise KeyboardInterrupt
     return process.returncode

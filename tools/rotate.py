@@ -16,7 +16,7 @@ from typing import Any
 
 from keycloak import KeycloakAdmin, KeycloakError
 
-from bootstrap.console import Problem, report, say
+from bootstrap.console import UserError, print_error, print_line
 from bootstrap.paths import STATE, write_file
 from settings import CONSOLE_USER
 from tools.pending_operations import plain
@@ -41,17 +41,17 @@ def rotate(pulumi: Pulumi, name: str) -> None:
     """Replace the secret. Run again after an interruption, it goes on.
 
     Raises:
-        Problem: no such secret, Keycloak refuses, or Pulumi fails.
+        UserError: no such secret, Keycloak refuses, or Pulumi fails.
     """
     known = secrets_of(exported(pulumi))
     if name not in known:
-        raise Problem(f"rotate: stack {pulumi.stack} has no secret {name!r}", f"It has: {', '.join(sorted(known))}.")
+        raise UserError(f"rotate: stack {pulumi.stack} has no secret {name!r}", f"It has: {', '.join(sorted(known))}.")
     if name.startswith(PERSON):
         _replace_password(pulumi, name.removeprefix(PERSON), known[name])
         changes = pulumi.update("up")
     else:
         changes = pulumi.update("up", f"--replace={known[name]}")
-    say(f"secret {name} is replaced ({changes.words})")
+    print_line(f"secret {name} is replaced ({changes.words})")
 
 
 def _credentials(pulumi: Pulumi) -> dict[str, str]:
@@ -78,7 +78,7 @@ def _replace_password(pulumi: Pulumi, person: str, urn: str) -> None:
     try:
         _set_password(origin, before[CONSOLE_USER], realm, person, now[person])
     except KeycloakError as error:
-        raise Problem(
+        raise UserError(
             f"rotate: Keycloak did not take the new password of {person}: {error}",
             "Bring the stack up (make up) and run the command again; until then the old password is valid.",
         ) from error
@@ -95,7 +95,7 @@ def _set_password(origin: str, console_password: str, realm: str, person: str, p
     )
     user_id = admin.get_user_id(person)
     if user_id is None:
-        raise Problem(f"rotate: Keycloak knows no user {person} in realm {realm}", "Was it deleted by hand? make up.")
+        raise UserError(f"rotate: Keycloak knows no user {person} in realm {realm}", "Was it deleted by hand? make up.")
     admin.set_user_password(user_id, password, temporary=False)
 
 
@@ -108,8 +108,8 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     try:
         rotate(Pulumi(arguments.stack, copied(arguments.config_file), os.environ), arguments.secret)
-    except Problem as problem:
-        report(problem)
+    except UserError as error:
+        print_error(error)
         return 1
     return 0
 

@@ -24,7 +24,7 @@ import psutil
 from docker.models.containers import Container
 
 from bootstrap import network, state
-from bootstrap.console import Problem, report, say
+from bootstrap.console import UserError, print_error, print_line
 from bootstrap.paths import BACKEND, STATE
 from images import DEFAULT_IMAGES
 from settings import ArchiveKind
@@ -75,7 +75,7 @@ def _image_names(config: dict[str, Any]) -> dict[str, str]:
         try:
             own = json.loads(Path(table).read_text())
         except (OSError, ValueError) as error:
-            raise Problem(
+            raise UserError(
                 f"images: OHIF_IMAGES={table} cannot be read: {error}", "Run `make env`, or unset it."
             ) from error
     wanted = {key: image for key, image in DEFAULT_IMAGES.items() if image.archive in (None, config.get("archive"))}
@@ -105,7 +105,7 @@ def _refuse_switch(deployment: dict[str, Any], config: dict[str, Any]) -> None:
     """The program refuses too, but first come the checks of the image and of all else."""
     former = _former_archive(deployment, config)
     if former and str(config.get("confirmArchiveSwitch")).lower() != "true":
-        raise Problem(
+        raise UserError(
             f"archive: the studies of this stack are in {former}; {config['archive']} would start without them",
             f"Set ohif:archive back to {former}, or, if that is what you want, ohif:confirmArchiveSwitch to true. "
             "Nothing was changed.",
@@ -133,7 +133,7 @@ def _keep_former_archive(pulumi: Pulumi) -> None:
     for volume in kept:
         volume["retainOnDelete"] = True
         volume.pop("protect", None)
-        say(f"  volume {volume['outputs']['name']} stays on the engine")
+        print_line(f"  volume {volume['outputs']['name']} stays on the engine")
     with tempfile.NamedTemporaryFile("w", prefix="state-", suffix=".json") as file:
         json.dump(document, file)
         file.flush()
@@ -176,11 +176,11 @@ def _heal_lock(pulumi: Pulumi) -> None:
     while (held := preflight.locks_held(directory)) and time.monotonic() < deadline:
         time.sleep(0.25)
     if held:
-        raise Problem(
+        raise UserError(
             f"stack {pulumi.stack}: another update is under way (pid {held[0]['pid']} of {held[0]['username']})",
             "Wait until it has ended, then run the command again.",
         )
-    say("  an earlier update was killed; taking its lock away")
+    print_line("  an earlier update was killed; taking its lock away")
     pulumi.ask("cancel", "--yes")
 
 
@@ -195,7 +195,7 @@ def _heal_pending(pulumi: Pulumi, deployment: dict[str, Any]) -> None:
     """Take away what an abrupt end left half-made, then let the state forget it."""
     if not deployment.get("pending_operations"):
         return
-    say("  an earlier update was interrupted; putting things in order")
+    print_line("  an earlier update was interrupted; putting things in order")
     if engine := _engine(pulumi, deployment):
         pending_operations.remove_from_engine(preflight.find(engine, pulumi.stack), deployment)
     if left := pending_operations.in_keycloak(deployment):
@@ -214,24 +214,24 @@ def up(pulumi: Pulumi) -> None:
     _heal_lock(pulumi)
     deployment = exported(pulumi)
     _check(pulumi, deployment)
-    say(f"Stack {pulumi.stack}")
+    print_line(f"Stack {pulumi.stack}")
     _heal_pending(pulumi, deployment)
     if any(kind == "docker:index/container:Container" for kind in _types(deployment)):
         # Without it a dead container goes unnoticed; a full refresh would ask a dead Keycloak.
         pulumi.update("refresh", f"--target={CONTAINERS}")
     _keep_former_archive(pulumi)
     changes = pulumi.update("up")
-    decision = network.remembered()
+    decision = network.last_decision()
     if decision and not decision.kept:
-        network.remember(network.Decision(decision.open, decision.reason, decision.decided, kept=True))
+        network.save_decision(network.Decision(decision.open, decision.reason, decision.decided, kept=True))
     seconds = time.monotonic() - started
-    say(f"  {changes.words} in {seconds:.0f} s" if changes.any else f"  nothing changed ({seconds:.0f} s)")
+    print_line(f"  {changes.words} in {seconds:.0f} s" if changes.any else f"  nothing changed ({seconds:.0f} s)")
     _farewell(pulumi)
 
 
 def _farewell(pulumi: Pulumi) -> None:
     outputs = json.loads(pulumi.ask("stack", "output", "--json"))
-    say(
+    print_line(
         f"\n  Viewer    {outputs.get('viewerUrl')}   login viewer or pacsadmin"
         f"\n  Archive   {outputs.get('adminUrl')}   login pacsadmin"
         f"\n  Keycloak  {outputs.get('consoleUrl')}   login admin"
@@ -251,7 +251,7 @@ def down(pulumi: Pulumi) -> None:
     """Stop the stack's containers and keep everything. The next `up` starts them."""
     engine = _engine(pulumi, exported(pulumi))
     if engine is None:
-        raise Problem(f"stack {pulumi.stack}: has no machine yet", "make up makes it.")
+        raise UserError(f"stack {pulumi.stack}: has no machine yet", "make up makes it.")
     found = preflight.find(engine, pulumi.stack)
     running = {str(container.name): container for container in found.containers if container.status == "running"}
     named = {f"ohif-{pulumi.stack}-{thing}" for group in STOP_ORDER for thing in group}
@@ -260,7 +260,7 @@ def down(pulumi: Pulumi) -> None:
     with ThreadPoolExecutor() as pool:
         for group in groups:
             list(pool.map(_stop, [running[name] for name in group if name in running]))
-    say(
+    print_line(
         f"stopped {len(running)} containers; studies, users and state are kept. `make up` starts them again."
         if running
         else "nothing is running; `make up` starts the stack."
@@ -273,7 +273,7 @@ def destroy(pulumi: Pulumi, sure: bool) -> None:
     resources = exported(pulumi).get("resources") or []
     protected = [resource["urn"].rpartition("::")[2] for resource in resources if resource.get("protect")]
     if protected:
-        raise Problem(
+        raise UserError(
             f"stack {pulumi.stack}: {', '.join(protected)} are protected",
             f"To lose this data for good: pulumi state unprotect --all -s {pulumi.stack}, then run the command again.",
         )
@@ -284,7 +284,7 @@ def destroy(pulumi: Pulumi, sure: bool) -> None:
         except EOFError:
             answer = ""
         if answer.strip() != pulumi.stack:
-            raise Problem("destroy: not confirmed, nothing was changed", "Type the stack's name, or set YES=1.")
+            raise UserError("destroy: not confirmed, nothing was changed", "Type the stack's name, or set YES=1.")
     _heal_lock(pulumi)
     deployment = exported(pulumi)
     if deployment.get("pending_operations"):
@@ -296,10 +296,10 @@ def destroy(pulumi: Pulumi, sure: bool) -> None:
     pulumi.ask("stack", "rm", "--yes", "--preserve-config")
     if not any((BACKEND / ".pulumi" / "stacks" / state.PROJECT).glob("*.json")):
         network.DECISION_FILE.unlink(missing_ok=True)
-    say(f"stack {pulumi.stack} is gone ({changes.words or 'it was empty'})")
+    print_line(f"stack {pulumi.stack} is gone ({changes.words or 'it was empty'})")
     if local and (kept := preflight.find(preflight.connect(), pulumi.stack).volumes):
         names = " ".join(str(volume.name) for volume in kept)
-        say(f"kept on the engine: {names}\n  To lose this data for good: docker volume rm {names}")
+        print_line(f"kept on the engine: {names}\n  To lose this data for good: docker volume rm {names}")
 
 
 def preview(pulumi: Pulumi) -> int:
@@ -324,7 +324,7 @@ def copied(config_file: Path | None) -> Path | None:
     if config_file is None:
         return None
     if not config_file.exists():
-        raise Problem(f"configuration: {config_file} does not exist", "Name an existing file with --config-file.")
+        raise UserError(f"configuration: {config_file} does not exist", "Name an existing file with --config-file.")
     copy = STATE / "config" / config_file.name
     copy.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(config_file, copy)
@@ -349,11 +349,11 @@ def main(argv: list[str] | None = None) -> int:
                 destroy(pulumi, sure=os.environ.get("YES") == "1")
             case _:
                 return preview(pulumi)
-    except Problem as problem:
-        report(problem)
+    except UserError as error:
+        print_error(error)
         return 1
     except KeyboardInterrupt:
-        say("\ninterrupted; run the command again to go on")
+        print_line("\ninterrupted; run the command again to go on")
         return 130
     return 0
 

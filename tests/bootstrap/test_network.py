@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from bootstrap import network
-from bootstrap.console import Problem
-from bootstrap.network import Decision, decide, places, probe, reachable, registry_of
+from bootstrap.console import UserError
+from bootstrap.network import Decision, decide, probe, probe_targets, reachable, registry_of
 
 TARGETS = {"Pulumi's releases": "https://a.invalid/x", "quay.io": "https://quay.invalid/v2/"}
 
@@ -33,7 +33,7 @@ def test_registry_comes_from_the_name(image: str, registry: str) -> None:
 
 
 def test_each_registry_is_asked_once() -> None:
-    found = places("https://releases.invalid/cli", ["nginx:1", "postgres:17", "quay.io/a/b:1"])
+    found = probe_targets("https://releases.invalid/cli", ["nginx:1", "postgres:17", "quay.io/a/b:1"])
     assert list(found.values()) == [
         "https://releases.invalid/cli",
         "https://quay.io/v2/",
@@ -69,7 +69,7 @@ def test_offline_wins_over_a_kept_decision() -> None:
 
 
 def test_an_unknown_word_in_offline_is_refused() -> None:
-    with pytest.raises(Problem, match="OFFLINE=perhaps"):
+    with pytest.raises(UserError, match="OFFLINE=perhaps"):
         decide(no_probe, environment={"OFFLINE": "perhaps"})
 
 
@@ -87,9 +87,9 @@ def test_a_stack_keeps_its_decision_however_old() -> None:
 
 def test_a_decision_survives_on_disk_and_a_broken_file_is_no_decision(tmp_path: Path) -> None:
     file = tmp_path / "network.json"
-    assert network.remembered(file) is None
+    assert network.last_decision(file) is None
     decision = Decision(open=False, reason="no answer from quay.io", decided=1.5)
-    network.remember(decision, file)
-    assert network.remembered(file) == decision
+    network.save_decision(decision, file)
+    assert network.last_decision(file) == decision
     file.write_text('{"open":')
-    assert network.remembered(file) is None
+    assert network.last_decision(file) is None

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bootstrap import state
-from bootstrap.console import Problem
+from bootstrap.console import UserError
 from bootstrap.paths import PASSPHRASE, write_file
 from bootstrap.state import BACKEND_URL, applied, exports, render
 
@@ -89,7 +89,7 @@ def test_a_lost_passphrase_is_not_replaced_while_there_are_stacks(clone: Path) -
     stacks = clone / ".state" / "backend" / ".pulumi" / "stacks" / "ohif"
     stacks.mkdir(parents=True)
     (stacks / "dev.json").write_text("{}")
-    with pytest.raises(Problem, match="passphrase is missing"):
+    with pytest.raises(UserError, match="passphrase is missing"):
         state.ensure([], None)
     assert not (clone / ".state" / "passphrase").exists()
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bootstrap import plugins, pulumi_cli, python_env
-from bootstrap.console import Problem, last_lines, run
+from bootstrap.console import UserError, last_lines, run
 from bootstrap.paths import STATE_BIN
 from bootstrap.toolchain import OLDEST_GO, parse_go_version
 
@@ -79,21 +79,21 @@ def test_a_changed_lock_file_changes_the_environment(tmp_path: Path) -> None:
 
 
 def test_a_missing_lock_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(Problem, match=r"requirements\.txt is missing"):
+    with pytest.raises(UserError, match=r"requirements\.txt is missing"):
         python_env.fingerprint((tmp_path / "requirements.txt",))
 
 
 def test_a_failing_step_says_itself_its_last_words_and_the_mend(tmp_path: Path) -> None:
     log = tmp_path / "logs" / "step.log"
-    with pytest.raises(Problem) as caught:
-        run("Pulumi CLI", ["sh", "-c", "echo one; echo disk full >&2; exit 3"], log=log, mend="Make room.")
-    assert "Pulumi CLI: sh failed (exit 3)" in caught.value.what
-    assert "disk full" in caught.value.what
-    assert caught.value.mend.startswith("Make room.")
-    assert str(log) in caught.value.mend
+    with pytest.raises(UserError) as caught:
+        run("Pulumi CLI", ["sh", "-c", "echo one; echo disk full >&2; exit 3"], log=log, fix="Make room.")
+    assert "Pulumi CLI: sh failed (exit 3)" in caught.value.problem
+    assert "disk full" in caught.value.problem
+    assert caught.value.fix.startswith("Make room.")
+    assert str(log) in caught.value.fix
     assert last_lines(log, 2) == ["one", "disk full"]
 
 
 def test_a_command_that_does_not_exist_is_named(tmp_path: Path) -> None:
-    with pytest.raises(Problem, match="no-such-command not found"):
-        run("Docker engine", ["no-such-command"], log=tmp_path / "log", mend="Install it.")
+    with pytest.raises(UserError, match="no-such-command not found"):
+        run("Docker engine", ["no-such-command"], log=tmp_path / "log", fix="Install it.")

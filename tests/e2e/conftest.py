@@ -14,7 +14,7 @@ import yaml  # type: ignore[import-untyped]
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from bootstrap import engine as machine_engine
-from bootstrap.console import Problem
+from bootstrap.console import UserError
 from tests.e2e import harness
 from tests.e2e.harness import CONFIG, NAME, Stack, run, state_environment
 from tests.e2e.screen import keep
@@ -76,8 +76,8 @@ def engine() -> Iterator[docker.DockerClient]:
     """The machine's Docker engine."""
     try:
         machine_engine.ensure()
-    except Problem as problem:
-        cannot(f"no Docker engine: {problem.what}")
+    except UserError as error:
+        cannot(f"no Docker engine: {error.problem}")
     client = docker.from_env()
     yield client
     client.close()
@@ -129,8 +129,8 @@ def browser() -> Iterator[Browser]:
     """A headless Chromium."""
     try:
         path = machine_browser.ensure()
-    except Problem as problem:
-        cannot(f"no browser: {problem.what}")
+    except UserError as error:
+        cannot(f"no browser: {error.problem}")
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=path, args=list(machine_browser.FLAGS))
         yield launched

@@ -15,7 +15,7 @@ import pytest
 from docker.types import IPAMConfig, IPAMPool
 from playwright.sync_api import Page, expect
 
-from bootstrap.console import Problem
+from bootstrap.console import UserError
 from tests.e2e import screen
 from tests.e2e.archive import delete
 from tests.e2e.conftest import cannot
@@ -33,8 +33,8 @@ GATEWAY_THERE = "198.18.77.9"
 def tools() -> None:
     try:
         debian_tools.ensure("dcmtk")
-    except Problem as problem:
-        cannot(f"no DCMTK: {problem.what}")
+    except UserError as error:
+        cannot(f"no DCMTK: {error.problem}")
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from contextlib import closing
 
 import pytest
 
-from bootstrap.console import Problem
+from bootstrap.console import UserError
 from settings import ArchiveKind
 from tests.e2e.conftest import Reconfigured
 from tests.e2e.harness import ARCHIVE, LABEL, NAME, Stack, sample_is_listed, state_environment, wait_until
@@ -31,9 +31,9 @@ def test_another_archive_is_refused_before_anything_changes(stack: Stack, reconf
         stack.up()
     # And by hand, where nothing but the program itself can refuse.
     by_hand = Pulumi(NAME, file, state_environment())
-    with pytest.raises(Problem, match=f"studies of this stack are in {ARCHIVE}"):
+    with pytest.raises(UserError, match=f"studies of this stack are in {ARCHIVE}"):
         by_hand.ask("preview", config=True)
-    with pytest.raises(Problem, match="ohif:confirmArchiveSwitch"):
+    with pytest.raises(UserError, match="ohif:confirmArchiveSwitch"):
         by_hand.update("up")
     assert (running(stack), volumes(stack)) == before
 

@@ -16,24 +16,26 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap.console import Problem
+from bootstrap.console import UserError
 from images import DEFAULT_IMAGES
-from offline.images import build, downloads
+from offline.images import build, downloads, recipes
 from offline.images.work import StoppedError, Work
 
-ALL_FOUND = {(key, build.inputs_hash(key)): f"ohif-offline/{key}:1-{build.inputs_hash(key)}" for key in build.RECIPES}
+ALL_FOUND = {
+    (key, recipes.inputs_hash(key)): f"ohif-offline/{key}:1-{recipes.inputs_hash(key)}" for key in recipes.RECIPES
+}
 
 
 @pytest.fixture
 def folders(tmp_path: Path) -> Path:
     """A copy of the images' directories that a test may change."""
     target = tmp_path / "images"
-    shutil.copytree(build.HERE, target, ignore=shutil.ignore_patterns("__pycache__", "*.py"))
+    shutil.copytree(recipes.HERE, target, ignore=shutil.ignore_patterns("__pycache__", "*.py"))
     return target
 
 
 def hashes(root: Path) -> dict[str, str]:
-    return {key: build.inputs_hash(key, root=root) for key in (build.BASE, *build.RECIPES)}
+    return {key: recipes.inputs_hash(key, root=root) for key in (recipes.BASE, *recipes.RECIPES)}
 
 
 def changed(before: dict[str, str], after: dict[str, str]) -> set[str]:
@@ -41,19 +43,19 @@ def changed(before: dict[str, str], after: dict[str, str]) -> set[str]:
 
 
 def test_every_image_of_the_program_has_a_recipe_and_a_dockerfile() -> None:
-    assert set(build.PROGRAM) == set(DEFAULT_IMAGES)
-    for key in build.RECIPES:
-        assert (build.HERE / key / "Dockerfile").is_file()
+    assert set(recipes.PROGRAM) == set(DEFAULT_IMAGES)
+    for key in recipes.RECIPES:
+        assert (recipes.HERE / key / "Dockerfile").is_file()
 
 
 def test_an_image_has_exactly_one_source_of_its_version() -> None:
-    for key, recipe in build.RECIPES.items():
+    for key, recipe in recipes.RECIPES.items():
         assert bool(recipe.artifact) != bool(recipe.package), key
 
 
 def test_hash_has_twelve_digits_and_is_stable(folders: Path) -> None:
     assert all(re.fullmatch(r"[0-9a-f]{12}", digest) for digest in hashes(folders).values())
-    assert hashes(folders) == hashes(build.HERE)
+    assert hashes(folders) == hashes(recipes.HERE)
 
 
 @pytest.mark.parametrize(
@@ -62,7 +64,7 @@ def test_hash_has_twelve_digits_and_is_stable(folders: Path) -> None:
         ("orthanc/defaults.jq", {"orthanc"}),
         ("gateway/Dockerfile", {"gateway", "viewer"}),
         ("postgres/Dockerfile", {"postgres", "dcm4chee-db"}),
-        ("base/install-packages", {build.BASE, *build.RECIPES}),
+        ("base/install-packages", {recipes.BASE, *recipes.RECIPES}),
     ],
 )
 def test_a_changed_file_changes_the_tags_of_what_is_made_of_it(folders: Path, path: str, rebuilt: set[str]) -> None:
@@ -80,28 +82,28 @@ def test_a_renamed_or_newly_executable_file_changes_the_tag(folders: Path) -> No
 
 
 def test_a_new_version_of_an_artifact_changes_the_tag() -> None:
-    recipe = build.RECIPES["keycloak"]
+    recipe = recipes.RECIPES["keycloak"]
     assert recipe.artifact is not None
     newer = dataclasses.replace(recipe, artifact=dataclasses.replace(recipe.artifact, version="99.0.0"))
-    recipes = {**build.RECIPES, "keycloak": newer}
-    assert build.inputs_hash("keycloak", recipes) != build.inputs_hash("keycloak")
+    changed = {**recipes.RECIPES, "keycloak": newer}
+    assert recipes.inputs_hash("keycloak", changed) != recipes.inputs_hash("keycloak")
 
 
 def test_nothing_is_missing_when_all_tags_are_there_though_the_base_is_gone() -> None:
-    assert build.missing(ALL_FOUND) == []
+    assert recipes.missing(ALL_FOUND) == []
 
 
 def test_missing_images_come_after_the_parents_that_they_need() -> None:
-    assert build.missing({})[0] == build.BASE
-    assert set(build.missing({})) == {build.BASE, *DEFAULT_IMAGES}
-    assert build.missing({}, build.REHEARSAL) == [build.BASE, *build.REHEARSAL]
+    assert recipes.missing({})[0] == recipes.BASE
+    assert set(recipes.missing({})) == {recipes.BASE, *DEFAULT_IMAGES}
+    assert recipes.missing({}, recipes.REHEARSAL) == [recipes.BASE, *recipes.REHEARSAL]
     some = {name: tag for name, tag in ALL_FOUND.items() if name[0] not in {"gateway", "viewer"}}
-    assert build.missing(some) == [build.BASE, "gateway", "viewer"]
-    assert build.missing({**some, ("gateway", build.inputs_hash("gateway")): "g"}) == ["viewer"]
+    assert recipes.missing(some) == [recipes.BASE, "gateway", "viewer"]
+    assert recipes.missing({**some, ("gateway", recipes.inputs_hash("gateway")): "g"}) == ["viewer"]
 
 
 def test_table_names_every_image_of_the_program() -> None:
-    table = json.loads(build.table(ALL_FOUND))
+    table = json.loads(recipes.table(ALL_FOUND))
     assert set(table) == set(DEFAULT_IMAGES)
     for key, image in table.items():
         assert set(image) <= {"name", "optimized"}
@@ -110,7 +112,7 @@ def test_table_names_every_image_of_the_program() -> None:
 
 
 def test_dockerfiles_name_no_place_on_the_network() -> None:
-    for path in build.HERE.rglob("*"):
+    for path in recipes.HERE.rglob("*"):
         if not path.is_file() or path.suffix == ".pyc":
             continue
         text = path.read_text()
@@ -128,7 +130,7 @@ def test_dockerfiles_name_no_place_on_the_network() -> None:
     [("1.30.6-2", (1, 30, 6)), ("8.1.1+dfsg1-3+deb13u3", (8, 1, 1)), ("1:2.3~rc1", (2, 3)), ("odd", ())],
 )
 def test_version_numbers_of_debian(text: str, number: tuple[int, ...]) -> None:
-    assert build.version_number(text) == number
+    assert recipes.version_number(text) == number
 
 
 def fake(directory: Path, name: str, script: str) -> None:
@@ -152,20 +154,20 @@ def test_up_to_date_writes_the_table_and_asks_the_engine_once(commands: Path, tm
     calls = tmp_path / "calls"
     fake(commands, "docker", f'echo "$1 $2" >> {calls}\nprintf "%s\\n" {" ".join(ALL_FOUND.values())}')
     written = build.ensure()
-    assert json.loads(written.read_text()) == json.loads(build.table(ALL_FOUND))
+    assert json.loads(written.read_text()) == json.loads(recipes.table(ALL_FOUND))
     assert calls.read_text().splitlines() == ["image ls"]
 
 
 def test_an_engine_that_does_not_answer_is_a_problem_with_a_mend(commands: Path) -> None:
     fake(commands, "docker", "echo 'Cannot connect to the Docker daemon' >&2; exit 1")
-    with pytest.raises(Problem, match="Cannot connect") as caught:
+    with pytest.raises(UserError, match="Cannot connect") as caught:
         build.ensure()
-    assert caught.value.mend
+    assert caught.value.fix
 
 
 def test_a_failed_build_names_image_and_step_and_leaves_nothing(commands: Path, tmp_path: Path) -> None:
     there = [name for (key, _), name in ALL_FOUND.items() if key != "sessions"]
-    base = f"ohif-offline/base:trixie-{build.inputs_hash(build.BASE)}"
+    base = f"ohif-offline/base:trixie-{recipes.inputs_hash(recipes.BASE)}"
     names = " ".join([*there, base])
     fake(
         commands,
@@ -173,9 +175,9 @@ def test_a_failed_build_names_image_and_step_and_leaves_nothing(commands: Path, 
         f'[ "$1" = build ] || {{ printf "%s\\n" {names}; exit 0; }}\n'
         "echo \"The command 'install-packages valkey-server' returned a non-zero code: 100\"\nexit 100",
     )
-    with pytest.raises(Problem, match="image sessions: docker failed") as caught:
+    with pytest.raises(UserError, match="image sessions: docker failed") as caught:
         build.ensure()
-    assert "install-packages valkey-server" in caught.value.what
+    assert "install-packages valkey-server" in caught.value.problem
     left = sorted(path.name for path in (tmp_path / "cache" / "ohif-pulumi").iterdir())
     assert left == ["images.lock"]
 
@@ -191,9 +193,9 @@ def test_outdated_tags_are_removed_without_force_and_other_images_left_alone(com
 
 def test_a_missing_tool_is_named_with_its_package(commands: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(commands))
-    with pytest.raises(Problem, match="mvn is needed") as caught:
+    with pytest.raises(UserError, match="mvn is needed") as caught:
         downloads.require("mvn")
-    assert "apt-get install maven" in caught.value.mend
+    assert "apt-get install maven" in caught.value.fix
 
 
 def test_mirrors_are_those_of_apt(commands: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -215,7 +217,7 @@ def test_a_machine_whose_apt_has_no_debian_is_refused(
     monkeypatch.setattr(platform, "freedesktop_os_release", lambda: {"ID": system, "VERSION_CODENAME": "noble"})
     release = "noble" if system == "ubuntu" else "nodistro"
     fake(commands, "apt-get", f"echo 'http://elsewhere.invalid/x {release}'")
-    with pytest.raises(Problem, match="no Debian, or"):
+    with pytest.raises(UserError, match="does not run Debian, or"):
         downloads.mirrors()
 
 
@@ -241,10 +243,10 @@ def test_apt_settings_about_the_network_are_kept_and_commands_are_not(
 def test_a_failing_download_keeps_nothing(commands: Path, tmp_path: Path) -> None:
     fake(commands, "npm", "touch half.tgz; echo 'npm error 404 not found'; exit 1")
     package = downloads.NpmPackage(name="x.tgz", version="1.2.3", package="@a/b")
-    with pytest.raises(Problem, match="image viewer: npm failed") as caught:
+    with pytest.raises(UserError, match="image viewer: npm failed") as caught:
         package.ensure(Work(tmp_path / "logs", slots=1), "viewer", tmp_path / "downloads")
-    assert "404" in caught.value.what
-    assert "@a/b@1.2.3" in caught.value.mend
+    assert "404" in caught.value.problem
+    assert "@a/b@1.2.3" in caught.value.fix
     assert list((tmp_path / "downloads").iterdir()) == []
 
 
@@ -268,7 +270,7 @@ def test_stop_ends_what_runs_with_its_children_and_lets_nothing_start(tmp_path: 
 
     threading.Thread(target=stop_when_running, daemon=True).start()
     with pytest.raises(StoppedError):
-        work.run("x", ["sh", "-c", f"sleep 60 & echo $! > {pid_file}; wait"], mend="")
+        work.run("x", ["sh", "-c", f"sleep 60 & echo $! > {pid_file}; wait"], fix="")
     child = Path(f"/proc/{pid_file.read_text().strip()}/stat")
     deadline = time.monotonic() + 10
     # Gone, or waiting for a parent that takes no notice (pid 1 of a container may not).
@@ -284,10 +286,10 @@ def test_an_interrupted_run_cleans_up_and_says_how_to_go_on(
     commands: Path, tmp_path: Path, number: signal.Signals
 ) -> None:
     there = [name for (key, _), name in ALL_FOUND.items() if key != "sessions"]
-    names = " ".join([*there, f"ohif-offline/base:trixie-{build.inputs_hash(build.BASE)}"])
+    names = " ".join([*there, f"ohif-offline/base:trixie-{recipes.inputs_hash(recipes.BASE)}"])
     fake(commands, "docker", f'[ "$1" = build ] && exec sleep 30\nprintf "%s\\n" {names}')
     run = subprocess.Popen(
-        [sys.executable, build.HERE / "build.py"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, recipes.HERE / "build.py"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     assert run.stdout is not None
     assert "building the image" in run.stdout.readline()

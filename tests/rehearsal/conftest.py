@@ -13,7 +13,7 @@ import docker
 import pytest
 
 from bootstrap import engine as machine_engine
-from bootstrap.console import Problem
+from bootstrap.console import UserError
 from tests.rehearsal.world import World, world
 from tools import debian_tools
 
@@ -64,5 +64,5 @@ def made() -> Iterator[World]:
         docker.from_env().close()
         with world() as whole:
             yield whole
-    except Problem as problem:
-        cannot(f"no world to rehearse in: {problem.what}")
+    except UserError as error:
+        cannot(f"no world to rehearse in: {error.problem}")

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from bootstrap.console import Problem
+from bootstrap.console import UserError
 from tools import stack
 from tools.preflight import MIB, NEEDED_BYTES
 from tools.pulumi_run import Pulumi
@@ -83,9 +83,9 @@ def test_another_archive_is_refused_unless_confirmed(config: dict[str, Any], ref
     if not refused:
         stack._refuse_switch(state(), config)
         return
-    with pytest.raises(Problem, match="studies of this stack are in orthanc") as problem:
+    with pytest.raises(UserError, match="studies of this stack are in orthanc") as problem:
         stack._refuse_switch(state(), config)
-    assert "confirmArchiveSwitch" in problem.value.mend
+    assert "confirmArchiveSwitch" in problem.value.fix
 
 
 def test_a_new_stack_may_have_any_archive() -> None:

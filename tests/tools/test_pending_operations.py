@@ -7,7 +7,7 @@ from typing import Any, cast
 import httpx
 import pytest
 
-from bootstrap.console import Problem
+from bootstrap.console import UserError
 from tools import pending_operations
 from tools.preflight import Found
 
@@ -105,7 +105,7 @@ def test_what_was_not_made_after_all_is_no_error(keycloak: Keycloak) -> None:
 
 def test_a_refusal_is_said_with_a_mend(monkeypatch: pytest.MonkeyPatch) -> None:
     answer_from(Keycloak(password="other"), monkeypatch)
-    with pytest.raises(Problem, match="401"):
+    with pytest.raises(UserError, match="401"):
         pending_operations.remove_from_keycloak([], DEPLOYMENT)
 
 

@@ -27,8 +27,8 @@ def test_known_failures_come_with_their_mend(output: str, word: str) -> None:
 def test_an_unknown_failure_keeps_pulumis_own_words_and_not_its_noise() -> None:
     noise = "warning: using pulumi-resource-docker from $PATH at /x/pulumi-resource-docker"
     problem = Pulumi.problem("up", f"{noise}\nConfiguration ohif:archive: 'x' is not one of orthanc.")
-    assert "ohif:archive" in problem.what
-    assert "PATH" not in problem.what
+    assert "ohif:archive" in problem.problem
+    assert "PATH" not in problem.problem
 
 
 def event(kind: str, urn: str, op: str = "create", provider: str = "p") -> dict[str, Any]:
