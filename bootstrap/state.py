@@ -13,11 +13,10 @@ from pathlib import Path
 
 from bootstrap.console import UserError
 from bootstrap.paths import BACKEND, ENV_FILE, PASSPHRASE, ROOT, STATE, VENV, write_file
+from names import PROJECT
 
 STEP = "state"
 BACKEND_URL = f"file://{BACKEND}"
-# The project's name in Pulumi.yaml; the file backend keeps stacks below it.
-PROJECT = "ohif"
 SALT_FILTER = "sed /^encryptionsalt:/d"
 
 

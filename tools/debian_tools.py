@@ -1,4 +1,4 @@
-"""Command-line tools that tests use: found, or Debian's package of them installed."""
+"""Command-line tools for tests, installed from Debian packages if they are missing."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from bootstrap.engine import apt_install, may_install
 
 TOOLS = {
     "dcmtk": ("echoscu", "storescu", "findscu", "getscu", "movescu"),
-    # NSS's, which tells a Chromium whom to trust.
+    # From NSS; it manages the certificates that a Chromium trusts.
     "libnss3-tools": ("certutil",),
 }
-"""Programs by Debian's name of their package."""
+"""Programs by Debian package."""
 
 
 def ensure(package: str) -> None:
-    """Put a package's tools on the PATH. Raises UserError where they may not be installed."""
+    """Ensure that the tools of a package are on the PATH. Raises UserError if they cannot be installed."""
     if all(map(shutil.which, TOOLS[package])):
         return
     if not may_install():

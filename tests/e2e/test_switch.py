@@ -32,7 +32,7 @@ def test_another_archive_is_refused_before_anything_changes(stack: Stack, reconf
     # And by hand, where nothing but the program itself can refuse.
     by_hand = Pulumi(NAME, file, state_environment())
     with pytest.raises(UserError, match=f"studies of this stack are in {ARCHIVE}"):
-        by_hand.ask("preview", config=True)
+        by_hand.output_of("preview", config=True)
     with pytest.raises(UserError, match="ohif:confirmArchiveSwitch"):
         by_hand.update("up")
     assert (running(stack), volumes(stack)) == before

@@ -10,9 +10,10 @@ from typing import Any, cast
 import pytest
 
 from bootstrap.console import UserError
-from tools import stack
+from tools import archive_change
 from tools.preflight import MIB, NEEDED_BYTES
 from tools.pulumi_run import Pulumi
+from tools.stack_state import needed_memory
 
 URN = "urn:pulumi:dev::ohif::"
 VOLUME = "docker:index/volume:Volume"
@@ -53,7 +54,7 @@ class FakePulumi:
         self.config = {f"ohif:{key}": {"value": value} for key, value in config.items()}
         self.imported: dict[str, Any] | None = None
 
-    def ask(self, *words: str, config: bool = False) -> str:
+    def output_of(self, *words: str, config: bool = False) -> str:
         match words:
             case ("config", "--json"):
                 return json.dumps(self.config)
@@ -66,7 +67,7 @@ class FakePulumi:
 
 
 def keep(pulumi: FakePulumi) -> None:
-    stack._keep_former_archive(cast("Pulumi", pulumi))
+    archive_change.keep_former_volumes(cast("Pulumi", pulumi))
 
 
 @pytest.mark.parametrize(
@@ -81,15 +82,15 @@ def keep(pulumi: FakePulumi) -> None:
 )
 def test_another_archive_is_refused_unless_confirmed(config: dict[str, Any], refused: bool) -> None:
     if not refused:
-        stack._refuse_switch(state(), config)
+        archive_change.refuse_unconfirmed(state(), config)
         return
     with pytest.raises(UserError, match="studies of this stack are in orthanc") as problem:
-        stack._refuse_switch(state(), config)
+        archive_change.refuse_unconfirmed(state(), config)
     assert "confirmArchiveSwitch" in problem.value.fix
 
 
 def test_a_new_stack_may_have_any_archive() -> None:
-    stack._refuse_switch({}, {"archive": "dcm4chee"})
+    archive_change.refuse_unconfirmed({}, {"archive": "dcm4chee"})
 
 
 @pytest.mark.parametrize("protect", [True, False])
@@ -113,7 +114,7 @@ def test_a_change_that_stopped_half_way_goes_on() -> None:
     half["resources"][0]["inputs"]["archive"] = "dcm4chee"
     half["resources"].append({"urn": f"{URN}ohif:index:Dcm4chee::archive", "type": "ohif:index:Dcm4chee"})
     half["resources"].append(volume("ohif:index:Dcm4chee", "archive-volume", protect=True))
-    stack._refuse_switch(half, {"archive": "dcm4chee"})
+    archive_change.refuse_unconfirmed(half, {"archive": "dcm4chee"})
     pulumi = FakePulumi(half, archive="dcm4chee")
     keep(pulumi)
     assert pulumi.imported is not None
@@ -144,4 +145,4 @@ def test_the_state_is_left_alone_when_the_archive_stays() -> None:
     ],
 )
 def test_a_larger_archive_needs_more_memory_to_start(config: dict[str, Any], mib: int) -> None:
-    assert stack.needed_memory(config) == NEEDED_BYTES + mib * MIB
+    assert needed_memory(config) == NEEDED_BYTES + mib * MIB

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from tools.pulumi_run import Changes, Progress, Pulumi, explain
+from tools.pulumi_errors import error_of, explain
+from tools.pulumi_progress import Changes, Progress
 
 
 @pytest.mark.parametrize(
@@ -18,7 +19,7 @@ from tools.pulumi_run import Changes, Progress, Pulumi, explain
         ("driver failed programming: Bind for 127.0.0.1:80 failed: port is already allocated", "ohif:port"),
     ],
 )
-def test_known_failures_come_with_their_mend(output: str, word: str) -> None:
+def test_known_failures_come_with_their_fix(output: str, word: str) -> None:
     known = explain(output)
     assert known is not None
     assert word in " ".join(known)
@@ -26,9 +27,9 @@ def test_known_failures_come_with_their_mend(output: str, word: str) -> None:
 
 def test_an_unknown_failure_keeps_pulumis_own_words_and_not_its_noise() -> None:
     noise = "warning: using pulumi-resource-docker from $PATH at /x/pulumi-resource-docker"
-    problem = Pulumi.problem("up", f"{noise}\nConfiguration ohif:archive: 'x' is not one of orthanc.")
-    assert "ohif:archive" in problem.problem
-    assert "PATH" not in problem.problem
+    error = error_of("up", f"{noise}\nConfiguration ohif:archive: 'x' is not one of orthanc.")
+    assert "ohif:archive" in error.problem
+    assert "PATH" not in error.problem
 
 
 def event(kind: str, urn: str, op: str = "create", provider: str = "p") -> dict[str, Any]:
@@ -77,7 +78,7 @@ def test_errors_are_kept_with_the_resources_name_and_counts_are_summed_up() -> N
     progress.take({"summaryEvent": {"resourceChanges": {"same": 3, "create": 2, "delete": 1}}})
     assert changes.errors == ["keycloak-container: it broke"]
     assert changes.any
-    assert changes.words == "2 created, 1 deleted"
+    assert changes.summary == "2 created, 1 deleted"
 
 
 def test_nothing_but_unchanged_resources_is_no_change() -> None:

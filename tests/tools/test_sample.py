@@ -13,7 +13,7 @@ import pydicom
 import pytest
 from pydicom.dataset import FileDataset
 
-from tools import dicomweb, sample
+from tools import dicomweb, phantom, sample
 
 SOME = (0, 1, 59, 72, 119)
 
@@ -72,7 +72,7 @@ def test_pixels_are_an_anatomy_in_hounsfield_units(series: dict[int, FileDataset
 
 
 def test_neighbouring_slices_differ() -> None:
-    first, second = sample.hounsfield(0), sample.hounsfield(2.5)
+    first, second = phantom.hounsfield(0), phantom.hounsfield(2.5)
     assert (np.abs(first - second) > 50).sum() > 200
 
 
