@@ -1,9 +1,16 @@
 """Pulumi's failures in words that help, and its events as calm progress."""
 
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bootstrap.paths import ROOT
 from tools.pulumi_errors import error_of, explain
 from tools.pulumi_progress import Changes, Progress
 
@@ -83,3 +90,46 @@ def test_errors_are_kept_with_the_resources_name_and_counts_are_summed_up() -> N
 
 def test_nothing_but_unchanged_resources_is_no_change() -> None:
     assert not Changes(counts={"same": 40, "read": 2}).any
+
+
+# Like Pulumi: the first Ctrl-C lets the running operation finish, and output goes on until then.
+CLI = """#!/usr/bin/env python3
+import pathlib, signal, sys, time
+interrupted = []
+signal.signal(signal.SIGINT, lambda *_: interrupted.append(1))
+here = pathlib.Path(sys.argv[0]).parent
+(here / "running").touch()
+while not interrupted:
+    time.sleep(0.05)
+for _ in range(10):
+    print("still updating", flush=True)
+    time.sleep(0.1)
+(here / "finished").touch()
+sys.exit(1)
+"""
+UPDATE = "import os; from tools.pulumi_run import Pulumi; Pulumi('dev', None, os.environ).update('up')"
+
+
+def test_an_interrupted_update_finishes_before_the_command_ends(tmp_path: Path) -> None:
+    cli = tmp_path / "pulumi"
+    cli.write_text(CLI)
+    cli.chmod(0o755)
+    environment = {**os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
+    with subprocess.Popen(
+        [sys.executable, "-c", UPDATE],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as command:
+        deadline = time.monotonic() + 60
+        while not (tmp_path / "running").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        time.sleep(0.3)
+        os.killpg(command.pid, signal.SIGINT)
+        output, error = command.communicate(timeout=60)
+    assert (tmp_path / "finished").exists()
+    assert "stopping after the running operations" in output
+    assert "KeyboardInterrupt" in error
