@@ -1,4 +1,4 @@
-"""The stand-in images, as far as they can be seen without a Docker engine."""
+"""The stand-in images, as far as they can be tested without a Docker engine."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_table_names_every_image_of_the_program() -> None:
     assert [key for key, image in table.items() if image.get("optimized")] == ["keycloak"]
 
 
-def test_dockerfiles_name_no_place_on_the_network() -> None:
+def test_dockerfiles_contain_no_network_address() -> None:
     for path in recipes.HERE.rglob("*"):
         if not path.is_file() or path.suffix == ".pyc":
             continue
@@ -141,7 +141,7 @@ def fake(directory: Path, name: str, script: str) -> None:
 
 @pytest.fixture
 def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A directory at the front of PATH, for commands that a test makes up; with a cache and logs of its own."""
+    """A directory at the front of PATH for the commands of a test, with a temporary cache and logs."""
     directory = tmp_path / "commands"
     directory.mkdir()
     monkeypatch.setenv("PATH", f"{directory}:/usr/bin:/bin")
@@ -150,7 +150,7 @@ def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return directory
 
 
-def test_up_to_date_writes_the_table_and_asks_the_engine_once(commands: Path, tmp_path: Path) -> None:
+def test_a_run_without_missing_images_writes_the_table_with_one_request(commands: Path, tmp_path: Path) -> None:
     calls = tmp_path / "calls"
     fake(commands, "docker", f'echo "$1 $2" >> {calls}\nprintf "%s\\n" {" ".join(ALL_FOUND.values())}')
     written = build.ensure()
@@ -158,7 +158,7 @@ def test_up_to_date_writes_the_table_and_asks_the_engine_once(commands: Path, tm
     assert calls.read_text().splitlines() == ["image ls"]
 
 
-def test_an_engine_that_does_not_answer_is_a_problem_with_a_mend(commands: Path) -> None:
+def test_an_unreachable_engine_is_an_error_with_a_fix(commands: Path) -> None:
     fake(commands, "docker", "echo 'Cannot connect to the Docker daemon' >&2; exit 1")
     with pytest.raises(UserError, match="Cannot connect") as caught:
         build.ensure()
@@ -182,7 +182,7 @@ def test_a_failed_build_names_image_and_step_and_leaves_nothing(commands: Path, 
     assert left == ["images.lock"]
 
 
-def test_outdated_tags_are_removed_without_force_and_other_images_left_alone(commands: Path, tmp_path: Path) -> None:
+def test_only_outdated_tags_are_removed_and_without_force(commands: Path, tmp_path: Path) -> None:
     calls = tmp_path / "calls"
     fake(commands, "docker", f'echo "$*" >> {calls}; exit 1')
     old = {("viewer", "0" * 12): f"ohif-offline/viewer:1-{'0' * 12}", ("stranger", "x"): "ohif-offline/stranger:x"}
@@ -211,7 +211,7 @@ def test_mirrors_are_those_of_apt(commands: Path, tmp_path: Path, monkeypatch: p
 
 
 @pytest.mark.parametrize("system", ["debian", "ubuntu"])
-def test_a_machine_whose_apt_has_no_debian_is_refused(
+def test_a_machine_without_debian_sources_is_rejected(
     commands: Path, monkeypatch: pytest.MonkeyPatch, system: str
 ) -> None:
     monkeypatch.setattr(platform, "freedesktop_os_release", lambda: {"ID": system, "VERSION_CODENAME": "noble"})
@@ -250,7 +250,7 @@ def test_a_failing_download_keeps_nothing(commands: Path, tmp_path: Path) -> Non
     assert list((tmp_path / "downloads").iterdir()) == []
 
 
-def test_a_kept_download_is_not_fetched_again(commands: Path, tmp_path: Path) -> None:
+def test_a_cached_download_is_not_repeated(commands: Path, tmp_path: Path) -> None:
     fake(commands, "npm", 'echo x >> "$0.calls"; touch b-1.tgz')
     package = downloads.NpmPackage(name="x.tgz", version="1.2.3", package="@a/b")
     work = Work(tmp_path / "logs", slots=1)
@@ -259,7 +259,7 @@ def test_a_kept_download_is_not_fetched_again(commands: Path, tmp_path: Path) ->
     assert (commands / "npm.calls").read_text() == "x\n"
 
 
-def test_stop_ends_what_runs_with_its_children_and_lets_nothing_start(tmp_path: Path) -> None:
+def test_stop_ends_running_commands_with_their_children_and_starts_no_others(tmp_path: Path) -> None:
     work = Work(tmp_path / "logs", slots=1)
     pid_file = tmp_path / "child"
 
@@ -282,7 +282,7 @@ def test_stop_ends_what_runs_with_its_children_and_lets_nothing_start(tmp_path: 
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_run_cleans_up_and_says_how_to_go_on(
+def test_an_interrupted_run_cleans_up_and_prints_how_to_continue(
     commands: Path, tmp_path: Path, number: signal.Signals
 ) -> None:
     there = [name for (key, _), name in ALL_FOUND.items() if key != "sessions"]

@@ -1,4 +1,4 @@
-"""The stand-in language host with the real CLI: a small program in a project of its own."""
+"""The stand-in language host with the real CLI and a small program in a temporary project."""
 
 import json
 import os
@@ -68,7 +68,7 @@ def test_preview_up_and_destroy(run: Run) -> None:
     assert run("destroy", "--yes", "-s", "good").returncode == 0
 
 
-def test_a_refused_configuration_is_said_once_and_without_a_traceback(run: Run) -> None:
+def test_an_invalid_configuration_is_reported_once_without_a_traceback(run: Run) -> None:
     run("stack", "init", "refused")
     up = run("up", "--yes", "--skip-preview", "-s", "refused")
     assert up.returncode != 0
@@ -77,7 +77,7 @@ def test_a_refused_configuration_is_said_once_and_without_a_traceback(run: Run) 
     assert "Traceback" not in up.stdout
 
 
-def test_a_defect_shows_where_it_is(run: Run) -> None:
+def test_an_exception_is_reported_with_its_location(run: Run) -> None:
     run("stack", "init", "broken")
     up = run("up", "--yes", "--skip-preview", "-s", "broken")
     assert up.returncode != 0

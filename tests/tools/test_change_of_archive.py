@@ -1,4 +1,4 @@
-"""`make up` when the configuration names another archive than the state knows."""
+"""`make up` with another archive in the configuration than in the state."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def volume(parents: str, name: str, *, protect: bool) -> dict[str, Any]:
 
 
 def state(*, protect: bool = True) -> dict[str, Any]:
-    """A stack with Orthanc, as Pulumi keeps it."""
+    """The state of a stack with Orthanc."""
     return {
         "resources": [
             {
@@ -47,7 +47,7 @@ def state(*, protect: bool = True) -> dict[str, Any]:
 
 
 class FakePulumi:
-    """The CLI: a state, a configuration, and what is imported."""
+    """A replacement for the CLI with a state and a configuration; it records imports."""
 
     def __init__(self, deployment: dict[str, Any], **config: object) -> None:
         self.document = {"version": 3, "deployment": copy.deepcopy(deployment)}
@@ -108,8 +108,8 @@ def test_volumes_of_the_former_archive_are_kept_by_the_engine(protect: bool) -> 
     assert {name: after[name] for name in others} == {name: before[name] for name in others}
 
 
-def test_a_change_that_stopped_half_way_goes_on() -> None:
-    """By hand, Pulumi stops at protected volumes when everything else is done and the state knows the new archive."""
+def test_an_interrupted_change_of_archive_continues() -> None:
+    """`pulumi up` stops at protected volumes, after the new archive is already in the state."""
     half = state()
     half["resources"][0]["inputs"]["archive"] = "dcm4chee"
     half["resources"].append({"urn": f"{URN}ohif:index:Dcm4chee::archive", "type": "ohif:index:Dcm4chee"})
@@ -122,13 +122,13 @@ def test_a_change_that_stopped_half_way_goes_on() -> None:
     assert [urn.split("::")[2].split("$")[0] for urn in protected] == ["ohif:index:Keycloak", "ohif:index:Dcm4chee"]
 
 
-def test_a_stack_that_is_not_there_yet_has_nothing_to_keep() -> None:
+def test_a_new_stack_has_no_volumes_to_keep() -> None:
     pulumi = FakePulumi({}, archive="dcm4chee")
     keep(pulumi)
     assert pulumi.imported is None
 
 
-def test_the_state_is_left_alone_when_the_archive_stays() -> None:
+def test_the_state_is_unchanged_if_the_archive_is_the_same() -> None:
     pulumi = FakePulumi(state(), archive="orthanc")
     keep(pulumi)
     assert pulumi.imported is None

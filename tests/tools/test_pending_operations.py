@@ -1,4 +1,4 @@
-"""What a killed update left is removed, and nothing else."""
+"""Objects that a killed update left are removed, and no others."""
 
 import json
 from types import SimpleNamespace
@@ -25,7 +25,7 @@ DEPLOYMENT = {"resources": [PROVIDER]}
 
 
 class Keycloak:
-    """An admin API that holds one client and one user, and remembers what was deleted."""
+    """An admin API with one client and one user; it records deletions."""
 
     def __init__(self, password: str = "s3cret") -> None:
         self.deleted: list[str] = []
@@ -53,7 +53,7 @@ class Keycloak:
 
 @pytest.fixture
 def keycloak(monkeypatch: pytest.MonkeyPatch) -> Keycloak:
-    """Requests go to a Keycloak in this process."""
+    """A Keycloak in this process that receives all requests."""
     server = Keycloak()
     answer_from(server, monkeypatch)
     return server
@@ -89,27 +89,27 @@ def answer_from(server: Keycloak, monkeypatch: pytest.MonkeyPatch) -> None:
         ("keycloak:index/realmEvents:RealmEvents", {"realmId": "ohif"}, []),
     ],
 )
-def test_each_kind_is_found_by_its_name(
+def test_each_type_is_found_by_its_name(
     keycloak: Keycloak, kind: str, inputs: dict[str, str], deleted: list[str]
 ) -> None:
     pending_operations.remove_from_keycloak([{"type": kind, "inputs": inputs}], DEPLOYMENT)
     assert keycloak.deleted == deleted
 
 
-def test_what_was_not_made_after_all_is_no_error(keycloak: Keycloak) -> None:
+def test_an_object_that_was_never_created_is_no_error(keycloak: Keycloak) -> None:
     pending_operations.remove_from_keycloak(
         [{"type": "keycloak:index/role:Role", "inputs": {"realmId": "ohif", "name": "gone"}}], DEPLOYMENT
     )
     assert keycloak.deleted == ["admin/realms/ohif/roles/gone"]
 
 
-def test_a_refusal_is_said_with_a_mend(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rejected_request_is_an_error_with_a_fix(monkeypatch: pytest.MonkeyPatch) -> None:
     answer_from(Keycloak(password="other"), monkeypatch)
     with pytest.raises(UserError, match="401"):
         pending_operations.remove_from_keycloak([], DEPLOYMENT)
 
 
-def test_only_begun_creations_count() -> None:
+def test_only_pending_creations_count() -> None:
     realm = {"type": "keycloak:index/realm:Realm", "inputs": {}}
     deployment = {
         "pending_operations": [
@@ -133,7 +133,7 @@ class Thing:
         self.removed = True
 
 
-def test_the_engine_keeps_what_the_state_knows_and_every_volume() -> None:
+def test_objects_in_the_state_and_all_volumes_are_kept() -> None:
     known, half, network, volume = Thing("k"), Thing("h"), Thing("n"), Thing("v")
     found = cast("Found", SimpleNamespace(containers=[known, half], networks=[network], volumes=[volume]))
     pending_operations.remove_from_engine(found, json.loads('{"resources": [{"id": "k"}, {"type": "component"}]}'))

@@ -1,4 +1,4 @@
-"""Pulumi's failures in words that help, and its events as calm progress."""
+"""Errors and progress of Pulumi as the tools print them."""
 
 import os
 import signal
@@ -32,7 +32,7 @@ def test_known_failures_come_with_their_fix(output: str, word: str) -> None:
     assert word in " ".join(known)
 
 
-def test_an_unknown_failure_keeps_pulumis_own_words_and_not_its_noise() -> None:
+def test_an_unknown_failure_shows_pulumis_message_without_noise() -> None:
     noise = "warning: using pulumi-resource-docker from $PATH at /x/pulumi-resource-docker"
     error = error_of("up", f"{noise}\nConfiguration ohif:archive: 'x' is not one of orthanc.")
     assert "ohif:archive" in error.problem
@@ -45,7 +45,7 @@ def event(kind: str, urn: str, op: str = "create", provider: str = "p") -> dict[
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The time that the progress sees; set its only element."""
+    """A list whose only element is the current time for the progress."""
     now = [0.0]
     monkeypatch.setattr("time.monotonic", lambda: now[0])
     return now
@@ -54,7 +54,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 URN = "urn:pulumi:dev::ohif::ohif:index:Keycloak$docker:index/container:Container::keycloak-container"
 
 
-def test_only_what_took_its_time_gets_a_line(clock: list[float], capsys: pytest.CaptureFixture[str]) -> None:
+def test_only_slow_operations_are_printed(clock: list[float], capsys: pytest.CaptureFixture[str]) -> None:
     progress = Progress(Changes())
     progress.take(event("resourcePreEvent", URN))
     progress.take(event("resourcePreEvent", "urn::quick"))
@@ -67,7 +67,7 @@ def test_only_what_took_its_time_gets_a_line(clock: list[float], capsys: pytest.
     assert capsys.readouterr().out.split() == ["created", "keycloak-container", "21", "s"]
 
 
-def test_a_long_wait_is_said_once_in_a_while(clock: list[float], capsys: pytest.CaptureFixture[str]) -> None:
+def test_running_operations_are_printed_at_intervals(clock: list[float], capsys: pytest.CaptureFixture[str]) -> None:
     progress = Progress(Changes())
     progress.take(event("resourcePreEvent", URN))
     for second in range(1, 26):
@@ -78,7 +78,7 @@ def test_a_long_wait_is_said_once_in_a_while(clock: list[float], capsys: pytest.
     assert all("waiting for keycloak-container" in line for line in lines)
 
 
-def test_errors_are_kept_with_the_resources_name_and_counts_are_summed_up() -> None:
+def test_errors_have_the_name_of_the_resource_and_counts_are_added() -> None:
     changes = Changes()
     progress = Progress(changes)
     progress.take({"diagnosticEvent": {"urn": URN, "message": "it broke\n", "severity": "error"}})
@@ -88,7 +88,7 @@ def test_errors_are_kept_with_the_resources_name_and_counts_are_summed_up() -> N
     assert changes.summary == "2 created, 1 deleted"
 
 
-def test_nothing_but_unchanged_resources_is_no_change() -> None:
+def test_unchanged_resources_are_no_change() -> None:
     assert not Changes(counts={"same": 40, "read": 2}).any
 
 
