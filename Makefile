@@ -6,7 +6,7 @@ ARGS ?=
 # --strict: a linter that is not available is an error.
 LINT_OPTIONS ?=
 
-READY := $(PYTHON) tools/ready.py
+READY := $(PYTHON) -m bootstrap
 READY_FOR_STACK := $(READY) --for $(or $(CONFIG),Pulumi.$(STACK).yaml)
 IN_ENV := . ./.state/env &&
 CHOSEN := --stack $(STACK) $(if $(CONFIG),--config-file $(CONFIG))
@@ -90,6 +90,6 @@ lock: ## Write requirements*.txt anew from requirements*.in (newest versions tha
 
 bench-up: ## Measure start, no-op, preview, restart and memory (ARGS="--cold-starts 20 --restarts 20")
 	@$(READY)
-	@$(IN_ENV) python -m tools.bench_up $(CHOSEN) $(ARGS)
+	@$(IN_ENV) python -m bench.bench_up $(CHOSEN) $(ARGS)
 
 .DEFAULT_GOAL := help

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_random as random
 
+from names import user_secret
 from settings import CONSOLE_USER
 
 LENGTH = 32
@@ -65,6 +66,6 @@ class Secrets(pulumi.ComponentResource):
         self.archive = {name: secret(name) for name in args.archive}
         self.client = secret("client")
         self.cookie = secret("cookie")
-        self.console = secret(f"user-{CONSOLE_USER}", PERSON_LENGTH)
-        self.users = {user: secret(f"user-{user}", PERSON_LENGTH) for user in args.users}
+        self.console = secret(user_secret(CONSOLE_USER), PERSON_LENGTH)
+        self.users = {user: secret(user_secret(user), PERSON_LENGTH) for user in args.users}
         self.register_outputs({})

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import names
 from images import Image
 
 
@@ -18,9 +19,9 @@ class Site:
 
     def docker_name(self, thing: str) -> str:
         """The name of a container, network or volume."""
-        return f"{self.project}-{self.stack}-{thing}"
+        return names.docker_name(self.project, self.stack, thing)
 
     @property
     def labels(self) -> Mapping[str, str]:
         """Labels on every Docker object of the stack."""
-        return {"org.ohif.project": self.project, "org.ohif.stack": self.stack}
+        return names.docker_labels(self.project, self.stack)

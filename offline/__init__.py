@@ -1,1 +1,1 @@
-"""What replaces official downloads on a restricted network; see README.md here."""
+"""Replacements for official downloads on a restricted network; see README.md in this folder."""

@@ -1,9 +1,8 @@
 # ruff: noqa: N802 - method names are those of the protocol
-"""`pulumi-language-python` for a machine that cannot fetch the official one.
+"""`pulumi-language-python` for a machine that cannot download the official one.
 
-Serves Pulumi's LanguageRuntime protocol with the server that the SDK itself uses for inline programs of the
-Automation API, and runs the project's program from its directory. Differences from the official host are
-listed in README.md here.
+It serves Pulumi's LanguageRuntime protocol with the server that the SDK uses for inline programs of the Automation API,
+and runs the project's program in its directory. README.md in this folder lists the differences from the official host.
 """
 
 from __future__ import annotations
@@ -43,8 +42,8 @@ class ProgramHost(LanguageServer):
         return plugin_pb2.PluginInfo(version=version("pulumi"))
 
     def InstallDependencies(self, request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
-        # The environment is made from the lock files before this host can start at all.
-        yield language_pb2.InstallDependenciesResponse(stdout=b"dependencies: .venv is made by `make env`\n")
+        # The environment is created from the lock files before this host can start.
+        yield language_pb2.InstallDependenciesResponse(stdout=b"dependencies: `make env` creates .venv\n")
 
     def GetProgramDependencies(self, request: Any, context: grpc.ServicerContext) -> Any:
         return language_pb2.GetProgramDependenciesResponse()
@@ -62,9 +61,9 @@ class ProgramHost(LanguageServer):
         try:
             response: Any = super().Run(request, context)  # type: ignore[no-untyped-call]
         except Exception:
-            # What made the program fail was logged; its unfinished tasks raise it once more as they are ended.
+            # The cause was logged; the program's unfinished tasks raise it again when they are cancelled.
             return language_pb2.RunResponse(bail=True)
-        # The program's error was logged with its message already; `bail` keeps the engine from repeating it.
+        # The program's error was logged with its message; `bail` keeps the engine from logging it again.
         return language_pb2.RunResponse(bail=True) if response.error else response
 
     def RunPlugin(self, request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
@@ -121,8 +120,8 @@ def _output(process: subprocess.Popen[bytes]) -> Iterator[Any]:
 
 
 def main() -> None:
-    """Serve until the engine goes away; the first line of output is the port, as the engine expects."""
-    # Ctrl-C reaches the whole process group; the engine decides what to do, and still needs its program.
+    """Serve until the engine ends. The first line of output is the port, as the engine expects."""
+    # Ctrl-C reaches the whole process group. The engine handles it and still needs its program.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     stopped = threading.Event()
     server = grpc.server(
@@ -138,7 +137,7 @@ def main() -> None:
     print(port, flush=True)
     signal.signal(signal.SIGTERM, lambda *_: stopped.set())
     stopped.wait()
-    # A program that fails is still about to say so when the engine gives up; cut off, its error would be "EOF".
+    # A failing program may still report its error when the engine stops; without a grace period it would be "EOF".
     server.stop(grace=10).wait()
 
 

@@ -6,8 +6,8 @@ import os
 import shutil
 import sys
 
-from tools.readiness.console import Problem, report, say
-from tools.readiness.engine import apt_install, may_install
+from bootstrap.console import UserError, print_error, print_line
+from bootstrap.engine import apt_install, may_install
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 # The browser's package only recommends a text font; without one, screenshots show boxes for letters.
@@ -21,42 +21,42 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
-"""For a browser of tests: it asks nobody but the pages that it is sent to, and runs as root in a container too."""
+"""Flags for tests: no requests other than those of the pages, and it runs as root in a container too."""
 
 
 def find() -> str | None:
-    """Path of the machine's Chromium (or the user's own choice, OHIF_BROWSER); None without one."""
+    """Path of the browser in OHIF_BROWSER or of an installed Chromium; None without one."""
     chosen = os.environ.get("OHIF_BROWSER")
     return chosen or next(filter(None, map(shutil.which, NAMES)), None)
 
 
 def ensure() -> str:
-    """Path of a Chromium, installed if missing. Raises Problem where it may not be installed."""
+    """Path of a Chromium, which is installed if it is missing. Raises UserError if that is not possible."""
     found = find()
     if found:
         return found
     if not may_install():
-        raise Problem(
+        raise UserError(
             "Browser: no Chromium found",
-            "As root on Debian: apt-get install chromium; elsewhere name one: OHIF_BROWSER=/path/to/chrome.",
+            "As root on Debian: apt-get install chromium; elsewhere set OHIF_BROWSER=/path/to/chrome.",
         )
-    say("  Browser: installing chromium (about a minute)")
+    print_line("  Browser: installing chromium (about a minute)")
     apt_install("Browser", *PACKAGES)
     found = find()
     if not found:
-        raise Problem(
-            "Browser: apt-get installed chromium, but there is none on the PATH",
-            "Name one: OHIF_BROWSER=/path/to/chrome.",
+        raise UserError(
+            "Browser: apt-get installed chromium, but it is not on the PATH",
+            "Set its path: OHIF_BROWSER=/path/to/chrome.",
         )
     return found
 
 
 def main() -> int:
-    """The command line; returns the exit status."""
+    """Run the command line. Returns the exit status."""
     try:
-        say(f"  Browser: {ensure()}")
-    except Problem as problem:
-        report(problem)
+        print_line(f"  Browser: {ensure()}")
+    except UserError as error:
+        print_error(error)
         return 1
     return 0
 

@@ -1,26 +1,26 @@
-"""Command-line tools that tests use: found, or Debian's package of them installed."""
+"""Command-line tools for tests, installed from Debian packages if they are missing."""
 
 from __future__ import annotations
 
 import shutil
 
-from tools.readiness.console import Problem, say
-from tools.readiness.engine import apt_install, may_install
+from bootstrap.console import UserError, print_line
+from bootstrap.engine import apt_install, may_install
 
 TOOLS = {
     "dcmtk": ("echoscu", "storescu", "findscu", "getscu", "movescu"),
     "docker-registry": ("docker-registry",),
-    # NSS's, which tells a Chromium whom to trust.
+    # From NSS; it manages the certificates that a Chromium trusts.
     "libnss3-tools": ("certutil",),
 }
-"""Programs by Debian's name of their package."""
+"""Programs by Debian package."""
 
 
 def ensure(package: str) -> None:
-    """Put a package's tools on the PATH. Raises Problem where they may not be installed."""
+    """Ensure that the tools of a package are on the PATH. Raises UserError if they cannot be installed."""
     if all(map(shutil.which, TOOLS[package])):
         return
     if not may_install():
-        raise Problem(f"{package}: not found", f"As root on Debian: apt-get install {package}.")
-    say(f"  {package}: installing")
+        raise UserError(f"{package}: not found", f"As root on Debian: apt-get install {package}.")
+    print_line(f"  {package}: installing")
     apt_install(package, package)

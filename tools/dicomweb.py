@@ -1,7 +1,7 @@
-"""The front door as a program uses it: sign in through the login form, then speak DICOMweb.
+"""A client of the gateway: it signs in through the login form, then uses DICOMweb.
 
-Used by the sample study and by the end-to-end tests. There is deliberately no other way in (no password
-grant, no direct address of the archive): what these callers see is what a person's browser sees.
+The sample study and the end-to-end tests use it. It deliberately supports no other access (no password grant, no
+direct address of the archive), so these callers get the same answers as a browser.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ FAILURE_REASON = "00081197"
 
 
 class FrontDoorError(Exception):
-    """What went wrong and the mend, in words for the person at the terminal."""
+    """An error with the problem and the fix, as text for the user."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class StackOutputs:
-    """What `pulumi stack output --show-secrets` says of a running stack."""
+    """The outputs of a running stack that these tools need."""
 
     viewer_url: str
     admin_url: str
@@ -49,15 +49,15 @@ def origin(url: str) -> str:
 
 
 def stack_outputs(stack: str, environment: Mapping[str, str] | None = None) -> StackOutputs:
-    """Reads the outputs of `stack`; FrontDoorError if there is no such stack or it is not up."""
+    """The outputs of a stack. Raises FrontDoorError if it does not exist or does not run."""
     command = ["pulumi", "stack", "output", "--json", "--show-secrets", "--stack", stack]
     try:
         done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     except FileNotFoundError:
         raise FrontDoorError("Pulumi is not on the PATH: run `make up` first.") from None
     if done.returncode:
-        said = done.stderr.strip().splitlines()
-        reason = said[0] if said else "pulumi said nothing"
+        lines = done.stderr.strip().splitlines()
+        reason = lines[0] if lines else "pulumi printed no reason"
         raise FrontDoorError(f"The stack {stack} is not up: run `make up` first.\n({reason})")
     outputs = json.loads(done.stdout)
     try:
@@ -74,10 +74,10 @@ def stack_outputs(stack: str, environment: Mapping[str, str] | None = None) -> S
 
 
 def client(base_url: str) -> httpx.Client:
-    """A keep-alive client of the gateway that does not follow redirects.
+    """A client of the gateway that keeps connections open and does not follow redirects.
 
-    Keycloak marks its cookies `Secure` on http://127.0.0.1 too, which browsers send there (a loopback address
-    is a secure context) and Python's cookie jar does not.
+    Keycloak marks its cookies `Secure` on http://127.0.0.1 too. Browsers send them there, because a loopback address is
+    a secure context; Python's cookie jar does not.
     """
     loopback = (urlsplit(base_url).hostname or "") in {"127.0.0.1", "localhost", "::1"}
     made = httpx.Client(base_url=base_url, timeout=httpx.Timeout(60, connect=10), trust_env=not loopback)
@@ -92,40 +92,40 @@ def client(base_url: str) -> httpx.Client:
 
 
 class _LoginForm(HTMLParser):
-    """The login form's address, and what the page complains of, in a Keycloak page."""
+    """The URL of the login form and the error message in a Keycloak page."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
         self.action: str | None = None
-        self.complaint = ""
-        self._in_complaint = False
+        self.message = ""
+        self._in_message = False
         self.feed(page)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         named = dict(attrs)
         if tag == "form" and named.get("id") == "kc-form-login":
             self.action = named.get("action")
-        words = (named.get("class") or "").split()
-        self._in_complaint = (named.get("id") or "").startswith("input-error") or "kc-feedback-text" in words
+        classes = (named.get("class") or "").split()
+        self._in_message = (named.get("id") or "").startswith("input-error") or "kc-feedback-text" in classes
 
     def handle_endtag(self, tag: str) -> None:
-        self._in_complaint = False
+        self._in_message = False
 
     def handle_data(self, data: str) -> None:
-        if self._in_complaint:
-            self.complaint += data.strip()
+        if self._in_message:
+            self.message += data.strip()
 
 
 def login_form(page: str) -> str | None:
-    """The address that a Keycloak login page posts to; None if `page` is no login page."""
+    """The URL to which a Keycloak login page posts; None for other pages."""
     return _LoginForm(page).action
 
 
 def sign_in(base_url: str, user: str, password: str, *, at: str = "/") -> httpx.Client:
-    """Signs `user` in through the login form met at the path `at`; returns the client that has the session.
+    """Sign in through the login form at the path `at`. Returns the client with the session.
 
-    Says nothing about what the user may do: a person without any role gets a session too. FrontDoorError if
-    the gateway does not answer, shows no login form, or Keycloak refuses the password.
+    A user without any role gets a session too. Raises FrontDoorError if the gateway does not answer, shows no login
+    form, or Keycloak rejects the password.
     """
     made = client(base_url)
     try:
@@ -145,13 +145,13 @@ def sign_in(base_url: str, user: str, password: str, *, at: str = "/") -> httpx.
     if not any(made.cookies.get(name) for name in SESSION_COOKIES):
         made.close()
         form = _LoginForm(answer.text)
-        reason = form.complaint or f"status {answer.status_code} at {answer.url.path}"
+        reason = form.message or f"status {answer.status_code} at {answer.url.path}"
         raise FrontDoorError(f"The sign-in of {user} was refused: {reason}")
     return made
 
 
 def store(session: httpx.Client, instances: Iterable[bytes], *, root: str = "/pacs") -> None:
-    """Stores DICOM files in one STOW-RS request; FrontDoorError with status and reason if any is refused."""
+    """Store DICOM files with one STOW-RS request. Raises FrontDoorError with status and reason if one is rejected."""
     boundary = f"dicom-{secrets.token_hex(12)}"
     head = f"--{boundary}\r\nContent-Type: application/dicom\r\n\r\n".encode()
     body = b"".join(head + instance + b"\r\n" for instance in instances) + f"--{boundary}--\r\n".encode()
@@ -165,11 +165,11 @@ def store(session: httpx.Client, instances: Iterable[bytes], *, root: str = "/pa
             },
         )
     except httpx.TransportError as error:
-        raise FrontDoorError(f"The archive broke off while storing: {error}") from None
+        raise FrontDoorError(f"The archive closed the connection while storing: {error}") from None
     if answer.status_code != 200:
-        said = " ".join(answer.text.split())[:200]
+        text = " ".join(answer.text.split())[:200]
         status = f"{answer.status_code} {answer.reason_phrase}"
-        raise FrontDoorError(f"The archive refused to store: {status}. {said}")
+        raise FrontDoorError(f"The archive refused to store: {status}. {text}")
     failed = answer.json().get(FAILED_SOP_SEQUENCE, {}).get("Value", [])
     if failed:
         reasons = sorted({str(item.get(FAILURE_REASON, {}).get("Value", ["unknown"])[0]) for item in failed})

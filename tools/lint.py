@@ -17,8 +17,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.readiness.console import Problem, report, run, say
-from tools.readiness.paths import LOGS, ROOT, cache
+from bootstrap.console import UserError, print_error, print_line, run
+from bootstrap.paths import LOGS, ROOT, cache
 
 ACTIONLINT = "1.7.12"
 WITHOUT_SHEBANG = frozenset({"assets/cloud-init/data-volume.sh"})
@@ -47,7 +47,7 @@ def files(*patterns: str) -> list[str]:
         check=False,
     )
     if listed.returncode:
-        raise Problem("lint: git cannot list the files", "Run it in a git clone, with git installed.")
+        raise UserError("lint: git cannot list the files", "Run it in a git clone, with git installed.")
     return [name for name in listed.stdout.splitlines() if (ROOT / name).is_file()]
 
 
@@ -90,14 +90,14 @@ def _actionlint() -> Path:
     go = shutil.which("go")
     if go is None:
         raise FileNotFoundError("actionlint needs Go to build it")
-    say(f"  lint: building actionlint {ACTIONLINT} (half a minute, once per machine)")
+    print_line(f"  lint: building actionlint {ACTIONLINT} (half a minute, once per machine)")
     binary.parent.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="actionlint-", dir=binary.parent.parent) as scratch:
         environment = os.environ | {"GOBIN": scratch, "GOFLAGS": "-mod=mod"}
         package = f"github.com/rhysd/actionlint/cmd/actionlint@v{ACTIONLINT}"
         try:
-            run("lint", [go, "install", package], log=LOGS / "actionlint.log", mend="", cwd=ROOT, env=environment)
-        except Problem as problem:
+            run("lint", [go, "install", package], log=LOGS / "actionlint.log", fix="", cwd=ROOT, env=environment)
+        except UserError as problem:
             raise FileNotFoundError(f"actionlint cannot be built: {problem}") from problem
         binary.parent.mkdir(exist_ok=True)
         (Path(scratch) / "actionlint").replace(binary)
@@ -160,16 +160,16 @@ def main(argv: list[str] | None = None) -> int:
         with ThreadPoolExecutor(max_workers=2) as pool:
             chosen = [linter for linter in LINTERS if not arguments.names or linter.name in arguments.names]
             outcomes = list(pool.map(lint, chosen))
-    except Problem as problem:
-        report(problem)
+    except UserError as problem:
+        print_error(problem)
         return 1
     for outcome in outcomes:
         if outcome.skipped:
-            say(f"{outcome.linter}: skipped: {outcome.output}")
+            print_line(f"{outcome.linter}: skipped: {outcome.output}")
         elif not outcome.passed:
-            say(f"{outcome.linter}: failed\n{outcome.output.rstrip()}")
+            print_line(f"{outcome.linter}: failed\n{outcome.output.rstrip()}")
     failed = [it.linter for it in outcomes if not it.passed or (it.skipped and arguments.strict)]
-    say(f"lint: {len(outcomes)} linters" + (f", failed: {', '.join(failed)}" if failed else ", all passed"))
+    print_line(f"lint: {len(outcomes)} linters" + (f", failed: {', '.join(failed)}" if failed else ", all passed"))
     return 1 if failed else 0
 
 

@@ -16,9 +16,9 @@ from typing import Any
 
 import yaml  # type: ignore[import-untyped]
 
+from bootstrap.console import UserError, print_error, print_line
+from bootstrap.paths import ROOT
 from images import DEFAULT_IMAGES, LOCK
-from tools.readiness.console import Problem, report, say
-from tools.readiness.paths import ROOT
 
 STEP = "pin"
 
@@ -36,7 +36,7 @@ def resolved(wanted: Iterable[str], digest: Callable[[str], str]) -> dict[str, s
     """Digests by name.
 
     Raises:
-        Problem: a registry does not give one.
+        UserError: a registry does not give one.
     """
     found = {}
     for name in wanted:
@@ -44,11 +44,11 @@ def resolved(wanted: Iterable[str], digest: Callable[[str], str]) -> dict[str, s
             found[name] = digest(name)
         except Exception as error:
             reason = getattr(error, "explanation", None) or str(error)
-            raise Problem(
+            raise UserError(
                 f"{STEP}: the registry does not give the digest of {name}: {reason}",
                 "Nothing was written. Check name, network and `docker login`, then run again.",
             ) from error
-        say(f"  {STEP}: {name} is {found[name]}")
+        print_line(f"  {STEP}: {name} is {found[name]}")
     return found
 
 
@@ -76,12 +76,12 @@ def main(arguments: list[str]) -> int:
     try:
         digests = resolved(names(chosen.config_file or ROOT / f"Pulumi.{chosen.stack}.yaml"), from_registry)
         changed = write(digests)
-    except Problem as problem:
-        report(problem)
+    except UserError as problem:
+        print_error(problem)
         return 1
     for name in changed:
-        say(f"  {STEP}: {name} had another digest before: its tag was moved. Find out why before you go on.")
-    say(f"  {STEP}: {len(digests)} images in {LOCK.name}; commit it, then `make up`")
+        print_line(f"  {STEP}: {name} had another digest before: its tag was moved. Find out why before you go on.")
+    print_line(f"  {STEP}: {len(digests)} images in {LOCK.name}; commit it, then `make up`")
     return 0
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tools.readiness.console import Problem
+from bootstrap.console import UserError
 
 PLACEHOLDERS: Mapping[tuple[str, ...], str] = {
     ("ssh", "publicKey"): "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFhmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZm",
@@ -35,7 +35,7 @@ def left_in(config: Mapping[str, Any]) -> list[str]:
 def refuse(stack: str, config: Mapping[str, Any]) -> None:
     """Raise Problem if a stack that is not local has a placeholder left."""
     if config["target"] != "local" and (left := left_in(config)):
-        raise Problem(
+        raise UserError(
             f"stack {stack}: {', '.join(left)} still has the placeholder of Pulumi.prod.yaml",
             f"Set your own value: pulumi config set -s {stack} --path {left[0]} VALUE. Pulumi.prod.yaml.example shows "
             "a whole configuration. Nothing was changed.",

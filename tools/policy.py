@@ -11,10 +11,10 @@ import hashlib
 import sys
 from pathlib import Path
 
+from bootstrap.console import UserError, print_error, print_line, run
+from bootstrap.paths import LOGS, ROOT
 from tools.pulumi_run import Pulumi
-from tools.readiness.console import Problem, report, run, say
-from tools.readiness.paths import LOGS, ROOT
-from tools.stack import copied, preview
+from tools.stack import copy_config, preview
 
 STEP = "policy pack"
 PACK = ROOT / "policy"
@@ -29,11 +29,11 @@ def ensure() -> None:
     expected = hashlib.sha256(f"{sys.version}\n{ENVIRONMENT}\n".encode() + LOCK.read_bytes()).hexdigest()
     if STAMP.exists() and STAMP.read_text() == expected:
         return
-    say(f"  {STEP}: creating its environment from {LOCK.relative_to(ROOT)}")
-    run(STEP, [sys.executable, "-m", "venv", "--clear", ENVIRONMENT], log=LOGS / "policy-venv.log", mend=FIX)
+    print_line(f"  {STEP}: creating its environment from {LOCK.relative_to(ROOT)}")
+    run(STEP, [sys.executable, "-m", "venv", "--clear", ENVIRONMENT], log=LOGS / "policy-venv.log", fix=FIX)
     python = str(ENVIRONMENT / "bin" / "python")
     pip = [python, "-m", "pip", "install", "--disable-pip-version-check", "--progress-bar=off"]
-    run(STEP, [*pip, "--require-hashes", "--no-deps", "-r", str(LOCK)], log=LOGS / "policy-pip.log", mend=FIX)
+    run(STEP, [*pip, "--require-hashes", "--no-deps", "-r", str(LOCK)], log=LOGS / "policy-pip.log", fix=FIX)
     STAMP.write_text(expected)
 
 
@@ -48,9 +48,9 @@ def main(argv: list[str] | None = None) -> int:
         ensure()
         if arguments.only_environment:
             return 0
-        return preview(Pulumi(arguments.stack, copied(arguments.config_file)), f"--policy-pack={PACK}")
-    except Problem as problem:
-        report(problem)
+        return preview(Pulumi(arguments.stack, copy_config(arguments.config_file)), f"--policy-pack={PACK}")
+    except UserError as problem:
+        print_error(problem)
         return 1
 
 

@@ -1,4 +1,4 @@
-"""Checks before anything changes. Each refuses with what is wrong and how to go on."""
+"""Checks before an update. Each raises UserError with the problem and the fix."""
 
 from __future__ import annotations
 
@@ -14,18 +14,20 @@ import docker.errors
 import psutil
 from docker.models.containers import Container
 
-from tools.readiness import engine, network
-from tools.readiness.console import Problem
-from tools.remote_engine import forward
+from bootstrap import engine, network
+from bootstrap.console import UserError
+from bootstrap.remote_engine import forward
+from names import PROJECT, docker_labels
 
 MIB = 1024 * 1024
 NEEDED_BYTES = 2048 * MIB
-PROJECT_LABEL = "org.ohif.project=ohif"
+DOCKER_PROVIDER = "pulumi:providers:docker"
+DOCKER_TYPES = "docker:"
 
 
 @dataclass(frozen=True)
 class Found:
-    """Docker objects that carry a stack's labels."""
+    """Docker objects with a stack's labels."""
 
     containers: Sequence[Container]
     networks: Sequence[Any]
@@ -33,18 +35,18 @@ class Found:
 
     @property
     def any(self) -> bool:
-        """Whether there is anything at all."""
+        """Whether there is at least one object."""
         return bool(self.containers or self.networks or self.volumes)
 
 
-def labels(stack: str) -> dict[str, str | list[str] | bool]:
-    """Filter for everything that belongs to a stack."""
-    return {"label": [PROJECT_LABEL, f"org.ohif.stack={stack}"]}
+def label_filters(stack: str) -> list[str]:
+    """Docker's filters for the labels of a stack: `label=value` each."""
+    return [f"{label}={value}" for label, value in docker_labels(PROJECT, stack).items()]
 
 
 def find(client: docker.DockerClient, stack: str) -> Found:
     """All Docker objects of a stack, running or not."""
-    chosen = labels(stack)
+    chosen: dict[str, str | list[str] | bool] = {"label": label_filters(stack)}
     return Found(
         containers=client.containers.list(all=True, filters=chosen, ignore_removed=True),
         networks=client.networks.list(filters=chosen),
@@ -53,41 +55,46 @@ def find(client: docker.DockerClient, stack: str) -> Found:
 
 
 def connect() -> docker.DockerClient:
-    """The engine that the program will use. Raises Problem when it is silent or not ours to use."""
+    """The engine that the program uses. Raises UserError if it does not answer or this user has no access."""
     address = engine.EngineAddress.of_environment()
-    state = engine.look(address)
+    state = engine.probe(address)
     if state is engine.EngineState.NOT_PERMITTED:
         raise engine.not_permitted(address)
-    if state is engine.EngineState.SILENT:
-        raise Problem(f"Docker engine: {address.url} does not answer", "Start it (make env does on Debian and Ubuntu).")
+    if state is engine.EngineState.UNREACHABLE:
+        raise UserError(
+            f"Docker engine: {address.url} does not answer", "Start it (make env does on Debian and Ubuntu)."
+        )
     return docker.DockerClient(base_url=address.url, use_ssh_client=address.url.startswith("ssh://"))
 
 
 def connect_remote(deployment: Mapping[str, Any]) -> docker.DockerClient | None:
-    """The engine of a stack's server or VM, as its state knows it; None while the state has none.
+    """The engine of a stack's server or VM, from its state; None if the state has none.
 
-    Raises Problem when it does not answer.
+    Raises UserError if it does not answer.
     """
     for resource in deployment.get("resources") or []:
         inputs = resource.get("inputs", {})
-        if resource["type"] == "pulumi:providers:docker" and str(inputs.get("host", "")).startswith("ssh://"):
+        if resource["type"] == DOCKER_PROVIDER and str(inputs.get("host", "")).startswith("ssh://"):
             try:
                 return docker.DockerClient(base_url=forward(inputs["host"], json.loads(inputs.get("sshOpts", "[]"))))
             except (ConnectionError, docker.errors.DockerException) as error:
-                raise Problem(str(error), "See that the machine is up and lets you in, then run again.") from error
+                raise UserError(
+                    str(error),
+                    "Check that the machine is running and accepts your SSH key, then run the command again.",
+                ) from error
     return None
 
 
 def refuse_foreign(stack: str, found: Found, state_types: Iterable[str]) -> None:
-    """Refuse objects of this stack that this state does not know: another checkout's, or a lost state's."""
-    if not found.any or any(kind.startswith("docker:index/") for kind in state_types):
+    """Reject Docker objects of this stack that are not in this state: those of another checkout or a lost state."""
+    if not found.any or any(kind.startswith(DOCKER_TYPES) for kind in state_types):
         return
     names = sorted([item.name for item in (*found.containers, *found.volumes, *found.networks)])
     shown = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
-    chosen = f"--filter label={PROJECT_LABEL} --filter label=org.ohif.stack={stack}"
-    raise Problem(
-        f"stack {stack}: the engine already has {shown}, and this checkout's state knows none of them",
-        "They belong to another checkout: work there, or `make destroy` there. If it is gone, this removes "
+    chosen = " ".join(f"--filter label={entry}" for entry in label_filters(stack))
+    raise UserError(
+        f"stack {stack}: the engine already has {shown}, and none of them are in this checkout's state",
+        "They belong to another checkout: work there, or run `make destroy` there. If it is gone, this removes "
         f"them WITH THEIR DATA:\n  docker rm -f $(docker ps -aq {chosen})"
         f"\n  docker volume rm $(docker volume ls -q {chosen})"
         f"\n  docker network rm $(docker network ls -q {chosen})",
@@ -95,7 +102,7 @@ def refuse_foreign(stack: str, found: Found, state_types: Iterable[str]) -> None
 
 
 def listener_on(address: str, port: int) -> str | None:
-    """Who listens where we want to: `nginx (pid 4711)`, `another process`, or None when the port is free."""
+    """The process that listens on a port: `nginx (pid 4711)`, `another process`, or None if the port is free."""
     everywhere = ("0.0.0.0", "::")  # noqa: S104 - compared with, never bound
     try:
         for connection in psutil.net_connections(kind="tcp"):
@@ -123,7 +130,7 @@ def _process_name(pid: int) -> str:
 
 
 def publisher_of(containers: Iterable[Container], port: int) -> Container | None:
-    """The running container that publishes a port of this machine."""
+    """The running container that publishes a port on this machine."""
     for container in containers:
         for bindings in (container.ports or {}).values():
             if any(int(binding["HostPort"]) == port for binding in bindings or ()):
@@ -134,29 +141,29 @@ def publisher_of(containers: Iterable[Container], port: int) -> Container | None
 def refuse_taken_port(
     client: docker.DockerClient, stack: str, address: str, port: int, *, setting: str = "ohif:port 8080"
 ) -> None:
-    """A port of the gateway's must be free, or be held by the stack's own gateway. `setting`: how to take another."""
-    another = f"take another port: pulumi config set {setting} -s {stack}"
+    """Reject a port unless it is free or published by this stack. `setting` shows how to choose another port."""
+    another = f"choose another port: pulumi config set {setting} -s {stack}"
     owner = publisher_of(client.containers.list(ignore_removed=True), port)
     if owner is not None:
-        if owner.labels.get("org.ohif.stack") == stack and owner.labels.get("org.ohif.project") == "ohif":
+        if docker_labels(PROJECT, stack).items() <= owner.labels.items():
             return
-        raise Problem(
+        raise UserError(
             f"port {port} is in use by container {owner.name}",
             f"docker stop {owner.name}, or {another}",
         )
     holder = listener_on(address, port)
     if holder is not None:
-        raise Problem(
+        raise UserError(
             f"port {port} is in use by {holder}",
             f"Stop it, or {another}",
         )
 
 
 def refuse_little_memory(available: int, total: int, needed: int = NEEDED_BYTES) -> None:
-    """The stack needs about 2 GiB while it starts. All values in bytes."""
+    """Reject an engine with less memory than the stack needs while it starts. All values in bytes."""
     if min(available, total) >= needed:
         return
-    raise Problem(
+    raise UserError(
         f"memory: the stack needs about {gib(needed)}; {gib(available)} is available, "
         f"the engine has {gib(total)} in all",
         "Close other programs, or give Docker more memory (Docker Desktop: Settings, Resources). "
@@ -165,24 +172,24 @@ def refuse_little_memory(available: int, total: int, needed: int = NEEDED_BYTES)
 
 
 def gib(size: int) -> str:
-    """Bytes for people."""
+    """A size in bytes as text in GiB."""
     return f"{size / 1024**3:.1f} GiB"
 
 
 def refuse_missing_images(client: docker.DockerClient, images: Mapping[str, str]) -> None:
-    """Each image must be on the engine or its registry in reach. `images`: name by the program's key."""
+    """Reject images that are not on the engine and whose registry is unreachable. `images`: names by key."""
     missing = {key: name for key, name in images.items() if not _has_image(client, name)}
     if not missing:
         return
-    walls = [
+    unreachable = [
         f"{key} ({name})"
         for key, name in missing.items()
         if not network.reachable(f"https://{network.registry_of(name)}/v2/")
     ]
-    if walls:
-        raise Problem(
-            f"images: not on this machine, and the registry does not answer: {', '.join(walls)}",
-            "Check the network, or name a mirror in ohif:images; OFFLINE=1 make up builds the machine's own images.",
+    if unreachable:
+        raise UserError(
+            f"images: not on this machine, and the registry does not answer: {', '.join(unreachable)}",
+            "Check the network, or set a mirror in ohif:images; OFFLINE=1 make up builds the images on this machine.",
         )
 
 
@@ -203,7 +210,7 @@ def _is_pulumi(pid: int) -> bool:
 
 
 def locks_held(lock_directory: Path) -> list[dict[str, Any]]:
-    """Contents of Pulumi's lock files whose process is alive on this machine."""
+    """Contents of Pulumi's lock files whose process runs, on this machine or on another one."""
     held = []
     for file in sorted(lock_directory.glob("*.json")):
         try:

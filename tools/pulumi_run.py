@@ -1,166 +1,27 @@
-"""Running the Pulumi CLI for one stack: quiet questions, and long updates with calm progress."""
+"""Runs the Pulumi CLI for one stack: short commands, and long updates with progress."""
 
 from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
-from tools.readiness.console import Problem, clock, say
-from tools.readiness.paths import ROOT
-
-QUIET_SECONDS = 10.0
-WORTH_A_LINE_SECONDS = 2.0
-WORDS = {
-    "create": "created",
-    "update": "updated",
-    "delete": "deleted",
-    "replace": "replaced",
-    "create-replacement": "replaced",
-    "import": "imported",
-}
-# Pulumi says the first for each stand-in plugin at every command. The second is what `make up` is healing.
-NOISE = re.compile(r"using pulumi-(resource|language)-\S+ from \$PATH|resources with \d+ pending operations")
-
-MENDS: Sequence[tuple[str, str, str]] = (
-    (
-        r"incorrect passphrase",
-        "the passphrase does not fit this stack's secrets",
-        "Set PULUMI_CONFIG_PASSPHRASE to the one it was made with, or unset it to use .state/passphrase. "
-        "Nothing was changed.",
-    ),
-    (
-        r"passphrase must be set",
-        "no passphrase is set",
-        "Run `make env`, then `. .state/env`; or set PULUMI_CONFIG_PASSPHRASE.",
-    ),
-    (
-        r"stack is currently locked",
-        "another update of this stack is under way, or one was killed",
-        "Wait for it; if there is none: pulumi cancel, then run the command again.",
-    ),
-    (
-        r"(?i)(no such image|pull access denied|manifest unknown|unable to (read|find|pull).*image"
-        r"|error pulling image|failed to resolve reference)",
-        "an image is not on this machine and cannot be pulled",
-        "Check the network and the name in images.py (or ohif:images); "
-        "OFFLINE=1 make up builds the machine's own images.",
-    ),
-    (
-        r"(?i)(port is already allocated|address already in use)",
-        "a port is in use",
-        "Stop what listens there, or set another one: pulumi config set ohif:port 8080 -s dev.",
-    ),
-    (
-        r"(?i)keycloak.*(\b409\b|already exists)",
-        "Keycloak has an object that this state does not know",
-        "An update that was cut off left it. Take it into the state (pulumi import), delete it in Keycloak's console, "
-        "or begin anew: make destroy, make up.",
-    ),
-    (
-        r"(?i)cannot be deleted without|protected",
-        "some data is protected",
-        "pulumi state unprotect <urn> allows to delete it; that cannot be undone.",
-    ),
-)
-
-
-def explain(output: str) -> tuple[str, str] | None:
-    """What a known failure of Pulumi means, and its mend."""
-    for pattern, what, mend in MENDS:
-        if re.search(pattern, output):
-            return what, mend
-    return None
-
-
-@dataclass
-class Changes:
-    """What an operation did, by count; filled from the engine's events."""
-
-    counts: dict[str, int] = field(default_factory=dict)
-    errors: list[str] = field(default_factory=list)
-
-    @property
-    def any(self) -> bool:
-        """Whether anything but the reading of unchanged resources happened."""
-        return any(count for word, count in self.counts.items() if word not in ("same", "read"))
-
-    @property
-    def words(self) -> str:
-        """`31 created, 2 replaced`."""
-        merged: dict[str, int] = {}
-        for operation, count in self.counts.items():
-            word = WORDS.get(operation)
-            if word and count:
-                merged[word] = max(merged.get(word, 0), count)
-        return ", ".join(f"{count} {word}" for word, count in merged.items())
-
-
-class Progress:
-    """Turns the engine's events into few lines: what took its time, and what is still being waited for."""
-
-    def __init__(self, changes: Changes) -> None:
-        self._changes = changes
-        self._running: dict[str, float] = {}
-        self._started = self._last_line = time.monotonic()
-
-    def take(self, event: Mapping[str, Any]) -> None:
-        """Handle one event."""
-        now = time.monotonic()
-        if step := event.get("resourcePreEvent"):
-            if self._is_work(step["metadata"]):
-                self._running[step["metadata"]["urn"]] = now
-        elif step := event.get("resOutputsEvent"):
-            meta = step["metadata"]
-            started = self._running.pop(meta["urn"], None)
-            if started is not None and (now - started >= WORTH_A_LINE_SECONDS):
-                self._line(f"    {WORDS[meta['op']]:8} {title(meta['urn'])}  {now - started:.0f} s")
-        elif step := event.get("resOpFailedEvent"):
-            self._running.pop(step["metadata"]["urn"], None)
-        elif message := event.get("diagnosticEvent"):
-            text = message["message"].strip()
-            if message["severity"] == "error" and text:
-                self._changes.errors.append(f"{title(message['urn'])}: {text}" if message.get("urn") else text)
-            elif message["severity"] == "warning" and not NOISE.search(text):
-                self._line(f"    warning: {text}")
-        elif summary := event.get("summaryEvent"):
-            self._changes.counts.update(summary.get("resourceChanges") or {})
-
-    def tick(self) -> None:
-        """Say what is being waited for when nothing was said for a while."""
-        now = time.monotonic()
-        patience = QUIET_SECONDS if now - self._started < 6 * QUIET_SECONDS else 3 * QUIET_SECONDS
-        if self._running and now - self._last_line >= patience:
-            waiting = sorted(self._running, key=self._running.__getitem__)
-            more = f" and {len(waiting) - 3} more" if len(waiting) > 3 else ""
-            names = ", ".join(title(urn) for urn in waiting[:3])
-            self._line(f"    {clock(now - self._running[waiting[0]])}  waiting for {names}{more}")
-
-    def _line(self, text: str) -> None:
-        self._last_line = time.monotonic()
-        say(text)
-
-    @staticmethod
-    def _is_work(meta: Mapping[str, Any]) -> bool:
-        # Components have no provider: they last as long as their children, which speak for themselves.
-        return meta["op"] in WORDS and bool(meta.get("provider"))
-
-
-def title(urn: str) -> str:
-    """A resource's name, as the program calls it."""
-    return urn.rpartition("::")[2]
+from bootstrap.console import print_line
+from bootstrap.paths import ROOT
+from tools.pulumi_errors import error_of
+from tools.pulumi_progress import Changes, Progress
 
 
 class Pulumi:
-    """The CLI, bound to a stack and its configuration file."""
+    """The Pulumi CLI for one stack and its configuration file.
+
+    It is not driven through `pulumi.automation`, which ends Pulumi at the first Ctrl-C (docs/adr/0020).
+    """
 
     def __init__(self, stack: str, config_file: Path | None, environment: Mapping[str, str] = os.environ) -> None:
         self.stack = stack
@@ -171,9 +32,9 @@ class Pulumi:
         extra = [f"--config-file={self.config_file}"] if config and self.config_file else []
         return ["pulumi", *arguments, "--stack", self.stack, "--non-interactive", "--color=never", *extra]
 
-    def ask(self, *arguments: str, config: bool = False) -> str:
-        """Run a short command and return what it prints. Raises Problem with Pulumi's words."""
-        answer = subprocess.run(
+    def output_of(self, *arguments: str, config: bool = False) -> str:
+        """Run a short command and return its output. Raises UserError with Pulumi's message."""
+        result = subprocess.run(
             self._command(*arguments, config=config),
             cwd=ROOT,
             env=self.environment,
@@ -181,18 +42,18 @@ class Pulumi:
             text=True,
             check=False,
         )
-        if answer.returncode:
-            raise self.problem(arguments[0], answer.stderr + answer.stdout)
-        return answer.stdout
+        if result.returncode:
+            raise error_of(arguments[0], result.stderr + result.stdout)
+        return result.stdout
 
-    def show(self, *arguments: str) -> int:
-        """Run a command with its own output on the terminal; returns its exit code."""
+    def run_attached(self, *arguments: str) -> int:
+        """Run a command with its output on the terminal. Returns its exit code."""
         return subprocess.run(
             self._command(*arguments, config=True), cwd=ROOT, env=self.environment, check=False
         ).returncode
 
     def update(self, operation: str, *arguments: str) -> Changes:
-        """Run up, refresh or destroy with progress. Raises Problem when it fails."""
+        """Run up, refresh or destroy with progress. Raises UserError if it fails."""
         changes = Changes()
         progress = Progress(changes)
         with tempfile.TemporaryDirectory(prefix="pulumi-") as scratch:
@@ -213,37 +74,25 @@ class Pulumi:
                 with events.open() as lines:
                     code = _follow(process, lines, progress)
             if code:
-                raise self.problem(operation, "\n".join(changes.errors) or output.read_text(errors="replace"))
+                raise error_of(operation, "\n".join(changes.errors) or output.read_text(errors="replace"))
         return changes
-
-    @staticmethod
-    def problem(operation: str, output: str) -> Problem:
-        """A failure of Pulumi in the words that help most: known ones explained, all with Pulumi's own."""
-        lines = [line.strip() for line in output.splitlines() if line.strip() and not NOISE.search(line)]
-        # The first lines say which resource, the last ones of a container's log why it stopped.
-        shown = lines if len(lines) <= 12 else [*lines[:3], "…", *lines[-8:]]
-        quoted = "\n    ".join(line[:300] for line in shown)
-        known = explain(output)
-        if known:
-            return Problem(f"pulumi {operation}: {known[0]}\n    {quoted}", known[1])
-        return Problem(
-            f"pulumi {operation} failed\n    {quoted}",
-            "Mend the cause and run the command again: it goes on from there.",
-        )
 
 
 def _follow(process: subprocess.Popen[bytes], lines: Iterator[str], progress: Progress) -> int:
-    """Feed events to `progress` until the process ends. Pulumi ends in order at the first Ctrl-C."""
-    half = ""
+    """Pass events to `progress` until the process ends.
+
+    The terminal sends Ctrl-C to Pulumi too, which then finishes the running operations. A second one cancels them.
+    """
+    partial = ""
     interrupted = False
     while True:
         try:
             ended = process.poll() is not None
             for line in lines:
-                half += line
-                if half.endswith("\n"):
-                    progress.take(json.loads(half))
-                    half = ""
+                partial += line
+                if partial.endswith("\n"):
+                    progress.take(json.loads(partial))
+                    partial = ""
             if ended:
                 break
             progress.tick()
@@ -252,7 +101,7 @@ def _follow(process: subprocess.Popen[bytes], lines: Iterator[str], progress: Pr
             if interrupted:
                 process.send_signal(signal.SIGINT)
             interrupted = True
-            say("\n  stopping: what has begun is brought to its end (Ctrl-C again to stop at once)")
+            print_line("\n  stopping after the running operations (Ctrl-C again to stop immediately)")
     if interrupted:
         raise KeyboardInterrupt
     return process.returncode

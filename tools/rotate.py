@@ -1,7 +1,7 @@
 """Replace one generated secret and everything that uses it: `python -m tools.rotate cookie --stack dev`.
 
-Most secrets live in containers and in Keycloak's client: there Pulumi does it all. A person's password is Keycloak's
-own after the user's creation, so it is set there by its admin API before the stack goes on.
+Pulumi replaces most secrets, which are in containers and in Keycloak's client. Keycloak keeps the passwords of users
+after their creation, so those are set with its admin API before the update continues.
 """
 
 from __future__ import annotations
@@ -14,22 +14,26 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pulumi_random
 from keycloak import KeycloakAdmin, KeycloakError
 
+from bootstrap.console import UserError, print_error, print_line
+from bootstrap.paths import STATE, write_file
+from components.keycloak import REALM, ROOT_PATH
+from names import SECRETS_COMPONENT, USER_SECRET_PREFIX
 from settings import CONSOLE_USER
-from tools.half_made import plain
+from tools.pending_operations import plain
 from tools.pulumi_run import Pulumi
-from tools.readiness.console import Problem, report, say
-from tools.readiness.paths import STATE, write_file
-from tools.stack import copied, exported
+from tools.stack import copy_config
+from tools.stack_state import read_deployment, type_token
 
-PASSWORD_TYPE = "random:index/randomPassword:RandomPassword"  # noqa: S105 - a resource type
-PREFIX = "secrets-"
-PERSON = "user-"
+PASSWORD_TYPE = type_token(pulumi_random.RandomPassword)
+PREFIX = f"{SECRETS_COMPONENT}-"
+ADMIN_REALM = "master"
 
 
 def secrets_of(deployment: Mapping[str, Any]) -> dict[str, str]:
-    """The stack's generated secrets: URNs by the names that `rotate` takes."""
+    """URNs of the stack's generated secrets by the names that the command takes."""
     return {
         resource["urn"].rpartition("::")[2].removeprefix(PREFIX): resource["urn"]
         for resource in deployment.get("resources") or []
@@ -38,78 +42,77 @@ def secrets_of(deployment: Mapping[str, Any]) -> dict[str, str]:
 
 
 def rotate(pulumi: Pulumi, name: str) -> None:
-    """Replace the secret. Run again after an interruption, it goes on.
+    """Replace the secret. After an interruption, running it again continues.
 
     Raises:
-        Problem: no such secret, Keycloak refuses, or Pulumi fails.
+        UserError: The secret does not exist, Keycloak rejects the password, or Pulumi fails.
     """
-    known = secrets_of(exported(pulumi))
+    known = secrets_of(read_deployment(pulumi))
     if name not in known:
-        raise Problem(f"rotate: stack {pulumi.stack} has no secret {name!r}", f"It has: {', '.join(sorted(known))}.")
-    if name.startswith(PERSON):
-        _replace_password(pulumi, name.removeprefix(PERSON), known[name])
+        raise UserError(f"rotate: stack {pulumi.stack} has no secret {name!r}", f"It has: {', '.join(sorted(known))}.")
+    if name.startswith(USER_SECRET_PREFIX):
+        _replace_password(pulumi, name.removeprefix(USER_SECRET_PREFIX), known[name])
         changes = pulumi.update("up")
     else:
         changes = pulumi.update("up", f"--replace={known[name]}")
-    say(f"secret {name} is replaced ({changes.words})")
+    print_line(f"secret {name} is replaced ({changes.summary})")
 
 
 def _credentials(pulumi: Pulumi) -> dict[str, str]:
-    shown = json.loads(pulumi.ask("stack", "export", "--show-secrets"))["deployment"]
+    shown = read_deployment(pulumi, show_secrets=True)
     return {
-        name.removeprefix(PERSON): plain(resource["outputs"]["result"])
+        name.removeprefix(USER_SECRET_PREFIX): plain(resource["outputs"]["result"])
         for resource in shown["resources"]
         if resource["type"] == PASSWORD_TYPE
-        and (name := resource["urn"].rpartition("::")[2].removeprefix(PREFIX)).startswith(PERSON)
+        and (name := resource["urn"].rpartition("::")[2].removeprefix(PREFIX)).startswith(USER_SECRET_PREFIX)
     }
 
 
-def _replace_password(pulumi: Pulumi, person: str, urn: str) -> None:
-    """Make a new password, then make it Keycloak's."""
-    # Until Keycloak has the new password, the old one is the only way in: it is kept where an interruption
-    # cannot lose it.
-    journal = STATE / f"rotation-{pulumi.stack}-{person}.json"
+def _replace_password(pulumi: Pulumi, user: str, urn: str) -> None:
+    """Generate a new password, then set it in Keycloak."""
+    # Until Keycloak has the new password, only the old one gives access, so it is stored safely first.
+    journal = STATE / f"rotation-{pulumi.stack}-{user}.json"
     if not journal.exists():
         write_file(journal, json.dumps(_credentials(pulumi)), 0o600)
         pulumi.update("up", f"--target={urn}", f"--replace={urn}")
     before, now = json.loads(journal.read_text()), _credentials(pulumi)
-    origin = json.loads(pulumi.ask("stack", "output", "--json"))["viewerUrl"].rstrip("/")
-    realm = "master" if person == CONSOLE_USER else "ohif"
+    origin = json.loads(pulumi.output_of("stack", "output", "--json"))["viewerUrl"].rstrip("/")
+    realm = ADMIN_REALM if user == CONSOLE_USER else REALM
     try:
-        _set_password(origin, before[CONSOLE_USER], realm, person, now[person])
+        _set_password(origin, before[CONSOLE_USER], realm, user, now[user])
     except KeycloakError as error:
-        raise Problem(
-            f"rotate: Keycloak did not take the new password of {person}: {error}",
+        raise UserError(
+            f"rotate: Keycloak rejected the new password of {user}: {error}",
             "Bring the stack up (make up) and run the command again; until then the old password is valid.",
         ) from error
     journal.unlink()
 
 
-def _set_password(origin: str, console_password: str, realm: str, person: str, password: str) -> None:
+def _set_password(origin: str, console_password: str, realm: str, user: str, password: str) -> None:
     admin = KeycloakAdmin(
-        server_url=f"{origin}/keycloak/",
+        server_url=f"{origin}{ROOT_PATH}/",
         username=CONSOLE_USER,
         password=console_password,
-        user_realm_name="master",
+        user_realm_name=ADMIN_REALM,
         realm_name=realm,
     )
-    user_id = admin.get_user_id(person)
+    user_id = admin.get_user_id(user)
     if user_id is None:
-        raise Problem(f"rotate: Keycloak knows no user {person} in realm {realm}", "Was it deleted by hand? make up.")
+        raise UserError(f"rotate: Keycloak has no user {user} in realm {realm}", "Was it deleted by hand? make up.")
     admin.set_user_password(user_id, password, temporary=False)
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Exit code 0 when the secret is replaced, 1 with the problem and its mend otherwise."""
+    """Run the command line. Returns 0 when the secret is replaced, 1 after an error."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("secret", help="cookie, client, archive, keycloak-database, user-admin, …")
     parser.add_argument("--stack", default="dev")
     parser.add_argument("--config-file", type=Path, help="instead of Pulumi.<stack>.yaml; it is not written to")
     arguments = parser.parse_args(argv)
     try:
-        rotate(Pulumi(arguments.stack, copied(arguments.config_file), os.environ), arguments.secret)
-    except Problem as problem:
-        report(problem)
+        rotate(Pulumi(arguments.stack, copy_config(arguments.config_file), os.environ), arguments.secret)
+    except UserError as error:
+        print_error(error)
         return 1
     return 0
 

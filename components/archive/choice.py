@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import pulumi
 
+from names import ARCHIVE_CHOICE_TYPE, former_archive_fix, former_archive_problem
 from settings import ArchiveKind
 
 
@@ -37,7 +38,7 @@ class ArchiveChoice(pulumi.ComponentResource):
 
         hook = pulumi.ResourceHook("refuse-another-archive", refuse, opts=pulumi.ResourceHookOptions(on_dry_run=True))
         super().__init__(
-            "ohif:index:ArchiveChoice",
+            ARCHIVE_CHOICE_TYPE,
             name,
             {"archive": args.archive.value, "written": dict(args.written)},
             pulumi.ResourceOptions.merge(
@@ -64,8 +65,4 @@ def refusal(before: Mapping[str, object], now: ArchiveChoiceArgs) -> str | None:
 
 def switch_refusal(before: str, now: str) -> str:
     """Why another archive is refused, and the mend."""
-    return (
-        f"Configuration ohif:archive: the studies of this stack are in {before}; {now} would start without them. "
-        f"Set ohif:archive back to {before}, or, if that is what you want, ohif:confirmArchiveSwitch to true "
-        "(docs/operations.md, Changing the archive). Nothing was changed."
-    )
+    return f"Configuration ohif:archive: {former_archive_problem(before, now)}. {former_archive_fix(before)}"

@@ -1,4 +1,4 @@
-"""What the images are made of, fetched by the ordinary clients as they are set up on this machine."""
+"""Artifacts of the images, downloaded by the package managers as they are configured on this machine."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
 
+from bootstrap.console import UserError, print_line
+from bootstrap.engine import apt_install, may_install
+from bootstrap.paths import cache
 from offline.images.work import Work
-from tools.readiness.console import Problem, say
-from tools.readiness.engine import apt_install, may_install
-from tools.readiness.paths import cache
 
-APT_MEND = "Check that Debian's packages can be fetched (apt-get update), then run the command again."
+APT_FIX = "Check that Debian's packages can be fetched (apt-get update), then run the command again."
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
-# Debian's packages with the tools, for a machine that lacks them.
+# Debian packages that provide the tools.
 PACKAGES = {"debootstrap": "debootstrap", "mvn": "maven", "npm": "npm", "go": "golang-go", "docker": "docker-cli"}
 COPIED_APT_SETTINGS = ("Acquire::http::", "Acquire::https::", "Acquire::Check-", "Acquire::Retries", "Acquire::Force")
 
 
 def require(tool: str) -> None:
-    """Install the Debian package of a tool that is missing, or say which one to install."""
+    """Install the Debian package of a missing tool. Raises UserError with its name if that is not possible."""
     if shutil.which(tool):
         return
     package = PACKAGES[tool]
     if not may_install():
-        raise Problem(f"images: {tool} is needed and not installed", f"As root: apt-get install {package}")
-    say(f"  images: installing {package} of Debian")
+        raise UserError(f"images: {tool} is needed and not installed", f"As root: apt-get install {package}")
+    print_line(f"  images: installing {package} of Debian")
     apt_install(f"images: installing {package}", package)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Artifact(ABC):
-    """One published file that an image is made of."""
+    """One published file that is built into an image."""
 
     name: str
     """File name in the image's build directory."""
@@ -46,23 +46,23 @@ class Artifact(ABC):
     @property
     @abstractmethod
     def tool(self) -> str:
-        """The client that fetches it."""
+        """The program that downloads it."""
 
     @abstractmethod
     def fetch(self, work: Work, key: str, scratch: Path) -> Path:
-        """Bring the file into the empty directory `scratch` and return its path."""
+        """Download the file into the empty directory `scratch` and return its path."""
 
     def kept(self, downloads: Path) -> Path:
-        """Where it is kept between runs."""
+        """Path of the file in the cache of downloads."""
         return downloads / f"{self.version}-{self.name}"
 
     def ensure(self, work: Work, key: str, downloads: Path) -> Path:
-        """Fetch it unless it is kept already."""
+        """Download the file unless the cache has it."""
         kept = self.kept(downloads)
         if not kept.exists():
             downloads.mkdir(parents=True, exist_ok=True)
             with (
-                work.step(key, f"fetching {self.name} {self.version} ({self.tool})"),
+                work.step(key, f"downloading {self.name} {self.version} ({self.tool})"),
                 tempfile.TemporaryDirectory(prefix=".fetch-", dir=downloads, ignore_cleanup_errors=True) as scratch,
             ):
                 self.fetch(work, key, Path(scratch)).replace(kept)
@@ -71,7 +71,7 @@ class Artifact(ABC):
 
 @dataclass(frozen=True, kw_only=True)
 class MavenArtifact(Artifact):
-    """A file of a Maven repository."""
+    """A file from a Maven repository."""
 
     group: str
     artifact: str
@@ -79,13 +79,13 @@ class MavenArtifact(Artifact):
     tool = "mvn"
 
     def fetch(self, work: Work, key: str, scratch: Path) -> Path:
-        """Copy it with Maven's dependency plugin."""
+        """Download it with Maven's dependency plugin."""
         coordinates = f"{self.group}:{self.artifact}:{self.version}:{self.packaging}"
         copy = ["mvn", "-B", "-ntp", "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy"]
         work.run(
             key,
             [*copy, f"-Dartifact={coordinates}", f"-DoutputDirectory={scratch}"],
-            mend=f"Check that Maven can fetch {coordinates}, then run the command again.",
+            fix=f"Check that Maven can fetch {coordinates}, then run the command again.",
             cwd=scratch,
         )
         return scratch / f"{self.artifact}-{self.version}.{self.packaging}"
@@ -99,19 +99,19 @@ class NpmPackage(Artifact):
     tool = "npm"
 
     def fetch(self, work: Work, key: str, scratch: Path) -> Path:
-        """Download it as published; nothing of it is run."""
+        """Download it as published, without running its scripts."""
         wanted = f"{self.package}@{self.version}"
         work.run(
             key,
             ["npm", "pack", wanted, "--pack-destination", scratch],
-            mend=f"Check that npm can fetch {wanted}, then run the command again.",
+            fix=f"Check that npm can fetch {wanted}, then run the command again.",
             cwd=scratch,
         )
         return next(scratch.glob("*.tgz"))
 
 
 def go_command() -> str:
-    """The Go that the Pulumi CLI was built with where the machine's own is too old, else the machine's."""
+    """The Go downloaded for the Pulumi CLI if the installed one was too old, otherwise the installed one."""
     fetched = sorted(cache().glob("go-*/bin/go"))
     return str(fetched[-1]) if fetched else "go"
 
@@ -125,22 +125,22 @@ class GoProgram(Artifact):
     tool = "go"
 
     def fetch(self, work: Work, key: str, scratch: Path) -> Path:
-        """Build it as a dependency of an empty module, so that its own replace directives are no obstacle."""
+        """Build it as a dependency of an empty module, because `go install` rejects replace directives."""
         wanted = f"{self.module}@v{self.version}"
-        mend = f"Check that Go can fetch and build {wanted}, then run the command again."
+        fix = f"Check that Go can fetch and build {wanted}, then run the command again."
         env = {"CGO_ENABLED": "0", "GOWORK": "off"}
         go = go_command()
         build = [go, "build", "-trimpath", "-ldflags", f"-s -w -X {self.version_symbol}=v{self.version}"]
         (scratch / "go.mod").write_text("module scratch\n\ngo 1.23\n")
-        work.run(key, [go, "get", wanted], mend=mend, cwd=scratch, env=env)
-        work.run(key, [*build, "-o", self.name, self.module], mend=mend, cwd=scratch, env=env)
+        work.run(key, [go, "get", wanted], fix=fix, cwd=scratch, env=env)
+        work.run(key, [*build, "-o", self.name, self.module], fix=fix, cwd=scratch, env=env)
         return scratch / self.name
 
 
 def mirrors() -> dict[str, str]:
-    """Where this machine's apt gets Debian from: `{"": address, "-security": address}`, the second where it has one.
+    """Debian mirrors of this machine's apt: `{"": address, "-security": address}`, the second if there is one.
 
-    Raises Problem on a machine that is not a Debian.
+    Raises UserError if the machine does not run Debian.
     """
     system = platform.freedesktop_os_release()
     targets = ["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE)"]
@@ -155,23 +155,23 @@ def mirrors() -> dict[str, str]:
             if suite.endswith(part) and suite.removesuffix(part) in suites:
                 found.setdefault(part, address)
     if system["ID"] != "debian" or "" not in found or not KEYRING.exists():
-        raise Problem(
-            "images: this is no Debian, or its apt has no sources of Debian or not their keys",
-            "The stand-in images are made on Debian; elsewhere use an open network or a mirror (ohif:images). "
+        raise UserError(
+            "images: this machine does not run Debian, or its apt has no Debian sources or no keys for them",
+            "The stand-in images are built on Debian; elsewhere use an open network or a mirror (ohif:images). "
             "On Debian: apt-get install debian-archive-keyring, and a line for main in /etc/apt/sources.list.",
         )
     return found
 
 
 def apt_settings() -> str:
-    """This machine's apt settings about the network, as text of an apt configuration file."""
+    """The network settings of this machine's apt, as text of an apt configuration file."""
     dump = subprocess.run(
         ["apt-config", "dump", "--no-empty", "--format", '%F "%v";%n', "Acquire"],
         capture_output=True,
         text=True,
         check=True,
     )
-    # A command that finds the proxy is not in the image.
+    # The command of Proxy-Auto-Detect does not exist in the image.
     lines = [
         line for line in dump.stdout.splitlines() if line.startswith(COPIED_APT_SETTINGS) and "Auto-Detect" not in line
     ]
@@ -185,15 +185,15 @@ def apt_settings() -> str:
 
 
 def debian_base(work: Work, key: str, *, suite: str, source: Path, scratch: Path) -> Path:
-    """Make a small Debian of this suite with the scripts in `source`; return it as a tar file in `scratch`.
+    """Create a small Debian of this suite with the scripts in `source`; return it as a tar file in `scratch`.
 
-    Until `install-packages` has run in it, it holds this machine's mirrors, apt settings and certificates.
+    It contains this machine's mirrors, apt settings and certificates until `install-packages` has run in it.
     """
     if os.geteuid() != 0:
-        raise Problem("images: only root can make a Debian base", "Run the command as root (sudo).")
+        raise UserError("images: only root can create a Debian base", "Run the command as root (sudo).")
     addresses = mirrors()
     root = scratch / "root"
-    # Namespaces of its own: whatever it mounts or starts is gone with it, also when it is killed.
+    # Separate namespaces, so that its mounts and processes end with it, also when it is killed.
     work.run(
         key,
         [
@@ -208,7 +208,7 @@ def debian_base(work: Work, key: str, *, suite: str, source: Path, scratch: Path
             addresses[""],
             KEYRING,
         ],
-        mend=APT_MEND,
+        fix=APT_FIX,
     )
     (root / "etc/apt/sources.list").write_text(
         "".join(f"deb {address} {suite}{part} main\n" for part, address in addresses.items())
@@ -217,5 +217,5 @@ def debian_base(work: Work, key: str, *, suite: str, source: Path, scratch: Path
     if CERTIFICATES.exists():
         shutil.copyfile(CERTIFICATES, root / "etc/apt/build-machine.crt")
     archive = scratch / "base.tar"
-    work.run(key, ["tar", "-C", root, "--numeric-owner", "-cf", archive, "."], mend="Free some disk space.")
+    work.run(key, ["tar", "-C", root, "--numeric-owner", "-cf", archive, "."], fix="Free some disk space.")
     return archive

@@ -1,4 +1,4 @@
-"""Child processes of several threads: their output in logs, a line per step, all of them ended together."""
+"""Child processes of several threads: output goes to logs, each step prints a line, all are stopped together."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 
-from tools.readiness.console import Problem, last_lines, say
+from bootstrap.console import UserError, last_lines, print_line
 
 GRACE_SECONDS = 10.0
 
 
 class StoppedError(Exception):
-    """This step ended because another one failed or a person interrupted the run."""
+    """This step was stopped because another one failed or the user interrupted the run."""
 
 
 class Work:
-    """Runs the steps of one build. At most `slots` commands at a time; logs are kept below `logs`."""
+    """Runs the steps of one build, at most `slots` commands at a time, with logs in the directory `logs`."""
 
     def __init__(self, logs: Path, slots: int) -> None:
         self._logs = logs
@@ -31,14 +31,14 @@ class Work:
         self._printing = threading.Lock()
 
     def stop(self) -> None:
-        """End all running commands and let no other one start."""
+        """Stop all running commands and start no further ones."""
         self._stopping = True
 
     @contextlib.contextmanager
     def stopped_by_signals(self) -> Iterator[None]:
-        """Take an interrupt or a request to terminate as `stop` while this holds. For the main thread."""
+        """Call `stop` on SIGINT and SIGTERM inside this context. For the main thread."""
 
-        # An exception from a signal would hit the thread pool anywhere, also between two of its locks.
+        # An exception raised by a signal could interrupt the thread pool anywhere, also between two of its locks.
         def handle(number: int, frame: FrameType | None) -> None:
             self.stop()
 
@@ -51,39 +51,39 @@ class Work:
 
     @contextlib.contextmanager
     def step(self, key: str, what: str) -> Iterator[None]:
-        """Wait for a slot, then print what is done and how many seconds it took."""
+        """Wait for a slot, then print what the step does and how many seconds it took."""
         with self._slots:
             if self._stopping:
                 raise StoppedError
-            self._say(f"  {key:<11} {what} …")
+            self._print(f"  {key:<11} {what} …")
             started = time.monotonic()
             yield
-            self._say(f"  {key:<11} {what}: {time.monotonic() - started:.0f} s")
+            self._print(f"  {key:<11} {what}: {time.monotonic() - started:.0f} s")
 
-    def _say(self, line: str) -> None:
-        # print writes a line and its end apart.
+    def _print(self, line: str) -> None:
+        # print writes a line and its end separately.
         with self._printing:
-            say(line)
+            print_line(line)
 
     def run(
         self,
         key: str,
         command: Sequence[str | Path],
         *,
-        mend: str,
+        fix: str,
         cwd: Path | None = None,
         env: Mapping[str, str] | None = None,
     ) -> str:
-        """Run one command of a step and return what it printed.
+        """Run one command of a step and return its output.
 
-        Raises Problem with the last lines of that when it fails, StoppedError when it was ended by `stop`.
+        Raises UserError with the last lines of the output if it fails, StoppedError if `stop` ended it.
         """
         name = Path(command[0]).name
         self._logs.mkdir(parents=True, exist_ok=True)
         log = self._logs / f"images-{key}.log"
         with log.open("wb") as output:
             try:
-                # A session of its own: an interrupt reaches it through `stop` alone, with time to clean up.
+                # In a separate session, so that only `stop` interrupts it, with time to clean up.
                 process = subprocess.Popen(
                     [str(part) for part in command],
                     stdin=subprocess.DEVNULL,
@@ -94,7 +94,7 @@ class Work:
                     start_new_session=True,
                 )
             except FileNotFoundError as missing:
-                raise Problem(f"image {key}: {missing.filename} not found", mend) from missing
+                raise UserError(f"image {key}: {missing.filename} not found", fix) from missing
             while True:
                 try:
                     code = process.wait(timeout=0.2)
@@ -105,7 +105,7 @@ class Work:
                         raise StoppedError from None
         if code:
             tail = "\n    ".join(last_lines(log, 5))
-            raise Problem(f"image {key}: {name} failed (exit {code})\n    {tail}", f"{mend} Whole output: {log}")
+            raise UserError(f"image {key}: {name} failed (exit {code})\n    {tail}", f"{fix} Whole output: {log}")
         return log.read_text(errors="replace")
 
 

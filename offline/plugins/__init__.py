@@ -1,1 +1,1 @@
-"""Stand-ins for official Pulumi resource plugins where these cannot be fetched (see offline/README.md)."""
+"""Stand-ins for the official Pulumi resource plugins on a restricted network (see offline/README.md)."""

@@ -1,4 +1,4 @@
-"""A container as the engine's API takes it, for the `docker` stand-in."""
+"""The request that creates a container, for the `docker` stand-in."""
 
 from __future__ import annotations
 
@@ -8,57 +8,37 @@ import tarfile
 import time
 from pathlib import Path
 
-from offline.plugins.docker import labels
+from offline.plugins.docker_engine import labels
 from offline.plugins.duration import nanoseconds
 from offline.plugins.provider import Props
 
-# Pulumi's name -> the API's, for what is handed over as it is.
+# Names in Pulumi and in the API of properties whose value is passed unchanged.
 CONFIG = {
     "command": "Cmd",
-    "domainname": "Domainname",
     "entrypoints": "Entrypoint",
     "envs": "Env",
     "hostname": "Hostname",
     "image": "Image",
     "stdinOpen": "OpenStdin",
-    "stopSignal": "StopSignal",
     "stopTimeout": "StopTimeout",
     "tty": "Tty",
     "user": "User",
-    "workingDir": "WorkingDir",
 }
 HOST_CONFIG = {
-    "cgroupParent": "CgroupParent",
-    "cgroupnsMode": "CgroupnsMode",
-    "cpuPeriod": "CpuPeriod",
-    "cpuQuota": "CpuQuota",
     "cpuSet": "CpusetCpus",
     "cpuShares": "CpuShares",
-    "dns": "Dns",
-    "dnsOpts": "DnsOptions",
-    "dnsSearches": "DnsSearch",
-    "groupAdds": "GroupAdd",
     "init": "Init",
-    "ipcMode": "IpcMode",
     "networkMode": "NetworkMode",
-    "pidMode": "PidMode",
-    "privileged": "Privileged",
-    "publishAllPorts": "PublishAllPorts",
     "readOnly": "ReadonlyRootfs",
     "rm": "AutoRemove",
-    "runtime": "Runtime",
     "securityOpts": "SecurityOpt",
-    "storageOpts": "StorageOpt",
-    "sysctls": "Sysctls",
     "tmpfs": "Tmpfs",
-    "usernsMode": "UsernsMode",
 }
-# In MiB here, in bytes there; -1 (no limit) stays.
+# In MiB in Pulumi, in bytes in the API; -1 means no limit in both.
 MEBIBYTES = {
     "memory": "Memory",
     "memoryReservation": "MemoryReservation",
     "memorySwap": "MemorySwap",
-    "shmSize": "ShmSize",
 }
 DURATIONS = {
     "interval": "Interval",
@@ -69,18 +49,18 @@ DURATIONS = {
 
 
 def in_bytes(mebibytes: int) -> int:
-    """MiB as bytes; -1 (no limit) stays."""
+    """MiB in bytes; -1 (no limit) is unchanged."""
     return mebibytes * 2**20 if mebibytes > 0 else mebibytes
 
 
 def in_mebibytes(value: int) -> int:
-    """Bytes as MiB; -1 (no limit) stays."""
+    """Bytes in MiB; -1 (no limit) is unchanged."""
     return value // 2**20 if value > 0 else value
 
 
 def restart_policy(inputs: Props) -> Props:
-    """The restart policy as the API takes it."""
-    return {"Name": inputs["restart"], "MaximumRetryCount": inputs.get("maxRetryCount", 0)}
+    """The restart policy in the format of the API."""
+    return {"Name": inputs["restart"], "MaximumRetryCount": 0}
 
 
 def api_config(inputs: Props) -> Props:
@@ -96,22 +76,11 @@ def api_config(inputs: Props) -> Props:
         config["Healthcheck"] = {"Test": check.get("tests", []), "Retries": check.get("retries", 0)} | {
             api: nanoseconds(check[name]) for name, api in DURATIONS.items() if name in check
         }
-    if "cpus" in inputs:
-        host["NanoCpus"] = round(float(inputs["cpus"]) * 10**9)
     if "capabilities" in inputs:
         host["CapAdd"] = inputs["capabilities"].get("adds", [])
         host["CapDrop"] = inputs["capabilities"].get("drops", [])
-    host["ExtraHosts"] = [f"{entry['host']}:{entry['ip']}" for entry in inputs.get("hosts", [])]
     host["Ulimits"] = [
         {"Name": limit["name"], "Soft": limit["soft"], "Hard": limit["hard"]} for limit in inputs.get("ulimits", [])
-    ]
-    host["Devices"] = [
-        {
-            "PathOnHost": device["hostPath"],
-            "PathInContainer": device.get("containerPath", device["hostPath"]),
-            "CgroupPermissions": device.get("permissions", "rwm"),
-        }
-        for device in inputs.get("devices", [])
     ]
     ports = {f"{port['internal']}/{port.get('protocol', 'tcp')}": port for port in inputs.get("ports", [])}
     config["ExposedPorts"] = {key: {} for key in ports}
@@ -120,46 +89,15 @@ def api_config(inputs: Props) -> Props:
         host["PortBindings"][f"{port['internal']}/{port.get('protocol', 'tcp')}"].append(
             {"HostIp": port.get("ip", "0.0.0.0"), "HostPort": str(port.get("external", 0))}  # noqa: S104 # official default
         )
-    host["Mounts"] = [_mount(mount) for mount in inputs.get("mounts", [])]
-    host["Binds"], host["VolumesFrom"], config["Volumes"] = [], [], {}
-    for volume in inputs.get("volumes", []):
-        mode = "ro" if volume.get("readOnly") else "rw"
-        source = volume.get("volumeName") or volume.get("hostPath")
-        if "fromContainer" in volume:
-            host["VolumesFrom"].append(f"{volume['fromContainer']}:{mode}")
-        elif source:
-            relabel = f",{volume['selinuxRelabel']}" if volume.get("selinuxRelabel") else ""
-            host["Binds"].append(f"{source}:{volume['containerPath']}:{mode}{relabel}")
-        else:
-            config["Volumes"][volume["containerPath"]] = {}
+    host["Binds"] = [
+        f"{volume['volumeName']}:{volume['containerPath']}:{'ro' if volume.get('readOnly') else 'rw'}"
+        for volume in inputs.get("volumes", [])
+    ]
     return {**config, "HostConfig": host}
 
 
-def _mount(mount: Props) -> Props:
-    body: Props = {
-        "Type": mount["type"],
-        "Target": mount["target"],
-        "Source": mount.get("source", ""),
-        "ReadOnly": mount.get("readOnly", False),
-    }
-    if "bindOptions" in mount:
-        body["BindOptions"] = {"Propagation": mount["bindOptions"].get("propagation", "")}
-    if "tmpfsOptions" in mount:
-        options = mount["tmpfsOptions"]
-        body["TmpfsOptions"] = {"SizeBytes": options.get("sizeBytes", 0), "Mode": options.get("mode", 0)}
-    if "volumeOptions" in mount:
-        options = mount["volumeOptions"]
-        driver = {"Name": options.get("driverName", ""), "Options": options.get("driverOptions", {})}
-        body["VolumeOptions"] = {
-            "NoCopy": options.get("noCopy", False),
-            "Labels": labels(options.get("labels", [])),
-            **({"DriverConfig": driver} if "driverName" in options or "driverOptions" in options else {}),
-        }
-    return body
-
-
 def archive_of(uploads: list[Props]) -> bytes:
-    """The uploads as one tar archive, owned by root as the official plugin's are."""
+    """The uploads as one tar archive, owned by root as with the official plugin."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         for upload in uploads:

@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from offline.plugins.docker import Engine, gone
 from offline.plugins.docker_body import (
     CONFIG,
     DURATIONS,
@@ -18,21 +17,19 @@ from offline.plugins.docker_body import (
     in_mebibytes,
     restart_policy,
 )
+from offline.plugins.docker_engine import Engine, gone
 from offline.plugins.duration import go_duration, is_duration
 from offline.plugins.provider import Found, InitError, PluginError, Props, Resource, pause
 
 # What `docker update` can change, and what needs no change of the object at all.
-_IN_PLACE = frozenset(
-    {"cpuPeriod", "cpuQuota", "cpuSet", "cpuShares", "maxRetryCount", "memory", "memoryReservation"}
-    | {"memorySwap", "restart"}
-)
+_IN_PLACE = frozenset({"cpuSet", "cpuShares", "memory", "memoryReservation", "memorySwap", "restart"})
 _SETTINGS = frozenset({"destroyGraceSeconds", "mustRun", "removeVolumes", "rm", "start", "wait", "waitTimeout"})
 # Changes of these are reported as updated and have no effect until the next replacement: as the official
 # plugin does, so that a program which forgets `replace_on_changes` fails here too.
 _WITHOUT_EFFECT = frozenset({"healthcheck", "init", "tmpfs"})
 _STRUCTURED = frozenset(
-    {"capabilities", "cpus", "devices", "hosts", "labels", "logDriver", "logOpts", "mounts", "name"}
-    | {"networksAdvanced", "platform", "ports", "ulimits", "uploads", "volumes"}
+    {"capabilities", "labels", "logDriver", "logOpts", "name", "networksAdvanced", "ports", "ulimits", "uploads"}
+    | {"volumes"}
 )
 
 
@@ -41,8 +38,9 @@ class Container(Resource[Engine]):
     args = "pulumi_docker:ContainerArgs"
     implemented = frozenset({*CONFIG, *HOST_CONFIG, *MEBIBYTES, *_STRUCTURED}) | _IN_PLACE | _SETTINGS | _WITHOUT_EFFECT
     refused = frozenset(
-        f"networksAdvanced.{name}" for name in ("driverOpts", "gwPriority", "linkLocalIps", "macAddress")
-    ) | {"mounts.volumeOptions.subpath"}
+        [f"networksAdvanced.{name}" for name in ("driverOpts", "gwPriority", "linkLocalIps", "macAddress")]
+        + [f"volumes.{name}" for name in ("fromContainer", "hostPath", "selinuxRelabel")]
+    )
     replace = implemented - _IN_PLACE - _SETTINGS - _WITHOUT_EFFECT
     ordered = frozenset({"command", "entrypoints", "ports", "tests"})
     read_back = frozenset({"ports"})
@@ -94,7 +92,7 @@ class Container(Resource[Engine]):
         if (config.get("Healthcheck") or {}).get("StartInterval") and _version(client) < (1, 44):
             version = client.api.api_version
             raise PluginError(f"healthcheck.startInterval needs an engine with API 1.44, this has {version}")
-        created: str = client.api.create_container_from_config(config, inputs["name"], inputs.get("platform"))["Id"]
+        created: str = client.api.create_container_from_config(config, inputs["name"])["Id"]
         try:
             self._prepare(client, created, inputs)
             if inputs["start"]:
@@ -168,8 +166,6 @@ class Container(Resource[Engine]):
         if any(state.get(name) != inputs.get(name) for name in _IN_PLACE):
             client.api.update_container(
                 resource_id,
-                cpu_period=inputs.get("cpuPeriod"),
-                cpu_quota=inputs.get("cpuQuota"),
                 cpu_shares=inputs.get("cpuShares"),
                 cpuset_cpus=inputs.get("cpuSet"),
                 mem_limit=in_bytes(inputs.get("memory", 0)) or None,
@@ -275,7 +271,7 @@ def _drift(real: Props, inputs: Props) -> Iterator[tuple[str, Any]]:
         "name": real["Name"].lstrip("/"),
         "restart": host["RestartPolicy"]["Name"] or "no",
         **{name: host[HOST_CONFIG[name]] for name in ("cpuSet", "cpuShares")},
-        **{name: in_mebibytes(host[api]) for name, api in MEBIBYTES.items() if name != "shmSize"},
+        **{name: in_mebibytes(host[api]) for name, api in MEBIBYTES.items()},
     }
     if not inputs["mustRun"] or not inputs["start"]:
         del seen["mustRun"]

@@ -1,4 +1,4 @@
-"""Stand-in for the resource plugin `keycloak`, through python-keycloak; here: roles, groups and users."""
+"""Stand-in for the resource plugin `keycloak`, through python-keycloak; here: roles and users."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from collections.abc import Iterable
 from pulumi.runtime.rpc import UNKNOWN
 
 from offline.plugins.keycloak_admin import Admin, Entity, Field, NotFoundError, multivalued
-from offline.plugins.provider import Found, PluginError, Props, Resource, StandIn, serve
-
-_REALM = frozenset({"realmId"})
+from offline.plugins.provider import Found, PluginError, Props, Resource, StandIn
+from offline.plugins.wire import serve
 
 
 class Role(Entity):
@@ -57,29 +56,6 @@ class Role(Entity):
 
     def _parts(self, client: Admin, inputs: Props, resource_id: str) -> set[str]:
         return {role["id"] for role in client.call("GET", f"{self.item(inputs, resource_id)}/composites")}
-
-
-class Group(Entity):
-    resource_type = "keycloak:index/group:Group"
-    args = "pulumi_keycloak:GroupArgs"
-    fields = {  # noqa: RUF012
-        "attributes": multivalued("attributes"),
-        "description": Field(("description",), absent=""),
-        "name": Field(("name",)),
-    }
-    implemented = frozenset(fields) | {"parentId", "realmId"}
-    replace = frozenset({"parentId", "realmId"})
-    autoname = "name"
-
-    def collection(self, inputs: Props) -> str:
-        parent = f"/{inputs['parentId']}/children" if inputs.get("parentId") else ""
-        return f"/{inputs['realmId']}/groups{parent}"
-
-    def item(self, inputs: Props, resource_id: str) -> str:
-        return f"/{inputs['realmId']}/groups/{resource_id}"
-
-    def outputs(self, client: Admin, real: Props) -> Props:
-        return {**super().outputs(client, real), "path": real["path"]}
 
 
 class User(Entity):
@@ -179,67 +155,11 @@ class UserRoles(Resource[Admin]):
             return
 
 
-class DefaultRoles(Resource[Admin]):
-    resource_type = "keycloak:index/defaultRoles:DefaultRoles"
-    args = "pulumi_keycloak:DefaultRolesArgs"
-    implemented = frozenset({"defaultRoles", "realmId"})
-    replace = _REALM
-
-    def _path(self, client: Admin, inputs: Props) -> str:
-        realm = inputs["realmId"]
-        return f"/{realm}/roles-by-id/{client.call('GET', f'/{realm}')['defaultRole']['id']}/composites"
-
-    def _name(self, client: Admin, inputs: Props, role: Props) -> str:
-        """Client roles are named `client/role`."""
-        if not role["clientRole"]:
-            return str(role["name"])
-        owner = client.call("GET", f"/{inputs['realmId']}/clients/{role['containerId']}")
-        return f"{owner['clientId']}/{role['name']}"
-
-    def _find(self, client: Admin, inputs: Props, name: str) -> Props:
-        realm, (owner, _, role) = inputs["realmId"], name.rpartition("/")
-        path = f"/{realm}"
-        if owner:
-            found = client.call("GET", f"/{realm}/clients", clientId=owner)
-            if not found:
-                raise PluginError(f"defaultRoles: the realm has no client {owner}")
-            path += f"/clients/{found[0]['id']}"
-        found_role: Props = client.call("GET", f"{path}/roles/{role}")
-        return found_role
-
-    def create(self, client: Admin, inputs: Props) -> tuple[str, Props]:
-        path, wanted = self._path(client, inputs), set(inputs["defaultRoles"])
-        real = {self._name(client, inputs, role): role for role in client.call("GET", path)}
-        if wanted - real.keys():
-            client.call("POST", path, [self._find(client, inputs, name) for name in sorted(wanted - real.keys())])
-        if real.keys() - wanted:
-            client.call("DELETE", path, [real[name] for name in sorted(real.keys() - wanted)])
-        return f"{inputs['realmId']}/default-roles", {}
-
-    def update(self, client: Admin, resource_id: str, state: Props, inputs: Props) -> Props:
-        return self.create(client, inputs)[1]
-
-    def read(self, client: Admin, resource_id: str, inputs: Props, state: Props) -> Found | None:
-        try:
-            real = {self._name(client, inputs, role) for role in client.call("GET", self._path(client, inputs))}
-        except NotFoundError:
-            return None
-        return Found(drift={} if real == set(inputs["defaultRoles"]) else {"defaultRoles": sorted(real)})
-
-    def delete(self, client: Admin, resource_id: str, state: Props) -> None:
-        try:
-            path, mine = self._path(client, state), set(state["defaultRoles"])
-            real = client.call("GET", path)
-            client.call("DELETE", path, [role for role in real if self._name(client, state, role) in mine])
-        except NotFoundError:
-            return
-
-
 def plugin() -> StandIn[Admin]:
     from offline.plugins import keycloak_client, keycloak_realm, keycloak_settings
 
     realm = (keycloak_realm.Realm(), *keycloak_settings.RESOURCES)
-    own = (Role(), Group(), User(), UserRoles(), DefaultRoles())
+    own = (Role(), User(), UserRoles())
     return StandIn(
         "keycloak",
         [*realm, *own, *keycloak_client.RESOURCES],

@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 
 from pulumi.runtime.rpc import UNKNOWN
 
-from offline.plugins.keycloak_admin import Admin, Entity, Field, NotFoundError, Table, text_bool
-from offline.plugins.provider import Found, PluginError, Props, Resource
+from offline.plugins.keycloak_admin import Admin, Entity, Field, Table, text_bool
+from offline.plugins.provider import Props, Resource
 
 _ACCESS = {"PUBLIC": (True, False), "BEARER-ONLY": (False, True), "CONFIDENTIAL": (False, False)}
 # Those that are not asked for are off, as with the official plugin.
@@ -217,74 +217,6 @@ class AudienceProtocolMapper(_Mapper):
             yield "includedClientAudience", "needs exactly one of it and includedCustomAudience"
 
 
-class FullNameProtocolMapper(_Mapper):
-    resource_type = "keycloak:openid/fullNameProtocolMapper:FullNameProtocolMapper"
-    args = "pulumi_keycloak.openid:FullNameProtocolMapperArgs"
-    kind = "oidc-full-name-mapper"
-    fields: ClassVar[Table] = {**_NAME, **_TOKENS, **_USERINFO}
-    implemented = frozenset(fields) | _Mapper.owners
-    replace = _Mapper.owners | {"name"}
-    defaults = _IN_ALL
-
-
-class GroupMembershipProtocolMapper(_Mapper):
-    resource_type = "keycloak:openid/groupMembershipProtocolMapper:GroupMembershipProtocolMapper"
-    args = "pulumi_keycloak.openid:GroupMembershipProtocolMapperArgs"
-    kind = "oidc-group-membership-mapper"
-    fields: ClassVar[Table] = {
-        **_NAME,
-        **_CLAIM,
-        **_TOKENS,
-        **_USERINFO,
-        **_INTROSPECTION,
-        "fullPath": text_bool("config", "full.path", absent=True),
-    }
-    implemented = frozenset(fields) | _Mapper.owners
-    replace = _Mapper.owners | {"name"}
-    defaults = {**_IN_ALL, "addToTokenIntrospection": True, "fullPath": True}  # noqa: RUF012
-
-
-class UserAttributeProtocolMapper(_Mapper):
-    resource_type = "keycloak:openid/userAttributeProtocolMapper:UserAttributeProtocolMapper"
-    args = "pulumi_keycloak.openid:UserAttributeProtocolMapperArgs"
-    kind = "oidc-usermodel-attribute-mapper"
-    fields: ClassVar[Table] = {
-        **_NAME,
-        **_CLAIM,
-        **_CLAIM_TYPE,
-        **_TOKENS,
-        **_USERINFO,
-        **_INTROSPECTION,
-        **_MULTIVALUED,
-        "aggregateAttributes": text_bool("config", "aggregate.attrs", absent=False),
-        "userAttribute": _config("user.attribute"),
-    }
-    implemented = frozenset(fields) | _Mapper.owners
-    defaults = {  # noqa: RUF012
-        **_IN_ALL,
-        "addToTokenIntrospection": True,
-        "aggregateAttributes": False,
-        "claimValueType": "String",
-        "multivalued": False,
-    }
-
-
-class UserPropertyProtocolMapper(_Mapper):
-    resource_type = "keycloak:openid/userPropertyProtocolMapper:UserPropertyProtocolMapper"
-    args = "pulumi_keycloak.openid:UserPropertyProtocolMapperArgs"
-    kind = "oidc-usermodel-property-mapper"
-    fields: ClassVar[Table] = {
-        **_NAME,
-        **_CLAIM,
-        **_CLAIM_TYPE,
-        **_TOKENS,
-        **_USERINFO,
-        "userProperty": _config("user.attribute"),
-    }
-    implemented = frozenset(fields) | _Mapper.owners
-    defaults = {**_IN_ALL, "claimValueType": "String"}  # noqa: RUF012
-
-
 class UserRealmRoleProtocolMapper(_Mapper):
     resource_type = "keycloak:openid/userRealmRoleProtocolMapper:UserRealmRoleProtocolMapper"
     args = "pulumi_keycloak.openid:UserRealmRoleProtocolMapperArgs"
@@ -308,72 +240,8 @@ class UserRealmRoleProtocolMapper(_Mapper):
     }
 
 
-class _ClientScopes(Resource[Admin]):
-    """Which client scopes a client has: exactly these."""
-
-    property_name: ClassVar[str]
-    part: ClassVar[str]
-    replace = frozenset({"clientId", "realmId"})
-
-    def _path(self, inputs: Props) -> str:
-        return f"/{inputs['realmId']}/clients/{inputs['clientId']}/{self.part}-client-scopes"
-
-    def create(self, client: Admin, inputs: Props) -> tuple[str, Props]:
-        path, wanted = self._path(inputs), set(inputs[self.property_name])
-        known = {scope["name"]: scope["id"] for scope in client.call("GET", f"/{inputs['realmId']}/client-scopes")}
-        unknown = sorted(wanted - known.keys())
-        if unknown:
-            raise PluginError(f"{self.property_name}: the realm has no client scope {', '.join(unknown)}")
-        real = {scope["name"] for scope in client.call("GET", path)}
-        for name in sorted(real - wanted):
-            client.call("DELETE", f"{path}/{known[name]}")
-        for name in sorted(wanted - real):
-            client.call("PUT", f"{path}/{known[name]}")
-        return f"{inputs['realmId']}/{inputs['clientId']}", {}
-
-    def update(self, client: Admin, resource_id: str, state: Props, inputs: Props) -> Props:
-        return self.create(client, inputs)[1]
-
-    def read(self, client: Admin, resource_id: str, inputs: Props, state: Props) -> Found | None:
-        try:
-            real = sorted(scope["name"] for scope in client.call("GET", self._path(inputs)))
-        except NotFoundError:
-            return None
-        return Found(drift={} if real == sorted(inputs[self.property_name]) else {self.property_name: real})
-
-    def delete(self, client: Admin, resource_id: str, state: Props) -> None:
-        try:
-            for scope in client.call("GET", self._path(state)):
-                if scope["name"] in state[self.property_name]:
-                    client.call("DELETE", f"{self._path(state)}/{scope['id']}")
-        except NotFoundError:
-            return
-
-
-class ClientDefaultScopes(_ClientScopes):
-    resource_type = "keycloak:openid/clientDefaultScopes:ClientDefaultScopes"
-    args = "pulumi_keycloak.openid:ClientDefaultScopesArgs"
-    property_name = "defaultScopes"
-    part = "default"
-    implemented = frozenset({"clientId", "defaultScopes", "realmId"})
-
-
-class ClientOptionalScopes(_ClientScopes):
-    resource_type = "keycloak:openid/clientOptionalScopes:ClientOptionalScopes"
-    args = "pulumi_keycloak.openid:ClientOptionalScopesArgs"
-    property_name = "optionalScopes"
-    part = "optional"
-    implemented = frozenset({"clientId", "optionalScopes", "realmId"})
-
-
 RESOURCES: tuple[Resource[Admin], ...] = (
     Client(),
     AudienceProtocolMapper(),
-    FullNameProtocolMapper(),
-    GroupMembershipProtocolMapper(),
-    UserAttributeProtocolMapper(),
-    UserPropertyProtocolMapper(),
     UserRealmRoleProtocolMapper(),
-    ClientDefaultScopes(),
-    ClientOptionalScopes(),
 )

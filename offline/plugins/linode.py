@@ -13,7 +13,8 @@ from typing import Any, ClassVar
 import httpx
 from pulumi.runtime.rpc import UNKNOWN
 
-from offline.plugins.provider import Found, InitError, PluginError, Props, Resource, StandIn, pause, serve
+from offline.plugins.provider import Found, InitError, PluginError, Props, Resource, StandIn, pause
+from offline.plugins.wire import serve
 
 _URL = "https://api.linode.com"
 _TIMEOUT = 30.0

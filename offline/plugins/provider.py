@@ -12,14 +12,12 @@ import contextlib
 import hashlib
 import importlib.metadata
 import json
-import logging
 import os
 import threading
-import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Generic, NoReturn, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import pulumi.provider.experimental.provider as api
 from pulumi.provider.experimental.property_value import PropertyValue
@@ -352,15 +350,3 @@ def _paths(values: Mapping[str, PropertyValue], above: str = "") -> frozenset[st
             if isinstance(child, PropertyValue) and isinstance(child.value, Mapping):
                 found |= _paths(child.value, path)
     return frozenset(found)
-
-
-def serve(plugin: StandIn[Any]) -> NoReturn:
-    """Runs the plugin until the engine that started it ends it."""
-    from offline.plugins.wire import run
-
-    # Whatever a library prints would land in the middle of Pulumi's output.
-    logging.basicConfig(handlers=[logging.NullHandler()])
-    warnings.simplefilter("ignore")
-    asyncio.run(run(plugin, plugin.version))
-    # Threads that still wait for a container must not hold up the end.
-    os._exit(0)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import grpc
 import grpc.aio
@@ -19,7 +21,7 @@ from pulumi.provider.experimental.server import ProviderServicer
 from pulumi.runtime._grpc_settings import _GRPC_CHANNEL_OPTIONS
 from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc, status_pb2
 
-from offline.plugins.provider import InitError
+from offline.plugins.provider import InitError, StandIn
 
 Call = Callable[[Any, Any], Awaitable[Any]]
 
@@ -107,3 +109,13 @@ async def run(provider: Provider, version: str) -> None:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(ended.wait(), timeout=1)
     await server.stop(grace=5)
+
+
+def serve(plugin: StandIn[Any]) -> NoReturn:
+    """Runs the plugin until the engine that started it ends it."""
+    # Whatever a library prints would land in the middle of Pulumi's output.
+    logging.basicConfig(handlers=[logging.NullHandler()])
+    warnings.simplefilter("ignore")
+    asyncio.run(run(plugin, plugin.version))
+    # Threads that still wait for a container must not hold up the end.
+    os._exit(0)

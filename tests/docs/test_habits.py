@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped]
 
+from bootstrap import pulumi_cli
 from images import DEFAULT_IMAGES
 from tools import lint
-from tools.readiness import pulumi_cli
 
 ROOT = Path(__file__).resolve().parents[2]
 RENOVATE: dict[str, Any] = json.loads((ROOT / "renovate.json").read_text())
@@ -48,7 +48,7 @@ def test_renovate_moves_every_image() -> None:
 
 
 def test_renovate_moves_the_tools_outside_of_pypi() -> None:
-    assert managed("tools/readiness/pulumi_cli.py") == [("pulumi", pulumi_cli.VERSION)]
+    assert managed("bootstrap/pulumi_cli.py") == [("pulumi", pulumi_cli.VERSION)]
     assert managed("tools/lint.py") == [("rhysd/actionlint", lint.ACTIONLINT)]
 
 

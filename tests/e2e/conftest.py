@@ -13,13 +13,13 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from bootstrap import engine as machine_engine
+from bootstrap.console import UserError
 from tests.e2e import harness
 from tests.e2e.harness import CONFIG, NAME, Stack, run, state_environment
 from tests.e2e.screen import keep
 from tools import browser as machine_browser
 from tools.dicomweb import StackOutputs, sign_in
-from tools.readiness import engine as machine_engine
-from tools.readiness.console import Problem
 
 HERE = Path(__file__).parent
 # Lifecycle tests stop and kill things and destruction ends it all, so they come after those that only look.
@@ -76,8 +76,8 @@ def engine() -> Iterator[docker.DockerClient]:
     """The machine's Docker engine."""
     try:
         machine_engine.ensure()
-    except Problem as problem:
-        cannot(f"no Docker engine: {problem.what}")
+    except UserError as error:
+        cannot(f"no Docker engine: {error.problem}")
     client = docker.from_env()
     yield client
     client.close()
@@ -86,7 +86,7 @@ def engine() -> Iterator[docker.DockerClient]:
 @pytest.fixture(scope="session")
 def stack(engine: docker.DockerClient) -> Iterator[Stack]:
     """The stack `e2e`, up, with the sample stored. KEEP=1 keeps it, and uses one that was kept."""
-    run("python3", "tools/ready.py")
+    run("python3", "-m", "bootstrap")
     made = Stack(engine)
     if not KEEP:
         made.remove_leftovers()
@@ -129,8 +129,8 @@ def browser() -> Iterator[Browser]:
     """A headless Chromium."""
     try:
         path = machine_browser.ensure()
-    except Problem as problem:
-        cannot(f"no browser: {problem.what}")
+    except UserError as error:
+        cannot(f"no browser: {error.problem}")
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=path, args=list(machine_browser.FLAGS))
         yield launched

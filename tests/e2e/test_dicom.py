@@ -15,6 +15,7 @@ import pytest
 from docker.types import IPAMConfig, IPAMPool
 from playwright.sync_api import Page, expect
 
+from bootstrap.console import UserError
 from tests.e2e import screen
 from tests.e2e.archive import delete
 from tests.e2e.conftest import cannot
@@ -22,7 +23,6 @@ from tests.e2e.harness import NAME, Stack, wait_until
 from tests.e2e.modality import Modality
 from tools import debian_tools, sample
 from tools.dicomweb import StackOutputs, sign_in
-from tools.readiness.console import Problem
 
 FOREIGN = "198.18.77.0/24"
 """A network that no configuration lists (RFC 2544: for tests)."""
@@ -33,8 +33,8 @@ GATEWAY_THERE = "198.18.77.9"
 def tools() -> None:
     try:
         debian_tools.ensure("dcmtk")
-    except Problem as problem:
-        cannot(f"no DCMTK: {problem.what}")
+    except UserError as error:
+        cannot(f"no DCMTK: {error.problem}")
 
 
 @pytest.fixture(scope="module")

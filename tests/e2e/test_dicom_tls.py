@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from bootstrap.console import UserError
 from tests.certificates import Certificate, signed
 from tests.e2e.conftest import Reconfigured, cannot
 from tests.e2e.harness import CONFIG, Stack, wait_until
 from tests.e2e.modality import Modality
 from tools import debian_tools
-from tools.readiness.console import Problem
 
 
 def written(folder: Path, name: str, certificate: Certificate) -> tuple[str, str]:
@@ -39,8 +39,8 @@ def encrypted(stack: Stack, reconfigured: Reconfigured, authority: Certificate) 
     """The stack with TLS on its DICOM port, and as it was afterwards."""
     try:
         debian_tools.ensure("dcmtk")
-    except Problem as problem:
-        cannot(f"no DCMTK: {problem.what}")
+    except UserError as error:
+        cannot(f"no DCMTK: {error.problem}")
     own = signed("gateway", by=authority)
     tls = {"certificate": own.pem, "key": own.key_pem, "clientCa": authority.pem}
     reconfigured(dicom={**CONFIG["ohif:dicom"], "tls": tls})

@@ -22,7 +22,7 @@ from tests.e2e import screen
 from tests.e2e.archive import delete
 from tests.e2e.conftest import Sessions
 from tests.e2e.harness import Stack
-from tools import sample
+from tools import phantom, sample
 from tools.dicomweb import SESSION_COOKIES, StackOutputs, client, login_form, sign_in, store
 from tools.sample import study_link
 
@@ -94,7 +94,7 @@ def compressed_study(stack: Stack, outputs: StackOutputs) -> Iterator[str]:
     slice_.StudyInstanceUID, slice_.SeriesInstanceUID = sample.uid("headers study"), sample.uid("headers series")
     slice_.SOPInstanceUID = slice_.file_meta.MediaStorageSOPInstanceUID = sample.uid("headers instance")
     slice_.PixelRepresentation = 0
-    pixels = np.frombuffer(slice_.PixelData, np.uint16).reshape(sample.SIZE, sample.SIZE)
+    pixels = np.frombuffer(slice_.PixelData, np.uint16).reshape(phantom.SIZE, phantom.SIZE)
     packed = BytesIO()
     Image.fromarray(pixels).save(packed, format="JPEG2000", irreversible=False, no_jp2=True)
     slice_.file_meta.TransferSyntaxUID = JPEG2000Lossless

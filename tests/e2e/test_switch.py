@@ -6,12 +6,12 @@ from contextlib import closing
 
 import pytest
 
+from bootstrap.console import UserError
 from settings import ArchiveKind
 from tests.e2e.conftest import Reconfigured
 from tests.e2e.harness import ARCHIVE, LABEL, NAME, Stack, sample_is_listed, state_environment, wait_until
 from tools.dicomweb import StackOutputs, sign_in
 from tools.pulumi_run import Pulumi
-from tools.readiness.console import Problem
 
 OTHER = next(kind for kind in ArchiveKind if kind is not ARCHIVE)
 
@@ -31,9 +31,9 @@ def test_another_archive_is_refused_before_anything_changes(stack: Stack, reconf
         stack.up()
     # And by hand, where nothing but the program itself can refuse.
     by_hand = Pulumi(NAME, file, state_environment())
-    with pytest.raises(Problem, match=f"studies of this stack are in {ARCHIVE}"):
-        by_hand.ask("preview", config=True)
-    with pytest.raises(Problem, match="ohif:confirmArchiveSwitch"):
+    with pytest.raises(UserError, match=f"studies of this stack are in {ARCHIVE}"):
+        by_hand.output_of("preview", config=True)
+    with pytest.raises(UserError, match="ohif:confirmArchiveSwitch"):
         by_hand.update("up")
     assert (running(stack), volumes(stack)) == before
 

@@ -1,4 +1,4 @@
-"""The stand-in images, as far as they can be seen without a Docker engine."""
+"""The stand-in images, as far as they can be tested without a Docker engine."""
 
 from __future__ import annotations
 
@@ -16,24 +16,26 @@ from pathlib import Path
 
 import pytest
 
+from bootstrap.console import UserError
 from images import DEFAULT_IMAGES
-from offline.images import build, downloads
+from offline.images import build, downloads, recipes
 from offline.images.work import StoppedError, Work
-from tools.readiness.console import Problem
 
-ALL_FOUND = {(key, build.inputs_hash(key)): f"ohif-offline/{key}:1-{build.inputs_hash(key)}" for key in build.RECIPES}
+ALL_FOUND = {
+    (key, recipes.inputs_hash(key)): f"ohif-offline/{key}:1-{recipes.inputs_hash(key)}" for key in recipes.RECIPES
+}
 
 
 @pytest.fixture
 def folders(tmp_path: Path) -> Path:
     """A copy of the images' directories that a test may change."""
     target = tmp_path / "images"
-    shutil.copytree(build.HERE, target, ignore=shutil.ignore_patterns("__pycache__", "*.py"))
+    shutil.copytree(recipes.HERE, target, ignore=shutil.ignore_patterns("__pycache__", "*.py"))
     return target
 
 
 def hashes(root: Path) -> dict[str, str]:
-    return {key: build.inputs_hash(key, root=root) for key in (build.BASE, *build.RECIPES)}
+    return {key: recipes.inputs_hash(key, root=root) for key in (recipes.BASE, *recipes.RECIPES)}
 
 
 def changed(before: dict[str, str], after: dict[str, str]) -> set[str]:
@@ -41,19 +43,19 @@ def changed(before: dict[str, str], after: dict[str, str]) -> set[str]:
 
 
 def test_every_image_of_the_program_has_a_recipe_and_a_dockerfile() -> None:
-    assert set(build.PROGRAM) == set(DEFAULT_IMAGES)
-    for key in build.RECIPES:
-        assert (build.HERE / key / "Dockerfile").is_file()
+    assert set(recipes.PROGRAM) == set(DEFAULT_IMAGES)
+    for key in recipes.RECIPES:
+        assert (recipes.HERE / key / "Dockerfile").is_file()
 
 
 def test_an_image_has_exactly_one_source_of_its_version() -> None:
-    for key, recipe in build.RECIPES.items():
+    for key, recipe in recipes.RECIPES.items():
         assert bool(recipe.artifact) != bool(recipe.package), key
 
 
 def test_hash_has_twelve_digits_and_is_stable(folders: Path) -> None:
     assert all(re.fullmatch(r"[0-9a-f]{12}", digest) for digest in hashes(folders).values())
-    assert hashes(folders) == hashes(build.HERE)
+    assert hashes(folders) == hashes(recipes.HERE)
 
 
 @pytest.mark.parametrize(
@@ -62,7 +64,7 @@ def test_hash_has_twelve_digits_and_is_stable(folders: Path) -> None:
         ("orthanc/defaults.jq", {"orthanc"}),
         ("gateway/Dockerfile", {"gateway", "viewer"}),
         ("postgres/Dockerfile", {"postgres", "dcm4chee-db"}),
-        ("base/install-packages", {build.BASE, *build.RECIPES}),
+        ("base/install-packages", {recipes.BASE, *recipes.RECIPES}),
     ],
 )
 def test_a_changed_file_changes_the_tags_of_what_is_made_of_it(folders: Path, path: str, rebuilt: set[str]) -> None:
@@ -80,28 +82,28 @@ def test_a_renamed_or_newly_executable_file_changes_the_tag(folders: Path) -> No
 
 
 def test_a_new_version_of_an_artifact_changes_the_tag() -> None:
-    recipe = build.RECIPES["keycloak"]
+    recipe = recipes.RECIPES["keycloak"]
     assert recipe.artifact is not None
     newer = dataclasses.replace(recipe, artifact=dataclasses.replace(recipe.artifact, version="99.0.0"))
-    recipes = {**build.RECIPES, "keycloak": newer}
-    assert build.inputs_hash("keycloak", recipes) != build.inputs_hash("keycloak")
+    changed = {**recipes.RECIPES, "keycloak": newer}
+    assert recipes.inputs_hash("keycloak", changed) != recipes.inputs_hash("keycloak")
 
 
 def test_nothing_is_missing_when_all_tags_are_there_though_the_base_is_gone() -> None:
-    assert build.missing(ALL_FOUND) == []
+    assert recipes.missing(ALL_FOUND) == []
 
 
 def test_missing_images_come_after_the_parents_that_they_need() -> None:
-    assert build.missing({})[0] == build.BASE
-    assert set(build.missing({})) == {build.BASE, *DEFAULT_IMAGES}
-    assert build.missing({}, build.REHEARSAL) == [build.BASE, *build.REHEARSAL]
+    assert recipes.missing({})[0] == recipes.BASE
+    assert set(recipes.missing({})) == {recipes.BASE, *DEFAULT_IMAGES}
+    assert recipes.missing({}, recipes.REHEARSAL) == [recipes.BASE, *recipes.REHEARSAL]
     some = {name: tag for name, tag in ALL_FOUND.items() if name[0] not in {"gateway", "viewer"}}
-    assert build.missing(some) == [build.BASE, "gateway", "viewer"]
-    assert build.missing({**some, ("gateway", build.inputs_hash("gateway")): "g"}) == ["viewer"]
+    assert recipes.missing(some) == [recipes.BASE, "gateway", "viewer"]
+    assert recipes.missing({**some, ("gateway", recipes.inputs_hash("gateway")): "g"}) == ["viewer"]
 
 
 def test_table_names_every_image_of_the_program() -> None:
-    table = json.loads(build.table(ALL_FOUND))
+    table = json.loads(recipes.table(ALL_FOUND))
     assert set(table) == set(DEFAULT_IMAGES)
     for key, image in table.items():
         assert set(image) <= {"name", "optimized"}
@@ -109,8 +111,8 @@ def test_table_names_every_image_of_the_program() -> None:
     assert [key for key, image in table.items() if image.get("optimized")] == ["keycloak"]
 
 
-def test_dockerfiles_name_no_place_on_the_network() -> None:
-    for path in build.HERE.rglob("*"):
+def test_dockerfiles_contain_no_network_address() -> None:
+    for path in recipes.HERE.rglob("*"):
         if not path.is_file() or path.suffix == ".pyc":
             continue
         text = path.read_text()
@@ -128,7 +130,7 @@ def test_dockerfiles_name_no_place_on_the_network() -> None:
     [("1.30.6-2", (1, 30, 6)), ("8.1.1+dfsg1-3+deb13u3", (8, 1, 1)), ("1:2.3~rc1", (2, 3)), ("odd", ())],
 )
 def test_version_numbers_of_debian(text: str, number: tuple[int, ...]) -> None:
-    assert build.version_number(text) == number
+    assert recipes.version_number(text) == number
 
 
 def fake(directory: Path, name: str, script: str) -> None:
@@ -139,7 +141,7 @@ def fake(directory: Path, name: str, script: str) -> None:
 
 @pytest.fixture
 def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A directory at the front of PATH, for commands that a test makes up; with a cache and logs of its own."""
+    """A directory at the front of PATH for the commands of a test, with a temporary cache and logs."""
     directory = tmp_path / "commands"
     directory.mkdir()
     monkeypatch.setenv("PATH", f"{directory}:/usr/bin:/bin")
@@ -148,24 +150,24 @@ def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return directory
 
 
-def test_up_to_date_writes_the_table_and_asks_the_engine_once(commands: Path, tmp_path: Path) -> None:
+def test_a_run_without_missing_images_writes_the_table_with_one_request(commands: Path, tmp_path: Path) -> None:
     calls = tmp_path / "calls"
     fake(commands, "docker", f'echo "$1 $2" >> {calls}\nprintf "%s\\n" {" ".join(ALL_FOUND.values())}')
     written = build.ensure()
-    assert json.loads(written.read_text()) == json.loads(build.table(ALL_FOUND))
+    assert json.loads(written.read_text()) == json.loads(recipes.table(ALL_FOUND))
     assert calls.read_text().splitlines() == ["image ls"]
 
 
-def test_an_engine_that_does_not_answer_is_a_problem_with_a_mend(commands: Path) -> None:
+def test_an_unreachable_engine_is_an_error_with_a_fix(commands: Path) -> None:
     fake(commands, "docker", "echo 'Cannot connect to the Docker daemon' >&2; exit 1")
-    with pytest.raises(Problem, match="Cannot connect") as caught:
+    with pytest.raises(UserError, match="Cannot connect") as caught:
         build.ensure()
-    assert caught.value.mend
+    assert caught.value.fix
 
 
 def test_a_failed_build_names_image_and_step_and_leaves_nothing(commands: Path, tmp_path: Path) -> None:
     there = [name for (key, _), name in ALL_FOUND.items() if key != "sessions"]
-    base = f"ohif-offline/base:trixie-{build.inputs_hash(build.BASE)}"
+    base = f"ohif-offline/base:trixie-{recipes.inputs_hash(recipes.BASE)}"
     names = " ".join([*there, base])
     fake(
         commands,
@@ -173,14 +175,14 @@ def test_a_failed_build_names_image_and_step_and_leaves_nothing(commands: Path, 
         f'[ "$1" = build ] || {{ printf "%s\\n" {names}; exit 0; }}\n'
         "echo \"The command 'install-packages valkey-server' returned a non-zero code: 100\"\nexit 100",
     )
-    with pytest.raises(Problem, match="image sessions: docker failed") as caught:
+    with pytest.raises(UserError, match="image sessions: docker failed") as caught:
         build.ensure()
-    assert "install-packages valkey-server" in caught.value.what
+    assert "install-packages valkey-server" in caught.value.problem
     left = sorted(path.name for path in (tmp_path / "cache" / "ohif-pulumi").iterdir())
     assert left == ["images.lock"]
 
 
-def test_outdated_tags_are_removed_without_force_and_other_images_left_alone(commands: Path, tmp_path: Path) -> None:
+def test_only_outdated_tags_are_removed_and_without_force(commands: Path, tmp_path: Path) -> None:
     calls = tmp_path / "calls"
     fake(commands, "docker", f'echo "$*" >> {calls}; exit 1')
     old = {("viewer", "0" * 12): f"ohif-offline/viewer:1-{'0' * 12}", ("stranger", "x"): "ohif-offline/stranger:x"}
@@ -191,9 +193,9 @@ def test_outdated_tags_are_removed_without_force_and_other_images_left_alone(com
 
 def test_a_missing_tool_is_named_with_its_package(commands: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(commands))
-    with pytest.raises(Problem, match="mvn is needed") as caught:
+    with pytest.raises(UserError, match="mvn is needed") as caught:
         downloads.require("mvn")
-    assert "apt-get install maven" in caught.value.mend
+    assert "apt-get install maven" in caught.value.fix
 
 
 def test_mirrors_are_those_of_apt(commands: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -209,13 +211,13 @@ def test_mirrors_are_those_of_apt(commands: Path, tmp_path: Path, monkeypatch: p
 
 
 @pytest.mark.parametrize("system", ["debian", "ubuntu"])
-def test_a_machine_whose_apt_has_no_debian_is_refused(
+def test_a_machine_without_debian_sources_is_rejected(
     commands: Path, monkeypatch: pytest.MonkeyPatch, system: str
 ) -> None:
     monkeypatch.setattr(platform, "freedesktop_os_release", lambda: {"ID": system, "VERSION_CODENAME": "noble"})
     release = "noble" if system == "ubuntu" else "nodistro"
     fake(commands, "apt-get", f"echo 'http://elsewhere.invalid/x {release}'")
-    with pytest.raises(Problem, match="no Debian, or"):
+    with pytest.raises(UserError, match="does not run Debian, or"):
         downloads.mirrors()
 
 
@@ -241,14 +243,14 @@ def test_apt_settings_about_the_network_are_kept_and_commands_are_not(
 def test_a_failing_download_keeps_nothing(commands: Path, tmp_path: Path) -> None:
     fake(commands, "npm", "touch half.tgz; echo 'npm error 404 not found'; exit 1")
     package = downloads.NpmPackage(name="x.tgz", version="1.2.3", package="@a/b")
-    with pytest.raises(Problem, match="image viewer: npm failed") as caught:
+    with pytest.raises(UserError, match="image viewer: npm failed") as caught:
         package.ensure(Work(tmp_path / "logs", slots=1), "viewer", tmp_path / "downloads")
-    assert "404" in caught.value.what
-    assert "@a/b@1.2.3" in caught.value.mend
+    assert "404" in caught.value.problem
+    assert "@a/b@1.2.3" in caught.value.fix
     assert list((tmp_path / "downloads").iterdir()) == []
 
 
-def test_a_kept_download_is_not_fetched_again(commands: Path, tmp_path: Path) -> None:
+def test_a_cached_download_is_not_repeated(commands: Path, tmp_path: Path) -> None:
     fake(commands, "npm", 'echo x >> "$0.calls"; touch b-1.tgz')
     package = downloads.NpmPackage(name="x.tgz", version="1.2.3", package="@a/b")
     work = Work(tmp_path / "logs", slots=1)
@@ -257,7 +259,7 @@ def test_a_kept_download_is_not_fetched_again(commands: Path, tmp_path: Path) ->
     assert (commands / "npm.calls").read_text() == "x\n"
 
 
-def test_stop_ends_what_runs_with_its_children_and_lets_nothing_start(tmp_path: Path) -> None:
+def test_stop_ends_running_commands_with_their_children_and_starts_no_others(tmp_path: Path) -> None:
     work = Work(tmp_path / "logs", slots=1)
     pid_file = tmp_path / "child"
 
@@ -268,7 +270,7 @@ def test_stop_ends_what_runs_with_its_children_and_lets_nothing_start(tmp_path: 
 
     threading.Thread(target=stop_when_running, daemon=True).start()
     with pytest.raises(StoppedError):
-        work.run("x", ["sh", "-c", f"sleep 60 & echo $! > {pid_file}; wait"], mend="")
+        work.run("x", ["sh", "-c", f"sleep 60 & echo $! > {pid_file}; wait"], fix="")
     child = Path(f"/proc/{pid_file.read_text().strip()}/stat")
     deadline = time.monotonic() + 10
     # Gone, or waiting for a parent that takes no notice (pid 1 of a container may not).
@@ -280,14 +282,14 @@ def test_stop_ends_what_runs_with_its_children_and_lets_nothing_start(tmp_path: 
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_run_cleans_up_and_says_how_to_go_on(
+def test_an_interrupted_run_cleans_up_and_prints_how_to_continue(
     commands: Path, tmp_path: Path, number: signal.Signals
 ) -> None:
     there = [name for (key, _), name in ALL_FOUND.items() if key != "sessions"]
-    names = " ".join([*there, f"ohif-offline/base:trixie-{build.inputs_hash(build.BASE)}"])
+    names = " ".join([*there, f"ohif-offline/base:trixie-{recipes.inputs_hash(recipes.BASE)}"])
     fake(commands, "docker", f'[ "$1" = build ] && exec sleep 30\nprintf "%s\\n" {names}')
     run = subprocess.Popen(
-        [sys.executable, build.HERE / "build.py"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, recipes.HERE / "build.py"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     assert run.stdout is not None
     assert "building the image" in run.stdout.readline()

@@ -1,4 +1,4 @@
-"""The stand-in language host with the real CLI: a small program in a project of its own."""
+"""The stand-in language host with the real CLI and a small program in a temporary project."""
 
 import json
 import os
@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from bootstrap.console import UserError
+from bootstrap.paths import ROOT, VENV, write_executable
 from tools import policy
-from tools.readiness.console import Problem
-from tools.readiness.paths import ROOT, VENV, write_executable
 
 PROJECT = "name: trial\nruntime: python\nconfig:\n  size:\n    type: integer\n    default: 3\n"
 PROGRAM = """\
@@ -70,7 +70,7 @@ def test_preview_up_and_destroy(run: Run) -> None:
     assert run("destroy", "--yes", "-s", "good").returncode == 0
 
 
-def test_a_refused_configuration_is_said_once_and_without_a_traceback(run: Run) -> None:
+def test_an_invalid_configuration_is_reported_once_without_a_traceback(run: Run) -> None:
     run("stack", "init", "refused")
     up = run("up", "--yes", "--skip-preview", "-s", "refused")
     assert up.returncode != 0
@@ -99,7 +99,7 @@ def write_pack(directory: Path, virtualenv: Path) -> Path:
 def test_policy_pack_runs_in_its_own_environment(run: Run, tmp_path: Path) -> None:
     try:
         policy.ensure()
-    except Problem as problem:
+    except UserError as problem:
         pytest.skip(f"the policy pack's environment cannot be created: {problem}")
     run("stack", "init", "good")
     preview = run("preview", "-s", "good", f"--policy-pack={write_pack(tmp_path / 'pack', policy.ENVIRONMENT)}")
@@ -114,7 +114,7 @@ def test_policy_pack_without_an_environment_is_a_readable_error(run: Run, tmp_pa
     assert "missing is no virtual environment" in preview.stdout + preview.stderr
 
 
-def test_a_defect_shows_where_it_is(run: Run) -> None:
+def test_an_exception_is_reported_with_its_location(run: Run) -> None:
     run("stack", "init", "broken")
     up = run("up", "--yes", "--skip-preview", "-s", "broken")
     assert up.returncode != 0

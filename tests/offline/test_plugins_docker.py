@@ -108,7 +108,6 @@ def test_hardened_container_is_as_asked_and_a_refresh_finds_no_difference(world:
         logOpts={"max-size": "1m"},
         restart="unless-stopped",
         healthcheck=CHECK,
-        groupAdds=["0"],
         wait=True,
     )
     state = box.create(**inputs)

@@ -136,12 +136,6 @@ def world(config: dict[str, Any]) -> World:
     claim = {**on_client, "claimName": "c"}
     world.make("openid/UserRealmRoleProtocolMapper", name="roles", multivalued=True, **claim)
     world.make("openid/AudienceProtocolMapper", includedClientAudience="ohif_viewer", **on_client)
-    world.make("openid/FullNameProtocolMapper", **on_client)
-    world.make("openid/UserPropertyProtocolMapper", userProperty="email", **claim)
-    world.make("openid/UserAttributeProtocolMapper", userAttribute="department", **claim)
-    world.make("openid/GroupMembershipProtocolMapper", fullPath=False, **claim)
-    world.make("openid/ClientDefaultScopes", defaultScopes=["basic", "email"], **on_client)
-    world.make("openid/ClientOptionalScopes", optionalScopes=["offline_access"], **on_client)
     user = world.make(
         "User",
         realmId=realm,
@@ -152,9 +146,6 @@ def world(config: dict[str, Any]) -> World:
         initialPassword={"value": PASSWORD},
     )
     world.make("UserRoles", realmId=realm, userId=user, roleIds=[viewer])
-    world.make("DefaultRoles", realmId=realm, defaultRoles=["offline_access", "account/view-profile"])
-    parent = world.make("Group", realmId=realm, name="doctors", attributes={"a": "b"})
-    world.make("Group", realmId=realm, name="surgeons", parentId=parent)
     world.make("RequiredAction", realmId=realm, alias="CONFIGURE_TOTP", enabled=True, defaultAction=True)
     world.make(
         "RealmUserProfile",
@@ -203,9 +194,7 @@ def test_generated_client_secret_and_service_account_are_outputs(world: World) -
         ("Role", {"description": "looks", "attributes": None}),
         ("Client", {"validRedirectUris": ["http://127.0.0.1/other"], "extraConfig": None}),
         ("UserRealmRoleProtocolMapper", {"addToIdToken": False, "claimName": "groups"}),
-        ("ClientDefaultScopes", {"defaultScopes": ["basic", "profile"]}),
         ("User", {"firstName": "C", "requiredActions": ["UPDATE_PASSWORD"]}),
-        ("DefaultRoles", {"defaultRoles": ["uma_authorization"]}),
         ("RealmEvents", {"adminEventsEnabled": True}),
         ("RequiredAction", {"defaultAction": False}),
     ],

@@ -1,9 +1,10 @@
-"""What the program asks for, in each combination of settings, is what the stand-ins accept."""
+"""The stand-ins accept what the program declares in each combination of settings, and have no other types."""
 
 import pulumi.provider.experimental.provider as api
 
-from offline.plugins import docker, keycloak, random
+from offline.plugins import docker, keycloak, linode, random
 from tests.offline.plugin_driver import run, values
+from tests.program.cases import CASES, deploy
 from tests.program.harness import SECRET_KEY, Deployment, Resource
 
 PLUGINS = {plugin.package: plugin for plugin in (docker.plugin(), keycloak.plugin(), random.plugin())}
@@ -21,3 +22,19 @@ def test_the_stand_ins_accept_the_program(deployment: Deployment) -> None:
     asked = [r for r in deployment.resources if r.type.removeprefix("pulumi:providers:").partition(":")[0] in PLUGINS]
     assert asked
     assert {r.urn: found for r in asked if (found := failures(r))} == {}
+
+
+def test_the_stand_ins_have_no_type_that_the_program_does_not_declare() -> None:
+    declared = {resource.type for case in CASES for resource in deploy(case).resources}
+    plugins = [*PLUGINS.values(), linode.plugin()]
+    assert {name for plugin in plugins for name in plugin.resources} - declared == set()
+
+
+# Inputs that the program never sets and the stand-in needs all the same: Read reports them when they differ.
+READ_BACK = {"cpuSet", "cpuShares", "memoryReservation"}
+
+
+def test_a_container_has_no_input_that_the_program_does_not_set() -> None:
+    container = PLUGINS["docker"].resources["docker:index/container:Container"]
+    used = {name for case in CASES for it in deploy(case).of_type(container.resource_type) for name in it.inputs}
+    assert container.implemented - used - container.defaults.keys() - READ_BACK - {"ulimits"} == set()

@@ -44,7 +44,7 @@ def plugin(process: subprocess.Popen[str]) -> Iterator[Any]:
         yield provider_pb2_grpc.ResourceProviderStub(channel)
 
 
-def test_says_who_it_is(plugin: Any) -> None:
+def test_reports_its_version(plugin: Any) -> None:
     assert plugin.GetPluginInfo(empty_pb2.Empty()).version.startswith("4.")
     assert plugin.Handshake(provider_pb2.ProviderHandshakeRequest()).accept_secrets
 
@@ -129,7 +129,7 @@ def _alive(pid: int) -> bool:
         return False
 
 
-def test_half_made_object_is_handed_over_with_its_state() -> None:
+def test_a_partly_created_object_is_reported_with_its_state() -> None:
     failure = InitError("abc", {}, "not healthy")
     failure.properties = {"name": wrapped("box")}
     status = status_pb2.Status.FromString(_partial(failure))

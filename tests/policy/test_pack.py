@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from bootstrap.console import UserError
+from bootstrap.paths import ROOT
 from tools.policy import PACK, ensure
-from tools.readiness.console import Problem
-from tools.readiness.paths import ROOT
 
 PROGRAM = """\
 import pulumi
@@ -33,7 +33,7 @@ def _pack() -> None:
         pytest.skip("no Pulumi CLI on PATH: run `make env` and `. .state/env`")
     try:
         ensure()
-    except Problem as problem:
+    except UserError as problem:
         pytest.skip(f"the policy pack's environment cannot be created: {problem}")
 
 

@@ -12,10 +12,10 @@ from typing import NoReturn
 import docker
 import pytest
 
+from bootstrap import engine as machine_engine
+from bootstrap.console import UserError
 from tests.rehearsal.world import World, world
 from tools import debian_tools
-from tools.readiness import engine as machine_engine
-from tools.readiness.console import Problem
 
 HERE = Path(__file__).parent
 NEEDED = ("unshare", "losetup", "mkfs.ext4", "ssh", "ssh-keygen")
@@ -64,5 +64,5 @@ def made() -> Iterator[World]:
         docker.from_env().close()
         with world() as whole:
             yield whole
-    except Problem as problem:
-        cannot(f"no world to rehearse in: {problem.what}")
+    except UserError as error:
+        cannot(f"no world to rehearse in: {error.problem}")

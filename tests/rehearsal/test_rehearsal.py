@@ -15,6 +15,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 from playwright.sync_api import Error as PlaywrightError
 
+from bootstrap import state
 from offline.images.build import name_of
 from tests.e2e import screen
 from tests.e2e.harness import run, state_environment
@@ -36,7 +37,6 @@ from tests.rehearsal.production import (
 from tests.rehearsal.virtual import key_pair
 from tests.rehearsal.world import DUCKDNS, NARROW_TOKEN, World, operators
 from tools.dicomweb import FrontDoorError, sign_in
-from tools.readiness import state
 from tools.sample import store_sample, study_link, study_uid
 
 FIRST, SECOND, THIRD = "pacs.hospital.example", "viewer.clinic.example", "third.clinic.example"
@@ -50,7 +50,7 @@ PER_SECOND = 50
 @pytest.fixture(scope="module")
 def production(made: World) -> Iterator[Production]:
     """The stack, not made yet; its two zones are one that the account has and one that the program makes."""
-    run("python3", "tools/ready.py")
+    run("python3", "-m", "bootstrap")
     person = Production(made)
     person.forget()
     person.use_name(FIRST, new_zone=True)

@@ -7,13 +7,13 @@ from contextlib import closing
 
 import pytest
 
+from bootstrap import state
 from offline.images.build import name_of
 from tests.e2e.harness import run, state_environment
 from tests.rehearsal.production import CONFIG_FILE, STACK, Production, changes, resolving, serial
 from tests.rehearsal.virtual import Machine, key_pair
 from tests.rehearsal.world import World, local_images
 from tools.dicomweb import sign_in
-from tools.readiness import state
 from tools.sample import store_sample
 
 HOST = "pacs.server.test"
@@ -33,7 +33,7 @@ def machine(made: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[M
 @pytest.fixture(scope="module")
 def production(made: World, machine: Machine) -> Iterator[Production]:
     """A stack for that server, by HTTPS with a certificate of the hospital's own authority."""
-    run("python3", "tools/ready.py")
+    run("python3", "-m", "bootstrap")
     person = Production(made)
     person.forget()
     chain, key = made.acme.provide(HOST)

@@ -13,12 +13,13 @@ from typing import NoReturn
 import docker
 from docker.types import IPAMConfig, IPAMPool
 
+from bootstrap.console import exclusive_lock
+from bootstrap.paths import STATE, cache
 from offline.images import build as stand_ins
+from offline.images import recipes
 from tests.rehearsal import acme, duckdns, linode_api, resolver
 from tests.rehearsal.linode_api import NETWORK4, NETWORK6, Account
 from tests.rehearsal.machines import GATEWAY4, GATEWAY6, LABEL, LABELS, NAME, Machines, release, template
-from tools.readiness.console import only_one
-from tools.readiness.paths import STATE, cache
 
 DIRECTORY = STATE / "rehearsal"
 IMAGES = DIRECTORY / "images.json"
@@ -87,15 +88,15 @@ def local_images() -> list[str]:
     if not os.environ.get("OHIF_IMAGES"):
         return []
     # Of this clone: another one's, with other recipes, may have written the machine's list since.
-    found = stand_ins.build_missing(stand_ins.PROGRAM)
-    return [found[key, stand_ins.inputs_hash(key)] for key in stand_ins.PROGRAM]
+    found = stand_ins.build_missing(recipes.PROGRAM)
+    return [found[key, recipes.inputs_hash(key)] for key in recipes.PROGRAM]
 
 
 @contextlib.contextmanager
 def world(port: int = 0) -> Iterator[World]:
     """Makes the world; one at a time on a machine. Images that are missing are built first."""
     engine = docker.from_env()
-    with only_one(cache() / "rehearsal.lock", "another rehearsal is running"), contextlib.closing(engine):
+    with exclusive_lock(cache() / "rehearsal.lock", "another rehearsal is running"), contextlib.closing(engine):
         own = stand_ins.ensure_rehearsal()
         remove_leftovers(engine)
         try:
@@ -126,7 +127,7 @@ def _made(
     authority = acme.Acme(engine, image=images["pebble"], directory=DIRECTORY / "acme")
     (DIRECTORY / "ca.pem").write_text(authority.bundle)
     if local_images():
-        IMAGES.write_text(stand_ins.table(stand_ins.present()))
+        IMAGES.write_text(recipes.table(stand_ins.present()))
     (DIRECTORY / "resolv.conf").write_text(f"nameserver {GATEWAY4}\n")
     return World(engine, account, machines, names, authority, f"http://127.0.0.1:{api.server_address[1]}")
 

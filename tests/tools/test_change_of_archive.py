@@ -1,4 +1,4 @@
-"""`make up` when the configuration names another archive than the state knows."""
+"""`make up` with another archive in the configuration than in the state."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from typing import Any, cast
 
 import pytest
 
-from tools import stack
+from bootstrap.console import UserError
+from tools import archive_change
 from tools.preflight import MIB, NEEDED_BYTES
 from tools.pulumi_run import Pulumi
-from tools.readiness.console import Problem
+from tools.stack_state import needed_memory
 
 URN = "urn:pulumi:dev::ohif::"
 VOLUME = "docker:index/volume:Volume"
@@ -29,7 +30,7 @@ def volume(parents: str, name: str, *, protect: bool) -> dict[str, Any]:
 
 
 def state(*, protect: bool = True) -> dict[str, Any]:
-    """A stack with Orthanc, as Pulumi keeps it."""
+    """The state of a stack with Orthanc."""
     return {
         "resources": [
             {
@@ -46,14 +47,14 @@ def state(*, protect: bool = True) -> dict[str, Any]:
 
 
 class FakePulumi:
-    """The CLI: a state, a configuration, and what is imported."""
+    """A replacement for the CLI with a state and a configuration; it records imports."""
 
     def __init__(self, deployment: dict[str, Any], **config: object) -> None:
         self.document = {"version": 3, "deployment": copy.deepcopy(deployment)}
         self.config = {f"ohif:{key}": {"value": value} for key, value in config.items()}
         self.imported: dict[str, Any] | None = None
 
-    def ask(self, *words: str, config: bool = False) -> str:
+    def output_of(self, *words: str, config: bool = False) -> str:
         match words:
             case ("config", "--json"):
                 return json.dumps(self.config)
@@ -66,7 +67,7 @@ class FakePulumi:
 
 
 def keep(pulumi: FakePulumi) -> None:
-    stack._keep_former_archive(cast("Pulumi", pulumi))
+    archive_change.keep_former_volumes(cast("Pulumi", pulumi))
 
 
 @pytest.mark.parametrize(
@@ -81,15 +82,15 @@ def keep(pulumi: FakePulumi) -> None:
 )
 def test_another_archive_is_refused_unless_confirmed(config: dict[str, Any], refused: bool) -> None:
     if not refused:
-        stack._refuse_switch(state(), config)
+        archive_change.refuse_unconfirmed(state(), config)
         return
-    with pytest.raises(Problem, match="studies of this stack are in orthanc") as problem:
-        stack._refuse_switch(state(), config)
-    assert "confirmArchiveSwitch" in problem.value.mend
+    with pytest.raises(UserError, match="studies of this stack are in orthanc") as problem:
+        archive_change.refuse_unconfirmed(state(), config)
+    assert "confirmArchiveSwitch" in problem.value.fix
 
 
 def test_a_new_stack_may_have_any_archive() -> None:
-    stack._refuse_switch({}, {"archive": "dcm4chee"})
+    archive_change.refuse_unconfirmed({}, {"archive": "dcm4chee"})
 
 
 @pytest.mark.parametrize("protect", [True, False])
@@ -107,13 +108,13 @@ def test_volumes_of_the_former_archive_are_kept_by_the_engine(protect: bool) -> 
     assert {name: after[name] for name in others} == {name: before[name] for name in others}
 
 
-def test_a_change_that_stopped_half_way_goes_on() -> None:
-    """By hand, Pulumi stops at protected volumes when everything else is done and the state knows the new archive."""
+def test_an_interrupted_change_of_archive_continues() -> None:
+    """`pulumi up` stops at protected volumes, after the new archive is already in the state."""
     half = state()
     half["resources"][0]["inputs"]["archive"] = "dcm4chee"
     half["resources"].append({"urn": f"{URN}ohif:index:Dcm4chee::archive", "type": "ohif:index:Dcm4chee"})
     half["resources"].append(volume("ohif:index:Dcm4chee", "archive-volume", protect=True))
-    stack._refuse_switch(half, {"archive": "dcm4chee"})
+    archive_change.refuse_unconfirmed(half, {"archive": "dcm4chee"})
     pulumi = FakePulumi(half, archive="dcm4chee")
     keep(pulumi)
     assert pulumi.imported is not None
@@ -121,13 +122,13 @@ def test_a_change_that_stopped_half_way_goes_on() -> None:
     assert [urn.split("::")[2].split("$")[0] for urn in protected] == ["ohif:index:Keycloak", "ohif:index:Dcm4chee"]
 
 
-def test_a_stack_that_is_not_there_yet_has_nothing_to_keep() -> None:
+def test_a_new_stack_has_no_volumes_to_keep() -> None:
     pulumi = FakePulumi({}, archive="dcm4chee")
     keep(pulumi)
     assert pulumi.imported is None
 
 
-def test_the_state_is_left_alone_when_the_archive_stays() -> None:
+def test_the_state_is_unchanged_if_the_archive_is_the_same() -> None:
     pulumi = FakePulumi(state(), archive="orthanc")
     keep(pulumi)
     assert pulumi.imported is None
@@ -144,4 +145,4 @@ def test_the_state_is_left_alone_when_the_archive_stays() -> None:
     ],
 )
 def test_a_larger_archive_needs_more_memory_to_start(config: dict[str, Any], mib: int) -> None:
-    assert stack.needed_memory(config) == NEEDED_BYTES + mib * MIB
+    assert needed_memory(config) == NEEDED_BYTES + mib * MIB

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from bootstrap import paths
 from tools import lint
-from tools.readiness import paths
 
 WORKFLOW = "on: push\n"
 

@@ -15,9 +15,9 @@ import docker
 import httpx
 import pytest
 
+from bootstrap.console import UserError
 from images import DEFAULT_IMAGES
 from tools import debian_tools, pin
-from tools.readiness.console import Problem
 
 DIGEST = "sha256:" + "a" * 64
 
@@ -45,7 +45,7 @@ def test_one_that_is_not_found_writes_nothing() -> None:
     def ask(name: str) -> str:
         raise OSError("no such manifest")
 
-    with pytest.raises(Problem, match=r"digest of nginx:1: no such manifest\n.*Nothing was written"):
+    with pytest.raises(UserError, match=r"digest of nginx:1: no such manifest\n.*Nothing was written"):
         pin.resolved(["nginx:1"], ask)
 
 
@@ -54,7 +54,7 @@ def registry(tmp_path: Path) -> Iterator[str]:
     """A registry on loopback, which engines take without HTTPS."""
     try:
         debian_tools.ensure("docker-registry")
-    except Problem as problem:
+    except UserError as problem:
         pytest.skip(str(problem))
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -105,7 +105,7 @@ def test_a_real_registry_gives_the_digest_and_the_image_comes_by_it(registry: st
         image = Driver(plugin.plugin(), "docker:index/remoteImage:RemoteImage")
         state = image.create(name=f"{name}:1@{digest}", keepLocally=True)
         assert state["repoDigest"] == f"{name}@{digest}"
-        with pytest.raises(Problem, match="does not give the digest"):
+        with pytest.raises(UserError, match="does not give the digest"):
             pin.resolved([f"{name}:2"], pin.from_registry)
     finally:
         for found in engine.images.list(name=name):

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from bootstrap.console import UserError
 from settings import KEYS
 from tests.program.cases import ENVIRONMENT, PROD
 from tests.program.harness import ROOT, run_program, stack_config
 from tools import placeholders
-from tools.readiness.console import Problem
 
 EXAMPLE = stack_config(ROOT / "Pulumi.prod.yaml.example")
 
@@ -31,7 +31,7 @@ def test_each_placeholder_is_refused_by_its_key(path: tuple[str, ...]) -> None:
         config[path[0]] = {path[1]: value}
     else:
         config[path[0]] = [value] if path == ("adminNetworks",) else value
-    with pytest.raises(Problem, match=re.escape(f"ohif:{'.'.join(path)} still has the placeholder")):
+    with pytest.raises(UserError, match=re.escape(f"ohif:{'.'.join(path)} still has the placeholder")):
         placeholders.refuse("prod", config)
     placeholders.refuse("dev", config | {"target": "local"})
 

@@ -1,4 +1,4 @@
-"""What `make up` refuses before anything changes, and whether it says how to go on."""
+"""Checks before an update, and whether their errors contain the fix."""
 
 import json
 import os
@@ -12,16 +12,16 @@ import docker
 import docker.errors
 import pytest
 
+from bootstrap import engine, network
+from bootstrap.console import UserError
+from bootstrap.engine import EngineAddress, EngineState
 from tools import preflight
 from tools.preflight import NEEDED_BYTES, Found, listener_on, refuse_foreign, refuse_little_memory
-from tools.readiness import engine, network
-from tools.readiness.console import Problem
-from tools.readiness.engine import EngineAddress, EngineState
 
 
 @pytest.fixture
 def taken_port() -> Iterator[int]:
-    """A port of this machine on which this process really listens."""
+    """A port on which this process listens."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         yield int(listener.getsockname()[1])
 
@@ -67,15 +67,15 @@ def test_a_free_port_has_no_listener() -> None:
     assert listener_on("127.0.0.1", free_port()) is None
 
 
-def test_a_listener_on_another_address_is_not_in_the_way(taken_port: int) -> None:
+def test_a_listener_on_another_address_does_not_count(taken_port: int) -> None:
     assert listener_on("127.0.0.2", taken_port) is None
     assert listener_on("0.0.0.0", taken_port) is not None
 
 
-def test_a_taken_port_is_refused_with_the_process_and_the_mend(taken_port: int) -> None:
-    with pytest.raises(Problem, match=rf"port {taken_port} is in use by .*pid {os.getpid()}") as caught:
+def test_a_port_in_use_is_rejected_with_the_process_and_the_fix(taken_port: int) -> None:
+    with pytest.raises(UserError, match=rf"port {taken_port} is in use by .*pid {os.getpid()}") as caught:
         preflight.refuse_taken_port(client(FakeEngine()), "dev", "127.0.0.1", taken_port)
-    assert "ohif:port" in caught.value.mend
+    assert "ohif:port" in caught.value.fix
 
 
 def test_the_stacks_own_gateway_may_hold_its_port(taken_port: int) -> None:
@@ -85,19 +85,19 @@ def test_the_stacks_own_gateway_may_hold_its_port(taken_port: int) -> None:
 
 def test_another_stacks_container_on_the_port_is_named(taken_port: int) -> None:
     other = FakeEngine([container("ohif-e2e-gateway", "e2e", taken_port)])
-    with pytest.raises(Problem, match="container ohif-e2e-gateway"):
+    with pytest.raises(UserError, match="container ohif-e2e-gateway"):
         preflight.refuse_taken_port(client(other), "dev", "127.0.0.1", taken_port)
 
 
-def test_enough_memory_passes_and_little_is_said_in_numbers() -> None:
+def test_too_little_memory_is_rejected_with_the_numbers() -> None:
     refuse_little_memory(NEEDED_BYTES, NEEDED_BYTES)
-    with pytest.raises(Problem, match=r"needs about 2\.0 GiB; 1\.5 GiB is available.* 7\.8 GiB in all") as caught:
+    with pytest.raises(UserError, match=r"needs about 2\.0 GiB; 1\.5 GiB is available.* 7\.8 GiB in all") as caught:
         refuse_little_memory(int(1.5 * 1024**3), int(7.8 * 1024**3))
-    assert "137" in caught.value.mend
+    assert "137" in caught.value.fix
 
 
-def test_an_engine_with_little_memory_is_refused_though_the_machine_has_plenty() -> None:
-    with pytest.raises(Problem, match=r"engine has 1\.0 GiB"):
+def test_the_memory_of_the_engine_counts_too() -> None:
+    with pytest.raises(UserError, match=r"engine has 1\.0 GiB"):
         refuse_little_memory(16 * 1024**3, 1024**3)
 
 
@@ -106,14 +106,14 @@ def found(*names: str) -> Found:
     return Found(containers=[], networks=[], volumes=volumes)
 
 
-def test_volumes_of_another_checkout_are_refused_and_the_way_on_is_shown() -> None:
-    with pytest.raises(Problem, match="ohif-dev-orthanc") as caught:
+def test_volumes_of_another_checkout_are_rejected_with_the_fix() -> None:
+    with pytest.raises(UserError, match="ohif-dev-orthanc") as caught:
         refuse_foreign("dev", found("ohif-dev-orthanc"), ["pulumi:pulumi:Stack"])
-    assert "WITH THEIR DATA" in caught.value.mend
-    assert "--filter label=org.ohif.stack=dev" in caught.value.mend
+    assert "WITH THEIR DATA" in caught.value.fix
+    assert "--filter label=org.ohif.stack=dev" in caught.value.fix
 
 
-def test_own_volumes_and_an_empty_engine_are_fine() -> None:
+def test_own_volumes_and_an_empty_engine_are_accepted() -> None:
     refuse_foreign("dev", found("ohif-dev-orthanc"), ["docker:index/volume:Volume"])
     refuse_foreign("dev", found(), [])
 
@@ -126,13 +126,13 @@ def test_images_on_the_engine_need_no_network(monkeypatch: pytest.MonkeyPatch) -
     preflight.refuse_missing_images(client(FakeEngine(images={"nginx:1"})), {"gateway": "nginx:1"})
 
 
-def test_a_missing_image_with_a_silent_registry_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_image_with_an_unreachable_registry_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(network, "reachable", lambda url: "quay.io" not in url)
     names = {"gateway": "nginx:1", "keycloak": "quay.io/keycloak/keycloak:26.7.3"}
-    with pytest.raises(Problem, match=r"keycloak \(quay\.io/keycloak/keycloak:26\.7\.3\)") as caught:
+    with pytest.raises(UserError, match=r"keycloak \(quay\.io/keycloak/keycloak:26\.7\.3\)") as caught:
         preflight.refuse_missing_images(client(FakeEngine()), names)
-    assert "gateway" not in caught.value.what
-    assert "OFFLINE=1" in caught.value.mend
+    assert "gateway" not in caught.value.problem
+    assert "OFFLINE=1" in caught.value.fix
 
 
 def lock(directory: Path, pid: int, hostname: str) -> None:
@@ -153,38 +153,38 @@ def test_a_lock_of_another_machine_is_respected(tmp_path: Path) -> None:
     assert [held["hostname"] for held in preflight.locks_held(tmp_path)] == ["another-machine"]
 
 
-def test_no_engine_at_the_socket_is_silent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_engine_without_a_socket_is_unreachable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
-    assert engine.look(EngineAddress.of_environment()) is EngineState.SILENT
-    with pytest.raises(Problem, match="does not answer"):
+    assert engine.probe(EngineAddress.of_environment()) is EngineState.UNREACHABLE
+    with pytest.raises(UserError, match="does not answer"):
         preflight.connect()
-    with pytest.raises(Problem, match="DOCKER_HOST"):
+    with pytest.raises(UserError, match="DOCKER_HOST"):
         engine.ensure()
 
 
-def test_a_socket_that_is_not_ours_names_the_group(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_socket_without_access_is_an_error_with_its_group(monkeypatch: pytest.MonkeyPatch) -> None:
     def denied(*_: object) -> None:
         raise PermissionError
 
     monkeypatch.delenv("DOCKER_HOST", raising=False)
-    monkeypatch.setattr(engine, "ask", denied)
-    with pytest.raises(Problem, match="may not use") as caught:
+    monkeypatch.setattr(engine, "get_json", denied)
+    with pytest.raises(UserError, match="may not use") as caught:
         engine.ensure()
-    assert "usermod -aG" in caught.value.mend
+    assert "usermod -aG" in caught.value.fix
 
 
-def test_a_missing_engine_is_said_to_who_may_not_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_engine_is_an_error_for_users_who_cannot_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DOCKER_HOST", raising=False)
-    monkeypatch.setattr(engine, "look", lambda _: EngineState.SILENT)
+    monkeypatch.setattr(engine, "probe", lambda _: EngineState.UNREACHABLE)
     monkeypatch.setattr("shutil.which", lambda _: None)
     monkeypatch.setattr("os.geteuid", lambda: 1000)
-    with pytest.raises(Problem, match="not installed") as caught:
+    with pytest.raises(UserError, match="not installed") as caught:
         engine.ensure()
-    assert "docker.io" in caught.value.mend
+    assert "docker.io" in caught.value.fix
 
 
-def test_an_engine_that_is_not_started_is_said_to_who_is_not_root(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stopped_engine_is_an_error_for_users_other_than_root(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.geteuid", lambda: 1000)
-    with pytest.raises(Problem, match="not started") as caught:
+    with pytest.raises(UserError, match="not started") as caught:
         engine.start(EngineAddress("unix:///var/run/docker.sock"))
-    assert "systemctl start docker" in caught.value.mend
+    assert "systemctl start docker" in caught.value.fix

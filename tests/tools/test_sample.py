@@ -1,4 +1,4 @@
-"""The sample series, read back as a viewer reads it, and the login form's reading."""
+"""The sample series as a viewer reads it, and the client of the gateway."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pydicom
 import pytest
 from pydicom.dataset import FileDataset
 
-from tools import dicomweb, sample
+from tools import dicomweb, phantom, sample
 
 SOME = (0, 1, 59, 72, 119)
 
@@ -72,7 +72,7 @@ def test_pixels_are_an_anatomy_in_hounsfield_units(series: dict[int, FileDataset
 
 
 def test_neighbouring_slices_differ() -> None:
-    first, second = sample.hounsfield(0), sample.hounsfield(2.5)
+    first, second = phantom.hounsfield(0), phantom.hounsfield(2.5)
     assert (np.abs(first - second) > 50).sum() > 200
 
 
@@ -127,7 +127,7 @@ def test_sign_in_sends_secure_cookies_on_loopback(monkeypatch: pytest.MonkeyPatc
     assert seen == ["KC=1"]
 
 
-def test_refused_sign_in_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rejected_sign_in_has_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     front_door(lambda _: httpx.Response(200, html=LOGIN_PAGE), monkeypatch)
     with pytest.raises(dicomweb.FrontDoorError, match="sign-in of viewer was refused: Invalid username"):
         dicomweb.sign_in("http://127.0.0.1", "viewer", "wrong")
@@ -143,7 +143,7 @@ def test_no_gateway_is_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "said"),
+    ("answer", "text"),
     [
         (httpx.Response(403, text="not yours"), "refused to store: 403 Forbidden. not yours"),
         (
@@ -152,17 +152,15 @@ def test_no_gateway_is_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
         ),
     ],
 )
-def test_refused_store_says_status_and_reason(answer: httpx.Response, said: str) -> None:
+def test_a_rejected_store_has_status_and_reason(answer: httpx.Response, text: str) -> None:
     session = httpx.Client(base_url="http://gateway", transport=httpx.MockTransport(lambda _: answer))
-    with session, pytest.raises(dicomweb.FrontDoorError, match=re.escape(said)):
+    with session, pytest.raises(dicomweb.FrontDoorError, match=re.escape(text)):
         dicomweb.store(session, [b"x"])
 
 
-def test_stack_that_is_not_up_is_a_clear_error(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_stopped_stack_is_a_clear_error(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     assert sample.main(["--stack", "dev"]) == 1
-    said = capsys.readouterr().err
-    assert "make up" in said
-    assert len(said.splitlines()) <= 2
+    error = capsys.readouterr().err
+    assert "make up" in error
+    assert len(error.splitlines()) <= 2

@@ -1,7 +1,7 @@
-"""What an update that was killed leaves behind in the engine and in Keycloak, and how it is taken away.
+"""Removal of the objects that a killed update left in the engine and in Keycloak.
 
-Pulumi notes an operation before it begins it. If the process dies, it cannot know whether the object exists: it
-would try to make it again and meet its own half-made one. Only objects whose creation was noted are touched.
+Pulumi records an operation as pending before it starts. If the process is killed, Pulumi cannot know whether the object
+exists; creating it again would conflict with an incomplete one. Only objects with a pending creation are removed.
 """
 
 from __future__ import annotations
@@ -13,23 +13,23 @@ from urllib.parse import quote
 
 import httpx
 
+from bootstrap.console import UserError
 from tools.preflight import Found
-from tools.readiness.console import Problem
 
 SECRET_MARKER = "4dabf18193072939515e22adb298388d"  # noqa: S105 - Pulumi's key that marks a secret, not one
 Deployment = Mapping[str, Any]
 
 
 def creations(deployment: Deployment) -> list[Mapping[str, Any]]:
-    """Resources whose creation was begun and whose end is unknown."""
+    """Resources whose creation was started and has no known result."""
     operations = deployment.get("pending_operations") or []
     return [operation["resource"] for operation in operations if operation["type"] == "creating"]
 
 
 def remove_from_engine(found: Found, deployment: Deployment) -> None:
-    """Remove containers and networks of the stack that its state has no id of.
+    """Remove containers and networks of the stack whose ids are not in its state.
 
-    Volumes stay: making one that exists is no error, and it may hold data.
+    Volumes are kept: they may hold data, and creating an existing one is no error.
     """
     known = {resource.get("id") for resource in deployment.get("resources") or []}
     for container in found.containers:
@@ -41,21 +41,21 @@ def remove_from_engine(found: Found, deployment: Deployment) -> None:
 
 
 def in_keycloak(deployment: Deployment) -> list[Mapping[str, Any]]:
-    """Those begun creations that are objects of Keycloak."""
+    """The pending creations of Keycloak's objects."""
     return [resource for resource in creations(deployment) if resource["type"].startswith("keycloak:")]
 
 
 def plain(value: Any) -> Any:
-    """A value of an export with secrets shown."""
+    """A value from an export with secrets shown."""
     if isinstance(value, dict) and SECRET_MARKER in value:
         return json.loads(value["plaintext"])
     return value
 
 
 def remove_from_keycloak(resources: Iterable[Mapping[str, Any]], deployment: Deployment) -> None:
-    """Delete these half-made objects. `deployment` has its secrets shown: the provider's inputs say how to sign in.
+    """Delete these objects. `deployment` has its secrets shown, because its provider has the credentials.
 
-    Raises Problem when Keycloak does not answer or refuses.
+    Raises UserError if Keycloak does not answer or rejects the request.
     """
     providers = [entry for entry in deployment["resources"] if entry["type"] == "pulumi:providers:keycloak"]
     inputs = {key: plain(value) for key, value in providers[0]["inputs"].items()}
@@ -77,15 +77,15 @@ def remove_from_keycloak(resources: Iterable[Mapping[str, Any]], deployment: Dep
                     if deleted.status_code != httpx.codes.NOT_FOUND:
                         deleted.raise_for_status()
     except httpx.HTTPError as error:
-        raise Problem(
-            f"Keycloak: what a killed update left cannot be removed: {error}",
-            "Look at it (docker logs of the keycloak container), then run the command again.",
+        raise UserError(
+            f"Keycloak: objects of a killed update cannot be removed: {error}",
+            "Check its log (docker logs of the keycloak container), then run the command again.",
         ) from error
 
 
 def _paths(client: httpx.Client, kind: str, inputs: Mapping[str, Any]) -> Iterator[str]:
-    """Admin API paths of an object, found by the name that the program gives it; none where it does not exist."""
-    if kind == "keycloak:index/realm:Realm":
+    """Admin API paths of an object, found by its name; none if it does not exist."""
+    if kind.endswith(":Realm"):
         yield f"admin/realms/{quote(inputs['realm'])}"
         return
     realm = f"admin/realms/{quote(inputs.get('realmId', ''))}"
@@ -102,7 +102,7 @@ def _paths(client: httpx.Client, kind: str, inputs: Mapping[str, Any]) -> Iterat
             mappers = f"{realm}/clients/{inputs['clientId']}/protocol-mappers/models"
             yield from _each(client, mappers, {}, "name", inputs["name"])
         case _:
-            # Settings of something that exists: setting them twice is no conflict.
+            # Settings of an existing object; setting them twice is no conflict.
             return
 
 

@@ -1,4 +1,4 @@
-"""Open or restricted: what is probed, and how the decision is made and kept."""
+"""Open or restricted network: the probed hosts, and how the decision is made and saved."""
 
 import time
 from collections.abc import Mapping
@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tools.readiness import network
-from tools.readiness.console import Problem
-from tools.readiness.network import Decision, decide, places, probe, reachable, registry_of
+from bootstrap import network
+from bootstrap.console import UserError
+from bootstrap.network import Decision, decide, probe, probe_targets, reachable, registry_of
 
 TARGETS = {"Pulumi's releases": "https://a.invalid/x", "quay.io": "https://quay.invalid/v2/"}
 
@@ -32,8 +32,8 @@ def test_registry_comes_from_the_name(image: str, registry: str) -> None:
     assert registry_of(image) == registry
 
 
-def test_each_registry_is_asked_once() -> None:
-    found = places("https://releases.invalid/cli", ["nginx:1", "postgres:17", "quay.io/a/b:1"])
+def test_each_registry_is_probed_once() -> None:
+    found = probe_targets("https://releases.invalid/cli", ["nginx:1", "postgres:17", "quay.io/a/b:1"])
     assert list(found.values()) == [
         "https://releases.invalid/cli",
         "https://quay.io/v2/",
@@ -41,14 +41,14 @@ def test_each_registry_is_asked_once() -> None:
     ]
 
 
-def test_one_closed_place_makes_the_network_restricted_and_is_named() -> None:
+def test_one_unreachable_host_makes_the_network_restricted() -> None:
     decision = probe(TARGETS, lambda url: "quay" not in url)
     assert not decision.open
     assert "quay.io" in decision.reason
     assert "releases" not in decision.reason
 
 
-def test_all_places_answering_makes_it_open() -> None:
+def test_the_network_is_open_if_all_hosts_answer() -> None:
     assert probe(TARGETS, lambda _: True).open
 
 
@@ -63,33 +63,33 @@ def test_offline_decides_without_a_probe(word: str, is_open: bool) -> None:
     assert decide(no_probe, environment={"OFFLINE": word}).open is is_open
 
 
-def test_offline_wins_over_a_kept_decision() -> None:
+def test_offline_overrides_a_saved_decision() -> None:
     kept = Decision(open=True, reason="before", decided=time.time(), kept=True)
     assert not decide(no_probe, environment={"OFFLINE": "1"}, last=kept).open
 
 
-def test_an_unknown_word_in_offline_is_refused() -> None:
-    with pytest.raises(Problem, match="OFFLINE=perhaps"):
+def test_an_invalid_value_of_offline_is_rejected() -> None:
+    with pytest.raises(UserError, match="OFFLINE=perhaps"):
         decide(no_probe, environment={"OFFLINE": "perhaps"})
 
 
-def test_a_fresh_decision_is_used_again_and_an_old_one_is_not() -> None:
+def test_a_recent_decision_is_used_again() -> None:
     fresh = Decision(open=True, reason="", decided=time.time() - 60)
     assert decide(no_probe, environment={}, last=fresh) == fresh
     old = Decision(open=True, reason="", decided=time.time() - network.FRESH_SECONDS - 1)
     assert not decide(lambda: TARGETS, environment={}, last=old, check=lambda _: False).open
 
 
-def test_a_stack_keeps_its_decision_however_old() -> None:
+def test_the_decision_of_a_stack_does_not_expire() -> None:
     kept = Decision(open=True, reason="", decided=0, kept=True)
     assert decide(no_probe, environment={}, last=kept) == kept
 
 
-def test_a_decision_survives_on_disk_and_a_broken_file_is_no_decision(tmp_path: Path) -> None:
+def test_a_decision_is_saved_and_an_invalid_file_ignored(tmp_path: Path) -> None:
     file = tmp_path / "network.json"
-    assert network.remembered(file) is None
+    assert network.last_decision(file) is None
     decision = Decision(open=False, reason="no answer from quay.io", decided=1.5)
-    network.remember(decision, file)
-    assert network.remembered(file) == decision
+    network.save_decision(decision, file)
+    assert network.last_decision(file) == decision
     file.write_text('{"open":')
-    assert network.remembered(file) is None
+    assert network.last_decision(file) is None

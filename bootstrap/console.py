@@ -1,4 +1,4 @@
-"""What a person sees: short lines, progress in long steps, and problems that name their mend."""
+"""Terminal output: short lines, progress during long steps, and errors that name their fix."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from pathlib import Path
 HEARTBEAT_SECONDS = 15.0
 
 
-class Problem(Exception):  # noqa: N818 - what a person reads, not a defect of the program
-    """A failure that a person can mend.
+class UserError(Exception):
+    """A failure that the user can fix.
 
-    `what` names the step and what went wrong, `mend` what to do next.
+    `problem` names the step and what went wrong, `fix` what to do next.
     """
 
-    def __init__(self, what: str, mend: str) -> None:
-        super().__init__(f"{what}\n  {mend}")
-        self.what = what
-        self.mend = mend
+    def __init__(self, problem: str, fix: str) -> None:
+        super().__init__(f"{problem}\n  {fix}")
+        self.problem = problem
+        self.fix = fix
 
 
-def say(text: str) -> None:
-    """Print one line at once, also when the output is a pipe."""
+def print_line(text: str) -> None:
+    """Print one line immediately, also when the output is a pipe."""
     print(text, flush=True)
 
 
-def report(problem: Problem) -> None:
-    """Print a problem and its mend to standard error."""
+def print_error(error: UserError) -> None:
+    """Print an error and its fix to standard error."""
     sys.stdout.flush()
-    print(f"\nerror: {problem.what}\n  {problem.mend}", file=sys.stderr, flush=True)
+    print(f"\nerror: {error.problem}\n  {error.fix}", file=sys.stderr, flush=True)
 
 
 def clock(seconds: float) -> str:
@@ -56,13 +56,13 @@ def run(
     command: Sequence[str | Path],
     *,
     log: Path,
-    mend: str,
+    fix: str,
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
 ) -> None:
-    """Run a long command with its output in `log` and a line of progress every quarter of a minute.
+    """Run a long command with its output in `log` and a line of progress every 15 seconds.
 
-    Raises Problem with the log's last lines when the command fails or does not exist.
+    Raises UserError with the last lines of the log when the command fails or does not exist.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
@@ -77,7 +77,7 @@ def run(
                 env=dict(env) if env is not None else None,
             )
         except FileNotFoundError as missing:
-            raise Problem(f"{step}: {missing.filename} not found", mend) from missing
+            raise UserError(f"{step}: {missing.filename} not found", fix) from missing
         try:
             while True:
                 try:
@@ -85,28 +85,31 @@ def run(
                     break
                 except subprocess.TimeoutExpired:
                     latest = (last_lines(log) or ["…"])[0]
-                    say(f"    {clock(time.monotonic() - started)}  {latest}")
+                    print_line(f"    {clock(time.monotonic() - started)}  {latest}")
         except BaseException:
             process.terminate()
             process.wait()
             raise
     if code:
         tail = "\n    ".join(last_lines(log, 4))
-        raise Problem(
-            f"{step}: {Path(command[0]).name} failed (exit {code})\n    {tail}", f"{mend} Whole output: {log}"
+        raise UserError(
+            f"{step}: {Path(command[0]).name} failed (exit {code})\n    {tail}", f"{fix} Whole output: {log}"
         )
 
 
 @contextlib.contextmanager
-def only_one(lock: Path, waiting_for: str) -> Iterator[None]:
-    """Hold an exclusive lock; a second process waits and says for what. The kernel frees it when we die."""
+def exclusive_lock(lock: Path, waiting_for: str) -> Iterator[None]:
+    """Hold a lock that one process can have at a time.
+
+    A second process prints what it waits for. The kernel releases the lock when the process ends.
+    """
     lock.parent.mkdir(parents=True, exist_ok=True)
     handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say(f"  waiting: {waiting_for}")
+            print_line(f"  waiting: {waiting_for}")
             fcntl.flock(handle, fcntl.LOCK_EX)
         yield
     finally:

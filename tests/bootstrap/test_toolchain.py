@@ -1,4 +1,4 @@
-"""Which CLI, plugins and environment are used: what the machine has wins, and versions count."""
+"""Which CLI, plugins and environment are used: installed ones take precedence if their version fits."""
 
 import hashlib
 import tarfile
@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from offline.toolchain import OLDEST_GO, parse_go_version
+from bootstrap import plugins, pulumi_cli, python_env
+from bootstrap.console import UserError, last_lines, run
+from bootstrap.paths import STATE_BIN
+from bootstrap.toolchain import OLDEST_GO, parse_go_version
 from tests.servers import Reply, Request, serving
-from tools.readiness import plugins, pulumi_cli, python_env
-from tools.readiness.console import Problem, last_lines, run
-from tools.readiness.paths import STATE_BIN
 
 
 def test_versions_are_numbers() -> None:
@@ -22,7 +22,7 @@ def test_versions_are_numbers() -> None:
     assert parse_go_version("devel") == (0, 0, 0)
 
 
-def test_the_project_says_the_oldest_cli() -> None:
+def test_the_oldest_cli_is_read_from_the_project() -> None:
     assert (3, 200, 0) <= pulumi_cli.oldest_version() <= pulumi_cli.parse_version(pulumi_cli.VERSION)
 
 
@@ -33,7 +33,7 @@ def executable(path: Path) -> Path:
     return path
 
 
-def test_our_own_executables_do_not_count_as_the_machines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_executables_of_the_clone_do_not_count_as_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     ours = executable(tmp_path / "cache" / "ohif-pulumi" / "pulumi-1" / "pulumi")
     monkeypatch.setenv("PATH", f"{ours.parent}:{STATE_BIN}")
@@ -47,7 +47,7 @@ def test_our_own_executables_do_not_count_as_the_machines(tmp_path: Path, monkey
     ("cached", "counts"),
     [("v5.1.1", True), ("v5.2.0", True), ("v5.1.0", False), ("v6.0.0", False), ("v4.9.9", False)],
 )
-def test_a_cached_plugin_counts_when_pulumi_would_take_it(
+def test_a_cached_plugin_counts_if_pulumi_accepts_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cached: str, counts: bool
 ) -> None:
     monkeypatch.setenv("PULUMI_HOME", str(tmp_path))
@@ -55,7 +55,7 @@ def test_a_cached_plugin_counts_when_pulumi_would_take_it(
     assert plugins.in_plugin_cache("docker", (5, 1, 1)) is counts
 
 
-def test_stand_ins_fill_gaps_one_by_one_and_leave_when_the_network_opens(
+def test_stand_ins_replace_missing_plugins_only_and_are_removed_on_an_open_network(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(plugins, "STATE_BIN", tmp_path / "ours")
@@ -82,24 +82,24 @@ def test_a_changed_lock_file_changes_the_environment(tmp_path: Path) -> None:
 
 
 def test_a_missing_lock_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(Problem, match=r"requirements\.txt is missing"):
+    with pytest.raises(UserError, match=r"requirements\.txt is missing"):
         python_env.fingerprint((tmp_path / "requirements.txt",))
 
 
-def test_a_failing_step_says_itself_its_last_words_and_the_mend(tmp_path: Path) -> None:
+def test_a_failed_step_is_an_error_with_its_last_lines_and_the_fix(tmp_path: Path) -> None:
     log = tmp_path / "logs" / "step.log"
-    with pytest.raises(Problem) as caught:
-        run("Pulumi CLI", ["sh", "-c", "echo one; echo disk full >&2; exit 3"], log=log, mend="Make room.")
-    assert "Pulumi CLI: sh failed (exit 3)" in caught.value.what
-    assert "disk full" in caught.value.what
-    assert caught.value.mend.startswith("Make room.")
-    assert str(log) in caught.value.mend
+    with pytest.raises(UserError) as caught:
+        run("Pulumi CLI", ["sh", "-c", "echo one; echo disk full >&2; exit 3"], log=log, fix="Make room.")
+    assert "Pulumi CLI: sh failed (exit 3)" in caught.value.problem
+    assert "disk full" in caught.value.problem
+    assert caught.value.fix.startswith("Make room.")
+    assert str(log) in caught.value.fix
     assert last_lines(log, 2) == ["one", "disk full"]
 
 
 def test_a_command_that_does_not_exist_is_named(tmp_path: Path) -> None:
-    with pytest.raises(Problem, match="no-such-command not found"):
-        run("Docker engine", ["no-such-command"], log=tmp_path / "log", mend="Install it.")
+    with pytest.raises(UserError, match="no-such-command not found"):
+        run("Docker engine", ["no-such-command"], log=tmp_path / "log", fix="Install it.")
 
 
 # The official release of the CLI
@@ -156,7 +156,7 @@ def test_a_release_is_used_only_as_it_was_published(
             pulumi_cli._fetch_release(target)
             assert (target / "pulumi").exists()
             return
-        with pytest.raises(Problem, match=refused.format(**words)):
+        with pytest.raises(UserError, match=refused.format(**words)):
             pulumi_cli._fetch_release(target)
     assert not target.exists()
 

@@ -1,8 +1,8 @@
-"""Measure the local stack on this machine: `python -m tools.bench_up --stack dev`.
+"""Measure the local stack on this machine: `python -m bench.bench_up --stack dev`.
 
-Prints how long start, no-op, preview and a restart of all containers take, and what memory each container
-holds. With `--restarts N` each container is restarted N times, with `--cold-starts N` the stack is removed
-and brought up N times; each must end in a working login.
+Prints the times of a start, an update without changes, a preview and a restart of all containers, and the memory of
+each container. `--restarts N` restarts each container N times, `--cold-starts N` removes and starts the stack N times;
+a login must work after each.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from pathlib import Path
 import httpx
 from docker.models.containers import Container
 
+from bootstrap.console import UserError, print_error, print_line
+from bootstrap.paths import ROOT
 from tools import preflight
 from tools.dicomweb import FrontDoorError, StackOutputs, client, login_form, sign_in, stack_outputs
-from tools.readiness.console import Problem, report, say
-from tools.readiness.paths import ROOT
 
-PATIENCE_SECONDS = 120.0
+TIMEOUT_SECONDS = 120.0
 MIB = 1024 * 1024
-# The gateway leads page visits to the login, and answers anything else with a plain 401.
+# The gateway redirects page visits to the login and answers other requests with 401.
 HTML = {"Accept": "text/html"}
 
 
 def _make(target: str, arguments: argparse.Namespace) -> float:
-    """Run a make target as a person would; returns its seconds. Raises Problem when it fails."""
-    say(f"  make {target}")
+    """Run a make target. Returns its duration in seconds. Raises UserError if it fails."""
+    print_line(f"  make {target}")
     chosen = [f"STACK={arguments.stack}"]
     if arguments.config_file:
         chosen.append(f"CONFIG={arguments.config_file}")
@@ -46,14 +46,14 @@ def _make(target: str, arguments: argparse.Namespace) -> float:
         check=False,
     )
     if answer.returncode:
-        raise Problem(f"make {target} failed\n{answer.stdout[-1500:]}{answer.stderr[-1500:]}", "Mend its cause.")
+        raise UserError(f"make {target} failed\n{answer.stdout[-1500:]}{answer.stderr[-1500:]}", "Fix the cause.")
     return time.monotonic() - started
 
 
 def _until(works: Callable[[], bool]) -> float | None:
-    """Seconds until `works`; None when it does not within two minutes."""
+    """Seconds until `works` is true; None after two minutes."""
     started = time.monotonic()
-    while time.monotonic() - started < PATIENCE_SECONDS:
+    while time.monotonic() - started < TIMEOUT_SECONDS:
         if works():
             return time.monotonic() - started
         time.sleep(0.25)
@@ -61,7 +61,7 @@ def _until(works: Callable[[], bool]) -> float | None:
 
 
 def login_page(base_url: str) -> bool:
-    """Whether the front page leads to the login form."""
+    """Whether the front page redirects to the login form."""
     try:
         with client(base_url) as browser:
             return login_form(browser.get("/", headers=HTML, follow_redirects=True).text) is not None
@@ -70,7 +70,7 @@ def login_page(base_url: str) -> bool:
 
 
 def login_works(outputs: StackOutputs) -> bool:
-    """Whether a viewer can sign in and then see the study list's data."""
+    """Whether a viewer can sign in and then query studies."""
     try:
         with closing(sign_in(outputs.base_url, "viewer", outputs.credentials["viewer"])) as session:
             return session.get("/pacs/studies?limit=1").status_code in (200, 204)
@@ -79,7 +79,7 @@ def login_works(outputs: StackOutputs) -> bool:
 
 
 def pss(container: Container) -> int:
-    """Memory of a container's processes in bytes, each shared page divided among its users."""
+    """Memory of a container's processes in bytes (PSS: shared pages are divided among the processes)."""
     processes = container.top(ps_args="-eo pid")["Processes"] or []
     total = 0
     for pid, *_ in processes:
@@ -105,24 +105,24 @@ def _table(rows: Iterable[Sequence[str]]) -> None:
     rows = [list(row) for row in rows]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
-        say("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        print_line("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 def _seconds(value: float | None) -> str:
-    return f"{value:.1f} s" if value is not None else f"never ({PATIENCE_SECONDS:.0f} s)"
+    return f"{value:.1f} s" if value is not None else f"never ({TIMEOUT_SECONDS:.0f} s)"
 
 
 def measure(arguments: argparse.Namespace) -> None:
-    """The table of times and the table of memory. Leaves the stack running."""
-    rows = [["what", "measured", "wanted"]]
+    """Print the table of times and the table of memory. The stack runs afterwards."""
+    rows = [["what", "measured", "goal"]]
     if _containers(arguments.stack):
-        say(f"stack {arguments.stack} exists: its start from nothing is left out (needs make destroy first)")
+        print_line(f"stack {arguments.stack} exists: its first start is not measured (run make destroy first)")
         _make("up", arguments)
     else:
         took = _make("up", arguments)
         outputs = stack_outputs(arguments.stack)
         waited = _until(lambda: login_page(outputs.base_url))
-        rows.append(["make up from no stack", _seconds(took), "50 s"])
+        rows.append(["make up of a new stack", _seconds(took), "50 s"])
         rows.append(["  then until the login page", _seconds(waited), "0 s"])
     outputs = stack_outputs(arguments.stack)
     rows.append(["make up, nothing to do", _seconds(_make("up", arguments)), "15 s"])
@@ -139,17 +139,17 @@ def measure(arguments: argparse.Namespace) -> None:
     total = None if waited is None else restarted + waited
     rows.append(["restart of all containers until a login works", _seconds(total), "20 s"])
     rows.append(["  of it docker restart", _seconds(restarted), ""])
-    say("")
+    print_line("")
     _table(rows)
-    say("\n  a minute of rest, then memory (PSS)\n")
+    print_line("\n  waiting a minute before measuring memory (PSS)\n")
     time.sleep(60)
     sizes = {str(container.name): pss(container) for container in _containers(arguments.stack)}
     memory = [[name, f"{size / MIB:.0f} MiB"] for name, size in sorted(sizes.items(), key=lambda item: -item[1])]
-    _table([["container", "PSS"], *memory, ["all", f"{sum(sizes.values()) / MIB:.0f} MiB (wanted: 819 MiB)"]])
+    _table([["container", "PSS"], *memory, ["all", f"{sum(sizes.values()) / MIB:.0f} MiB (goal: 819 MiB)"]])
 
 
 def restarts(arguments: argparse.Namespace) -> bool:
-    """Restart each container so many times; True when a login worked after each."""
+    """Restart each container the given number of times. Returns whether a login worked after each."""
     outputs = stack_outputs(arguments.stack)
     rows = [["restarted", "logins", "slowest", "median"]]
     fine = True
@@ -163,16 +163,16 @@ def restarts(arguments: argparse.Namespace) -> bool:
         slowest = _seconds(worked[-1]) if worked else "-"
         median = _seconds(worked[len(worked) // 2]) if worked else "-"
         rows.append([str(container.name), f"{len(worked)} of {len(times)}", slowest, median])
-        say(f"  {'  '.join(rows[-1])}")
-    say("")
+        print_line(f"  {'  '.join(rows[-1])}")
+    print_line("")
     _table(rows)
     return fine
 
 
 def cold_starts(arguments: argparse.Namespace) -> bool:
-    """Remove the stack and bring it up so many times; True when a login worked after each."""
+    """Remove and start the stack the given number of times. Returns whether a login worked after each."""
     if _containers(arguments.stack) and os.environ.get("YES") != "1":
-        raise Problem(
+        raise UserError(
             f"cold starts: they remove stack {arguments.stack} with its data",
             "Set YES=1 to allow it, or measure another stack (STACK=e2e CONFIG=tests/e2e/Pulumi.e2e.yaml).",
         )
@@ -184,15 +184,15 @@ def cold_starts(arguments: argparse.Namespace) -> bool:
         outputs = stack_outputs(arguments.stack)
         waited = _until(lambda outputs=outputs: login_works(outputs))  # type: ignore[misc]
         times.append(None if waited is None else took + waited)
-        say(f"  cold start {number}: {_seconds(times[-1])}")
+        print_line(f"  cold start {number}: {_seconds(times[-1])}")
     worked = sorted(value for value in times if value is not None)
     summary = f"slowest {_seconds(worked[-1])}, median {_seconds(worked[len(worked) // 2])}" if worked else ""
-    say(f"  cold starts that ended in a working login: {len(worked)} of {len(times)}  {summary}")
+    print_line(f"  cold starts that ended in a working login: {len(worked)} of {len(times)}  {summary}")
     return len(worked) == len(times)
 
 
 def main() -> int:
-    """Exit code 0 when every login that was tried worked."""
+    """Run the command line. Returns 0 if every login worked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--stack", default="dev")
     parser.add_argument("--config-file", type=Path)
@@ -205,8 +205,8 @@ def main() -> int:
             return 0
         fine = cold_starts(arguments) if arguments.cold_starts else True
         return 0 if (restarts(arguments) if arguments.restarts else True) and fine else 1
-    except (Problem, FrontDoorError) as error:
-        report(error if isinstance(error, Problem) else Problem(str(error), "Run `make up` first."))
+    except (UserError, FrontDoorError) as error:
+        print_error(error if isinstance(error, UserError) else UserError(str(error), "Run `make up` first."))
         return 1
 
 

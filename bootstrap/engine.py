@@ -1,4 +1,4 @@
-"""The Docker engine: use what answers, start what is installed, install it on Debian and Ubuntu."""
+"""The Docker engine: use a running one, start an installed one, or install it on Debian and Ubuntu."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from tools.readiness.console import Problem, last_lines, run, say
-from tools.readiness.paths import LOGS, cache
+from bootstrap.console import UserError, last_lines, print_line, run
+from bootstrap.paths import LOGS, cache
 
 DEFAULT_SOCKET = "/var/run/docker.sock"
 START_SECONDS = 60
@@ -25,22 +25,22 @@ APT_LISTS_FRESH_SECONDS = 24 * 3600
 
 
 class EngineState(Enum):
-    """What a first look at the engine's address says."""
+    """The result of one request to the engine."""
 
-    ANSWERS = "answers"
+    REACHABLE = "reachable"
     NOT_PERMITTED = "not permitted"
-    SILENT = "silent"
+    UNREACHABLE = "unreachable"
 
 
 @dataclass(frozen=True)
 class EngineAddress:
-    """An engine as the docker client names it: `unix:///path`, `tcp://…` or `ssh://…`."""
+    """Address of an engine as the Docker client takes it: `unix:///path`, `tcp://…` or `ssh://…`."""
 
     url: str
 
     @classmethod
     def of_environment(cls) -> EngineAddress:
-        """The user's DOCKER_HOST, else this machine's engine."""
+        """DOCKER_HOST if it is set, otherwise the engine of this machine."""
         return cls(os.environ.get("DOCKER_HOST") or f"unix://{DEFAULT_SOCKET}")
 
     @property
@@ -60,8 +60,8 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock.connect(self._path)
 
 
-def ask(path: str, socket_path: str = DEFAULT_SOCKET, timeout: float = 10.0) -> Any:
-    """GET a JSON document from the engine's API. Raises OSError when the engine cannot be reached."""
+def get_json(path: str, socket_path: str = DEFAULT_SOCKET, timeout: float = 10.0) -> Any:
+    """GET a JSON document from the engine's API. Raises OSError if the engine is unreachable."""
     connection = _UnixConnection(socket_path, timeout)
     try:
         connection.request("GET", path)
@@ -76,29 +76,29 @@ def ask(path: str, socket_path: str = DEFAULT_SOCKET, timeout: float = 10.0) -> 
         connection.close()
 
 
-def look(address: EngineAddress) -> EngineState:
-    """One quick look: does the engine answer, and may we use it?"""
+def probe(address: EngineAddress) -> EngineState:
+    """Send one request to the engine: whether it answers, and whether this user may use it."""
     if address.socket_path is None:
         client = shutil.which("docker")
         if client is None:
-            return EngineState.SILENT
+            return EngineState.UNREACHABLE
         answer = subprocess.run([client, "-H", address.url, "version"], capture_output=True, timeout=30, check=False)
-        return EngineState.ANSWERS if answer.returncode == 0 else EngineState.SILENT
+        return EngineState.REACHABLE if answer.returncode == 0 else EngineState.UNREACHABLE
     try:
-        ask("/version", address.socket_path)
+        get_json("/version", address.socket_path)
     except PermissionError:
         return EngineState.NOT_PERMITTED
     except OSError:
-        return EngineState.SILENT
-    return EngineState.ANSWERS
+        return EngineState.UNREACHABLE
+    return EngineState.REACHABLE
 
 
-def not_permitted(address: EngineAddress) -> Problem:
-    """The user may not open the engine's socket: say the group that may."""
+def not_permitted(address: EngineAddress) -> UserError:
+    """The error for a user without access to the engine's socket; it names the group that has access."""
     group = "docker"
     with contextlib.suppress(OSError, KeyError):
         group = Path(address.socket_path or DEFAULT_SOCKET).group()
-    return Problem(
+    return UserError(
         f"Docker engine: this user may not use {address.url}",
         f"Join its group: sudo usermod -aG {group if group != 'root' else 'docker'} $USER, sign in again, "
         "then run the command again.",
@@ -106,7 +106,7 @@ def not_permitted(address: EngineAddress) -> Problem:
 
 
 def may_install() -> bool:
-    """Whether Debian packages can be installed by us."""
+    """Whether this process can install Debian packages."""
     return os.geteuid() == 0 and shutil.which("apt-get") is not None
 
 
@@ -116,55 +116,55 @@ def _lists_are_old() -> bool:
 
 
 def apt_install(step: str, *packages: str) -> None:
-    """Install Debian packages as root, with fresh lists. Raises Problem with apt's last words."""
+    """Install Debian packages as root, with fresh package lists. Raises UserError with the last lines of apt."""
     env = dict(os.environ, DEBIAN_FRONTEND="noninteractive")
-    mend = "Mend what apt says (apt-get update; apt-get -f install), then run the command again."
+    fix = "Fix what apt reports (apt-get update; apt-get -f install), then run the command again."
     wait = "-oDPkg::Lock::Timeout=300"
     if _lists_are_old():
-        run(step, ["apt-get", wait, "update"], log=LOGS / "apt-update.log", mend=mend, env=env)
+        run(step, ["apt-get", wait, "update"], log=LOGS / "apt-update.log", fix=fix, env=env)
     install = ["apt-get", wait, "install", "-y", "--no-install-recommends", *packages]
-    run(step, install, log=LOGS / "apt-install.log", mend=mend, env=env)
+    run(step, install, log=LOGS / "apt-install.log", fix=fix, env=env)
 
 
 def _wait(address: EngineAddress, log: Path | None, process: subprocess.Popen[bytes] | None) -> None:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
-        state = look(address)
-        if state is EngineState.ANSWERS:
+        state = probe(address)
+        if state is EngineState.REACHABLE:
             return
         if state is EngineState.NOT_PERMITTED:
             raise not_permitted(address)
         if process is not None and process.poll() is not None:
             break
         time.sleep(0.3)
-    words = "\n    ".join(last_lines(log, 3)) if log and log.exists() else "see: systemctl status docker"
-    raise Problem(
-        f"Docker engine: started but does not answer at {address.url}\n    {words}",
-        f"Read its log ({log or 'journalctl -u docker'}), mend the cause, then run the command again.",
+    output = "\n    ".join(last_lines(log, 3)) if log and log.exists() else "see: systemctl status docker"
+    raise UserError(
+        f"Docker engine: started but does not answer at {address.url}\n    {output}",
+        f"Read its log ({log or 'journalctl -u docker'}), fix the cause, then run the command again.",
     )
 
 
 def start(address: EngineAddress) -> None:
-    """Start an installed engine: by systemd where it is in charge, else so that it outlives us."""
+    """Start an installed engine: with systemd if it runs, otherwise in the background, independent of this process."""
     if os.geteuid() != 0:
-        raise Problem(
+        raise UserError(
             "Docker engine: installed but not started, and only root may start it",
             "Run: sudo systemctl start docker (or sudo service docker start), then run the command again.",
         )
     if Path("/run/systemd/system").is_dir():
-        say("  Docker engine: starting (systemctl)")
+        print_line("  Docker engine: starting (systemctl)")
         run(
             "Docker engine",
             ["systemctl", "start", "docker"],
             log=LOGS / "engine-start.log",
-            mend="Read: journalctl -u docker",
+            fix="Read: journalctl -u docker",
         )
         _wait(address, None, None)
         return
-    say("  Docker engine: starting (no systemd here: dockerd in the background)")
+    print_line("  Docker engine: starting (no systemd here: dockerd in the background)")
     log = cache() / "dockerd.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    # A stop by force leaves its pid file; dockerd does not start when anything alive has that number now.
+    # A killed dockerd leaves its pid file, and the next one does not start if another process has that pid now.
     pid_file = Path("/var/run/docker.pid")
     if pid_file.exists() and not _is_dockerd(pid_file.read_text().strip()):
         pid_file.unlink()
@@ -188,29 +188,29 @@ def _is_dockerd(pid: str) -> bool:
 
 
 def ensure(address: EngineAddress | None = None) -> None:
-    """Make the engine answer, or say in two lines why it does not and what to do."""
+    """Ensure that the engine answers. Raises UserError with the reason and what to do."""
     address = address or EngineAddress.of_environment()
-    state = look(address)
-    if state is EngineState.ANSWERS:
+    state = probe(address)
+    if state is EngineState.REACHABLE:
         return
     if state is EngineState.NOT_PERMITTED:
         raise not_permitted(address)
     if address.socket_path != DEFAULT_SOCKET:
-        raise Problem(
+        raise UserError(
             f"Docker engine: {address.url} (DOCKER_HOST) does not answer",
-            "Start that engine, or unset DOCKER_HOST to use this machine's.",
+            "Start that engine, or unset DOCKER_HOST to use the engine of this machine.",
         )
     if shutil.which("dockerd") is None:
         if not may_install():
-            raise Problem(
+            raise UserError(
                 "Docker engine: not installed",
                 "Debian, Ubuntu: sudo apt-get install docker.io iptables, and add your user to group docker; "
                 "elsewhere see https://docs.docker.com/engine/install/. Then run the command again.",
             )
-        say("  Docker engine: installing docker.io and iptables (about a minute)")
+        print_line("  Docker engine: installing docker.io and iptables (about a minute)")
         apt_install("Docker engine", "docker.io", "iptables")
     elif shutil.which("iptables") is None and may_install():
         apt_install("Docker engine", "iptables")
-    # The package's own start script may have started it already.
-    if look(address) is not EngineState.ANSWERS:
+    # The package may have started it already.
+    if probe(address) is not EngineState.REACHABLE:
         start(address)

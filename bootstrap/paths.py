@@ -1,11 +1,11 @@
-"""Where things are kept: in the clone, and in a cache that all clones of this machine share."""
+"""Paths inside the clone, and of the cache that all clones of this machine share."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 VENV = ROOT / ".venv"
 STATE = ROOT / ".state"
 STATE_BIN = STATE / "bin"
@@ -16,7 +16,7 @@ LOGS = STATE / "logs"
 
 
 def cache() -> Path:
-    """The cache of this machine and user; survives clones."""
+    """The cache of this machine and user, shared by all clones."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "ohif-pulumi"
 
@@ -27,7 +27,7 @@ def cache_bin() -> Path:
 
 
 def write_file(path: Path, text: str, mode: int = 0o644) -> None:
-    """Write a whole file or none of it, so that nobody sees half. Leaves an equal file alone."""
+    """Write a file atomically. A file with equal content and mode is left unchanged."""
     try:
         if path.read_text() == text and path.stat().st_mode & 0o777 == mode:
             return
@@ -43,5 +43,5 @@ def write_file(path: Path, text: str, mode: int = 0o644) -> None:
 
 
 def write_executable(path: Path, text: str) -> None:
-    """Write a script that can be run."""
+    """Write an executable script."""
     write_file(path, text, 0o755)

@@ -1,4 +1,4 @@
-"""What a killed update left is removed, and nothing else."""
+"""Objects that a killed update left are removed, and no others."""
 
 import json
 from types import SimpleNamespace
@@ -7,9 +7,9 @@ from typing import Any, cast
 import httpx
 import pytest
 
-from tools import half_made
+from bootstrap.console import UserError
+from tools import pending_operations
 from tools.preflight import Found
-from tools.readiness.console import Problem
 
 PROVIDER = {
     "type": "pulumi:providers:keycloak",
@@ -18,14 +18,14 @@ PROVIDER = {
         "basePath": "/keycloak",
         "clientId": "admin-cli",
         "username": "admin",
-        "password": {half_made.SECRET_MARKER: "1b47061264138c4ac30d75fd1eb44270", "plaintext": '"s3cret"'},
+        "password": {pending_operations.SECRET_MARKER: "1b47061264138c4ac30d75fd1eb44270", "plaintext": '"s3cret"'},
     },
 }
 DEPLOYMENT = {"resources": [PROVIDER]}
 
 
 class Keycloak:
-    """An admin API that holds one client and one user, and remembers what was deleted."""
+    """An admin API with one client and one user; it records deletions."""
 
     def __init__(self, password: str = "s3cret") -> None:
         self.deleted: list[str] = []
@@ -53,7 +53,7 @@ class Keycloak:
 
 @pytest.fixture
 def keycloak(monkeypatch: pytest.MonkeyPatch) -> Keycloak:
-    """Requests go to a Keycloak in this process."""
+    """A Keycloak in this process that receives all requests."""
     server = Keycloak()
     answer_from(server, monkeypatch)
     return server
@@ -89,27 +89,27 @@ def answer_from(server: Keycloak, monkeypatch: pytest.MonkeyPatch) -> None:
         ("keycloak:index/realmEvents:RealmEvents", {"realmId": "ohif"}, []),
     ],
 )
-def test_each_kind_is_found_by_its_name(
+def test_each_type_is_found_by_its_name(
     keycloak: Keycloak, kind: str, inputs: dict[str, str], deleted: list[str]
 ) -> None:
-    half_made.remove_from_keycloak([{"type": kind, "inputs": inputs}], DEPLOYMENT)
+    pending_operations.remove_from_keycloak([{"type": kind, "inputs": inputs}], DEPLOYMENT)
     assert keycloak.deleted == deleted
 
 
-def test_what_was_not_made_after_all_is_no_error(keycloak: Keycloak) -> None:
-    half_made.remove_from_keycloak(
+def test_an_object_that_was_never_created_is_no_error(keycloak: Keycloak) -> None:
+    pending_operations.remove_from_keycloak(
         [{"type": "keycloak:index/role:Role", "inputs": {"realmId": "ohif", "name": "gone"}}], DEPLOYMENT
     )
     assert keycloak.deleted == ["admin/realms/ohif/roles/gone"]
 
 
-def test_a_refusal_is_said_with_a_mend(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rejected_request_is_an_error_with_a_fix(monkeypatch: pytest.MonkeyPatch) -> None:
     answer_from(Keycloak(password="other"), monkeypatch)
-    with pytest.raises(Problem, match="401"):
-        half_made.remove_from_keycloak([], DEPLOYMENT)
+    with pytest.raises(UserError, match="401"):
+        pending_operations.remove_from_keycloak([], DEPLOYMENT)
 
 
-def test_only_begun_creations_count() -> None:
+def test_only_pending_creations_count() -> None:
     realm = {"type": "keycloak:index/realm:Realm", "inputs": {}}
     deployment = {
         "pending_operations": [
@@ -118,8 +118,8 @@ def test_only_begun_creations_count() -> None:
             {"type": "creating", "resource": {"type": "docker:index/container:Container"}},
         ]
     }
-    assert half_made.in_keycloak(deployment) == [realm]
-    assert half_made.in_keycloak({}) == []
+    assert pending_operations.in_keycloak(deployment) == [realm]
+    assert pending_operations.in_keycloak({}) == []
 
 
 class Thing:
@@ -133,8 +133,8 @@ class Thing:
         self.removed = True
 
 
-def test_the_engine_keeps_what_the_state_knows_and_every_volume() -> None:
+def test_objects_in_the_state_and_all_volumes_are_kept() -> None:
     known, half, network, volume = Thing("k"), Thing("h"), Thing("n"), Thing("v")
     found = cast("Found", SimpleNamespace(containers=[known, half], networks=[network], volumes=[volume]))
-    half_made.remove_from_engine(found, json.loads('{"resources": [{"id": "k"}, {"type": "component"}]}'))
+    pending_operations.remove_from_engine(found, json.loads('{"resources": [{"id": "k"}, {"type": "component"}]}'))
     assert [thing.removed for thing in (known, half, network, volume)] == [False, True, True, False]

@@ -1,4 +1,4 @@
-"""The environment of a clone: the user's own settings win, secrets stay private, writes are whole."""
+"""The environment of a clone: the user's settings take precedence, secrets are private, writes are atomic."""
 
 import os
 import stat
@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tools.readiness import state
-from tools.readiness.console import Problem
-from tools.readiness.paths import PASSPHRASE, write_file
-from tools.readiness.state import BACKEND_URL, applied, exports, render
+from bootstrap import state
+from bootstrap.console import UserError
+from bootstrap.paths import PASSPHRASE, write_file
+from bootstrap.state import BACKEND_URL, applied, exports, render
 
 BIN = Path("/somewhere/bin")
 
@@ -23,28 +23,28 @@ def test_a_clean_environment_gets_backend_passphrase_and_path() -> None:
     assert "OHIF_IMAGES" not in lines
 
 
-def test_the_users_backend_wins() -> None:
+def test_the_users_backend_takes_precedence() -> None:
     lines = exports({"PULUMI_BACKEND_URL": "s3://hospital"}, [], None)
     assert "PULUMI_BACKEND_URL" not in lines
     assert applied(lines, {"PULUMI_BACKEND_URL": "s3://hospital"})["PULUMI_BACKEND_URL"] == "s3://hospital"
 
 
 @pytest.mark.parametrize("name", ["PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"])
-def test_the_users_passphrase_wins(name: str) -> None:
+def test_the_users_passphrase_takes_precedence(name: str) -> None:
     lines = exports({name: "/mine"}, [], None)
     assert "PULUMI_CONFIG_PASSPHRASE_FILE" not in lines
 
 
-def test_an_empty_passphrase_is_a_choice_too() -> None:
+def test_an_empty_passphrase_counts_as_set() -> None:
     assert "PULUMI_CONFIG_PASSPHRASE_FILE" not in exports({"PULUMI_CONFIG_PASSPHRASE": ""}, [], None)
 
 
-def test_what_this_file_set_before_is_not_taken_for_the_users() -> None:
+def test_values_of_a_sourced_file_do_not_count_as_the_users() -> None:
     first = exports({}, [BIN], Path("/cache/images.json"))
     assert exports(applied(first, {"PATH": "/usr/bin"}), [BIN], Path("/cache/images.json")) == first
 
 
-def test_the_file_says_the_same_to_a_shell(tmp_path: Path) -> None:
+def test_a_shell_reads_the_same_values_from_the_file(tmp_path: Path) -> None:
     lines = exports({}, [Path("/a dir/with 'quotes'")], Path("/c/images.json"))
     file = tmp_path / "env"
     file.write_text(render(lines))
@@ -63,7 +63,7 @@ def test_the_file_says_the_same_to_a_shell(tmp_path: Path) -> None:
 
 @pytest.fixture
 def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """State in a directory of its own."""
+    """A state in a temporary directory."""
     monkeypatch.setattr(state, "ROOT", tmp_path)
     monkeypatch.setattr(state, "STATE", tmp_path / ".state")
     monkeypatch.setattr(state, "BACKEND", tmp_path / ".state" / "backend")
@@ -74,7 +74,7 @@ def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_the_passphrase_is_private_and_stays(clone: Path) -> None:
+def test_the_passphrase_is_private_and_never_replaced(clone: Path) -> None:
     state.ensure([], None)
     file = clone / ".state" / "passphrase"
     first = file.read_text()
@@ -85,11 +85,11 @@ def test_the_passphrase_is_private_and_stays(clone: Path) -> None:
     assert file.read_text() == first
 
 
-def test_a_lost_passphrase_is_not_replaced_while_there_are_stacks(clone: Path) -> None:
+def test_a_lost_passphrase_is_an_error_while_stacks_exist(clone: Path) -> None:
     stacks = clone / ".state" / "backend" / ".pulumi" / "stacks" / "ohif"
     stacks.mkdir(parents=True)
     (stacks / "dev.json").write_text("{}")
-    with pytest.raises(Problem, match="passphrase is missing"):
+    with pytest.raises(UserError, match="passphrase is missing"):
         state.ensure([], None)
     assert not (clone / ".state" / "passphrase").exists()
 
@@ -101,7 +101,7 @@ def test_a_users_passphrase_leaves_no_file(clone: Path, monkeypatch: pytest.Monk
     assert "mine" not in (clone / ".state" / "env").read_text()
 
 
-def test_files_are_written_whole_and_an_equal_one_is_left_alone(tmp_path: Path) -> None:
+def test_files_are_written_atomically_and_only_if_changed(tmp_path: Path) -> None:
     file = tmp_path / "a" / "file"
     write_file(file, "one", 0o600)
     inode = file.stat().st_ino

@@ -1,4 +1,4 @@
-"""Open or restricted: can this machine reach what the official way downloads?"""
+"""Whether this machine can download official releases and images (an open network) or not (a restricted one)."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tools.readiness.console import Problem
-from tools.readiness.paths import STATE, write_file
+from bootstrap.console import UserError
+from bootstrap.paths import STATE, write_file
 
 PROBE_SECONDS = 4.0
 FRESH_SECONDS = 15 * 60
@@ -23,33 +23,33 @@ DECISION_FILE = STATE / "network.json"
 
 @dataclass(frozen=True)
 class Decision:
-    """How things get onto this machine, and why we think so."""
+    """Whether official downloads are used, and the reason."""
 
     open: bool
     reason: str
     decided: float
     """Seconds since the epoch."""
     kept: bool = False
-    """Holds until the stack is destroyed: a lost connection must not swap images under a running stack."""
+    """The decision is valid until the stack is destroyed: a lost connection must not change the images of a stack."""
 
 
 def registry_of(image: str) -> str:
-    """The host that serves an image: what looks like one before the first slash, else Docker Hub."""
+    """The registry of an image: the part before the first slash if it is a host name, otherwise Docker Hub."""
     first, slash, _ = image.partition("/")
     is_host = slash and ("." in first or ":" in first or first == "localhost")
     return first if is_host and first != "docker.io" else DOCKER_HUB
 
 
-def places(cli_url: str, images: Iterable[str]) -> dict[str, str]:
-    """What to probe: the CLI's release and the API root of each registry, by a name to show."""
+def probe_targets(cli_url: str, images: Iterable[str]) -> dict[str, str]:
+    """URLs to probe by display name: the release of the CLI and the API root of each registry."""
     registries = sorted({registry_of(image) for image in images})
     return {"Pulumi's releases": cli_url} | {host: f"https://{host}/v2/" for host in registries}
 
 
 def reachable(url: str) -> bool:
-    """One HEAD request. 401 is how a registry greets a stranger; any other failure is a wall."""
+    """Whether a HEAD request succeeds. Registries answer 401 to anonymous requests, so 401 counts as reachable."""
     try:
-        request = urllib.request.Request(url, method="HEAD")  # noqa: S310 - https, by `places`
+        request = urllib.request.Request(url, method="HEAD")  # noqa: S310 - https, by `probe_targets`
         with urllib.request.urlopen(request, timeout=PROBE_SECONDS):  # noqa: S310
             return True
     except urllib.error.HTTPError as error:
@@ -59,38 +59,38 @@ def reachable(url: str) -> bool:
 
 
 def probe(targets: Mapping[str, str], check: Callable[[str], bool] = reachable) -> Decision:
-    """Ask all places at once; one that cannot be reached makes the network a restricted one."""
+    """Probe all URLs in parallel. The network is restricted if one of them is unreachable."""
     with ThreadPoolExecutor(max_workers=max(1, len(targets))) as pool:
         answers = dict(zip(targets, pool.map(check, targets.values()), strict=True))
     closed = [name for name, answer in answers.items() if not answer]
-    reason = f"no answer from {', '.join(closed)}" if closed else "all download places answer"
+    reason = f"no answer from {', '.join(closed)}" if closed else "all download hosts answer"
     return Decision(open=not closed, reason=reason, decided=time.time())
 
 
-def remembered(file: Path | None = None) -> Decision | None:
-    """The last decision, if there is one that can be read."""
+def last_decision(file: Path | None = None) -> Decision | None:
+    """The saved decision; None if there is no readable one."""
     try:
         return Decision(**json.loads((file or DECISION_FILE).read_text()))
     except (OSError, ValueError, TypeError):
         return None
 
 
-def remember(decision: Decision, file: Path | None = None) -> None:
-    """Keep a decision for the next run."""
+def save_decision(decision: Decision, file: Path | None = None) -> None:
+    """Save a decision for the next run."""
     write_file(file or DECISION_FILE, json.dumps(asdict(decision)) + "\n")
 
 
-def forced(environment: Mapping[str, str] = os.environ) -> bool | None:
-    """What OFFLINE says: True for restricted, False for open, None when it is unset."""
-    word = environment.get("OFFLINE", "").strip().lower()
-    if word in ("1", "true", "yes"):
+def offline_setting(environment: Mapping[str, str] = os.environ) -> bool | None:
+    """The value of OFFLINE: True for restricted, False for open, None if it is unset."""
+    value = environment.get("OFFLINE", "").strip().lower()
+    if value in ("1", "true", "yes"):
         return True
-    if word in ("0", "false", "no"):
+    if value in ("0", "false", "no"):
         return False
-    if not word:
+    if not value:
         return None
-    raise Problem(
-        f"OFFLINE={word} is not understood",
+    raise UserError(
+        f"OFFLINE={value} is not a valid value",
         "Use OFFLINE=1 (restricted network), OFFLINE=0 (open), or unset it.",
     )
 
@@ -102,8 +102,8 @@ def decide(
     last: Decision | None = None,
     check: Callable[[str], bool] = reachable,
 ) -> Decision:
-    """The word of OFFLINE, else a decision still good, else a probe."""
-    offline = forced(environment)
+    """OFFLINE decides if it is set, then a saved decision that is still valid, then a probe."""
+    offline = offline_setting(environment)
     if offline is not None:
         return Decision(open=not offline, reason=f"OFFLINE={environment['OFFLINE']}", decided=time.time())
     if last and (last.kept or 0 <= time.time() - last.decided < FRESH_SECONDS):

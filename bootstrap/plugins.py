@@ -1,4 +1,7 @@
-"""Resource plugins: official ones come by themselves on an open network, stand-ins fill gaps elsewhere."""
+"""Pulumi's resource plugins: on a restricted network, stand-ins replace the official ones that are missing.
+
+On an open network Pulumi downloads the official plugins itself.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,8 @@ import os
 import re
 from pathlib import Path
 
-from tools.readiness.paths import ROOT, STATE_BIN, VENV, write_executable
-from tools.readiness.pulumi_cli import parse_version, which_elsewhere
+from bootstrap.paths import ROOT, STATE_BIN, VENV, write_executable
+from bootstrap.pulumi_cli import parse_version, which_elsewhere
 
 STAND_INS = ("docker", "keycloak", "linode", "random")
 
@@ -18,7 +21,7 @@ def _pinned(name: str) -> tuple[int, int, int]:
 
 
 def in_plugin_cache(name: str, wanted: tuple[int, int, int]) -> bool:
-    """Whether Pulumi's own cache has the plugin in a version that it would take for the one wanted."""
+    """Whether Pulumi's plugin cache has a version that Pulumi accepts for the wanted one."""
     home = Path(os.environ.get("PULUMI_HOME") or Path.home() / ".pulumi") / "plugins"
     for entry in home.glob(f"resource-{name}-v*"):
         version = parse_version(entry.name.rpartition("-")[2])
@@ -28,16 +31,13 @@ def in_plugin_cache(name: str, wanted: tuple[int, int, int]) -> bool:
 
 
 def ensure(network_open: bool) -> list[str]:
-    """Put stand-ins where this clone finds them, one by one and only where the official plugin is missing.
-
-    Returns the names of those in use.
-    """
+    """Install a stand-in for each official plugin that is missing. Returns the names of the installed stand-ins."""
     used = []
     for name in STAND_INS:
         executable = STATE_BIN / f"pulumi-resource-{name}"
         official = which_elsewhere(executable.name) is not None or in_plugin_cache(name, _pinned(name))
         if network_open or official:
-            # Pulumi prefers what is on PATH, so a stand-in left there would win over the official plugin.
+            # Pulumi prefers plugins on PATH, so a remaining stand-in would be used instead of the official plugin.
             executable.unlink(missing_ok=True)
             continue
         write_executable(

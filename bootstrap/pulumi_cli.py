@@ -1,4 +1,4 @@
-"""The Pulumi CLI with its Python language host: the machine's own, the official one, or one built here."""
+"""The Pulumi CLI with its Python language host: the installed one, the official release, or one built here."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.readiness.console import Problem, run, say
-from tools.readiness.paths import LOGS, ROOT, STATE, STATE_BIN, VENV, cache, write_file
+from bootstrap import toolchain
+from bootstrap.console import UserError, print_line, run
+from bootstrap.paths import LOGS, ROOT, STATE, STATE_BIN, VENV, cache, write_file
 
 STEP = "Pulumi CLI"
 VERSION = "3.259.0"
@@ -32,33 +33,33 @@ PINNED: dict[str, str] = {}
 
 @dataclass(frozen=True)
 class Cli:
-    """A usable CLI: directories to put in front of PATH."""
+    """A usable CLI, given by the directories to prepend to PATH."""
 
     directories: tuple[Path, ...]
     origin: str
 
 
 def release_url(version: str = VERSION) -> str:
-    """Where the official release for this machine is published."""
+    """URL of the official release for this machine."""
     system = {"Linux": "linux", "Darwin": "darwin"}.get(platform.system(), platform.system().lower())
     arch = {"x86_64": "x64", "amd64": "x64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
     return f"{RELEASES}/pulumi-v{version}-{system}-{arch}.tar.gz"
 
 
 def parse_version(text: str) -> tuple[int, int, int]:
-    """`v3.259.0` or `3.259.0-dev+x` as numbers; zeros when it is no version."""
+    """Parse a version such as `v3.259.0` or `3.259.0-dev+x`; zeros for any other text."""
     match = re.match(r"v?(\d+)\.(\d+)\.(\d+)", text.strip())
     return (int(match[1]), int(match[2]), int(match[3])) if match else (0, 0, 0)
 
 
 def oldest_version() -> tuple[int, int, int]:
-    """What Pulumi.yaml asks for."""
+    """The oldest version that Pulumi.yaml accepts."""
     match = re.search(r'requiredPulumiVersion:\s*["\']?>=\s*([\d.]+)', (ROOT / "Pulumi.yaml").read_text())
     return parse_version(match[1]) if match else parse_version(VERSION)
 
 
 def which_elsewhere(name: str) -> str | None:
-    """An executable on PATH that is not one of ours: `.state/env` may have been sourced before."""
+    """An executable on PATH outside this clone and its cache: `.state/env` may have been sourced before."""
     ours = {str(STATE_BIN), str(VENV / "bin")}
     own_cache = str(cache())
     kept = [
@@ -70,7 +71,7 @@ def which_elsewhere(name: str) -> str | None:
 
 
 def _version_of(binary: str) -> tuple[int, int, int]:
-    """Asking costs half a second, so the answer is kept as long as the file is the same."""
+    """The version of a CLI. Running it takes half a second, so the result is cached for each file."""
     memory = STATE / "cli.json"
     key = f"{os.path.realpath(binary)} {Path(binary).stat().st_mtime_ns}"
     try:
@@ -92,15 +93,15 @@ def _version_of(binary: str) -> tuple[int, int, int]:
 
 
 def _own_language_host(binary: str) -> bool:
-    beside = Path(binary).resolve().with_name(LANGUAGE_HOST)
-    return beside.exists() or which_elsewhere(LANGUAGE_HOST) is not None
+    neighbour = Path(binary).resolve().with_name(LANGUAGE_HOST)
+    return neighbour.exists() or which_elsewhere(LANGUAGE_HOST) is not None
 
 
 def published_checksum(archive: str, version: str = VERSION) -> str:
     """SHA-256 that the archive must have.
 
     Raises:
-        Problem: no list of the release could be fetched, or it does not name the archive.
+        UserError: no list of the release could be fetched, or it does not name the archive.
     """
     if archive in PINNED:
         return PINNED[archive]
@@ -117,10 +118,10 @@ def published_checksum(archive: str, version: str = VERSION) -> str:
             if [name.lstrip("*") for name in names] == [archive] and re.fullmatch("[0-9a-fA-F]{64}", digest):
                 return str(digest).lower()
         failures.append(f"{url} does not name it")
-    raise Problem(
+    raise UserError(
         f"{STEP}: the SHA-256 of {archive} is not known: {'; '.join(failures)}",
         "Nothing was installed. Run the command again, install Pulumi yourself, or check the archive and write its "
-        "SHA-256 into PINNED (tools/readiness/pulumi_cli.py).",
+        "SHA-256 into PINNED (bootstrap/pulumi_cli.py).",
     )
 
 
@@ -128,12 +129,12 @@ def verify(archive: Path, expected: str, url: str) -> None:
     """Compare a downloaded file with its published SHA-256.
 
     Raises:
-        Problem: it is another file.
+        UserError: it is another file.
     """
     with archive.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != expected:
-        raise Problem(
+        raise UserError(
             f"{STEP}: {url} is not the published file: its SHA-256 is {found}, published is {expected}",
             "Nothing was installed. Run the command again; if it stays so, something between this machine and the "
             "release changes downloads: find out what before you go on.",
@@ -143,7 +144,7 @@ def verify(archive: Path, expected: str, url: str) -> None:
 def _fetch_release(target: Path) -> None:
     url = release_url()
     expected = published_checksum(url.rpartition("/")[2])
-    say(f"  {STEP}: fetching {VERSION} (about 100 MB)")
+    print_line(f"  {STEP}: fetching {VERSION} (about 100 MB)")
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="pulumi-", dir=target.parent) as scratch:
         archive = Path(scratch) / "release.tar.gz"
@@ -151,7 +152,7 @@ def _fetch_release(target: Path) -> None:
             with urllib.request.urlopen(url, timeout=60) as answer, archive.open("wb") as file:  # noqa: S310 - https
                 shutil.copyfileobj(answer, file)
         except OSError as error:
-            raise Problem(
+            raise UserError(
                 f"{STEP}: {url} could not be fetched: {error}",
                 "Run the command again; OFFLINE=1 builds the CLI from its Go modules instead.",
             ) from error
@@ -160,15 +161,15 @@ def _fetch_release(target: Path) -> None:
             STEP,
             ["tar", "-xzf", archive, "-C", scratch],
             log=LOGS / "cli-unpack.log",
-            mend="Run the command again.",
+            fix="Run the command again.",
         )
         (Path(scratch) / "pulumi").rename(target)
 
 
 def _link(source: Path, target: Path) -> None:
-    """The same file under a second name: Pulumi looks for its language host beside its own binary.
+    """Make the file available under a second name: Pulumi looks for its language host next to its own binary.
 
-    A hard link, as Pulumi follows symbolic links before it looks; a copy where the cache is another disk.
+    It is a hard link, because Pulumi resolves symbolic links first, or a copy if the cache is on another disk.
     """
     if (
         target.exists()
@@ -187,19 +188,16 @@ def _link(source: Path, target: Path) -> None:
 
 
 def ensure(network_open: bool) -> Cli:
-    """A CLI and a language host that work together. What the machine has on PATH wins."""
-    # Imported here: offline/ is used on a restricted network only.
-    from offline import toolchain
-
+    """Provide a CLI and a language host that work together. An installed CLI on PATH takes precedence."""
     found = which_elsewhere("pulumi")
     if found and _version_of(found) >= oldest_version():
         if _own_language_host(found):
             _remove(STATE_BIN / "pulumi", STATE_BIN / LANGUAGE_HOST)
-            return Cli((), f"{found} of this machine")
+            return Cli((), f"{found}, installed")
         if not network_open:
             _remove(STATE_BIN / "pulumi")
             toolchain.install_language_host()
-            return Cli((STATE_BIN,), f"{found} of this machine, language host of offline/")
+            return Cli((STATE_BIN,), f"{found}, installed, with the language host of offline/")
     if network_open:
         release = cache() / f"pulumi-{VERSION}"
         if not (release / "pulumi").exists():

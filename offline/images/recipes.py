@@ -1,0 +1,121 @@
+"""The images that are built here: the recipe of each, and which of them are missing."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from offline.images.downloads import Artifact, GoProgram, MavenArtifact, NpmPackage
+
+HERE = Path(__file__).resolve().parent
+SUITE = "trixie"
+BASE = "base"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How one image is built: a Dockerfile in the directory of its name, on a parent, with an artifact or packages."""
+
+    parent: str = BASE
+    artifact: Artifact | None = None
+    """Its version is the version of the image. Without an artifact, `package` gives the version."""
+    package: str = ""
+    oldest: str = "0"
+    """The oldest version of the Debian package that works with the program."""
+    optimized: bool = False
+    rehearsal: bool = field(default=False, repr=False)
+    """Whether only the rehearsal of production uses the image, and not the program."""
+
+
+RECIPES: dict[str, Recipe] = {
+    "auth-proxy": Recipe(
+        artifact=GoProgram(
+            name="oauth2-proxy",
+            version="7.8.1",
+            module="github.com/oauth2-proxy/oauth2-proxy/v7",
+            version_symbol="github.com/oauth2-proxy/oauth2-proxy/v7/pkg/version.VERSION",
+        ),
+    ),
+    "keycloak": Recipe(
+        artifact=MavenArtifact(
+            name="keycloak.tar.gz",
+            version="26.7.3",
+            group="org.keycloak",
+            artifact="keycloak-quarkus-dist",
+            packaging="tar.gz",
+        ),
+        optimized=True,
+    ),
+    "gateway": Recipe(package="nginx", oldest="1.27.3"),
+    "postgres": Recipe(package="postgresql-17", oldest="17"),
+    "sessions": Recipe(package="valkey-server", oldest="8.1"),
+    "orthanc": Recipe(package="orthanc", oldest="1.12.7"),
+    "dcm4chee": Recipe(package="orthanc", oldest="1.12.7"),
+    "dcm4chee-db": Recipe(parent="postgres", package="postgresql-17", oldest="17"),
+    "dcm4chee-ldap": Recipe(package="slapd", oldest="2.6"),
+    "viewer": Recipe(
+        parent="gateway",
+        artifact=NpmPackage(name="ohif-app.tgz", version="3.13.2", package="@ohif/app"),
+    ),
+    "certbot": Recipe(package="certbot", oldest="4"),
+    "vm": Recipe(package="docker.io", oldest="26", rehearsal=True),
+    "pebble": Recipe(package="pebble", oldest="2.6", rehearsal=True),
+}
+
+PROGRAM = tuple(key for key, recipe in RECIPES.items() if not recipe.rehearsal)
+REHEARSAL = tuple(key for key, recipe in RECIPES.items() if recipe.rehearsal)
+
+
+def inputs_hash(key: str, recipes: Mapping[str, Recipe] = RECIPES, root: Path = HERE) -> str:
+    """12 hexadecimal digits that change with every input of the image: files, artifact, parent.
+
+    New versions of Debian packages alone do not change it.
+    """
+    digest = hashlib.sha256()
+    for path in sorted((root / key).rglob("*")):
+        if path.is_file():
+            mode = "x" if os.access(path, os.X_OK) else "-"
+            digest.update(f"{path.relative_to(root)} {mode} {path.stat().st_size}\n".encode())
+            digest.update(path.read_bytes())
+    if key == BASE:
+        digest.update(SUITE.encode())
+    else:
+        digest.update(f"{recipes[key]!r}\n{inputs_hash(recipes[key].parent, recipes, root)}".encode())
+    return digest.hexdigest()[:12]
+
+
+def missing(found: Mapping[tuple[str, str], str], wanted: Iterable[str] = PROGRAM) -> list[str]:
+    """Keys to build, each after its parent: the wanted images that do not exist, and the parents that they need."""
+    keys: list[str] = []
+
+    def want(key: str) -> None:
+        if key in keys or (key, inputs_hash(key)) in found:
+            return
+        if key != BASE:
+            want(RECIPES[key].parent)
+        keys.append(key)
+
+    for key in wanted:
+        want(key)
+    return keys
+
+
+def table(found: Mapping[tuple[str, str], str]) -> str:
+    """The text of images.json, the names of the images by key, in the format that the program's settings read."""
+    images: dict[str, dict[str, str | bool]] = {}
+    for key in sorted(PROGRAM):
+        images[key] = {"name": found[key, inputs_hash(key)]}
+        if RECIPES[key].optimized:
+            images[key]["optimized"] = True
+    return json.dumps(images, indent=2) + "\n"
+
+
+def version_number(text: str) -> tuple[int, ...]:
+    """The leading dotted number of a version as integers, without a Debian epoch."""
+    match = re.match(r"(?:\d+:)?(\d+(?:\.\d+)*)", text)
+    return tuple(int(part) for part in match[1].split(".")) if match else ()

@@ -1,0 +1,62 @@
+"""Another archive in the configuration than the one that holds the stack's studies."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping
+from typing import Any
+
+import pulumi_docker
+
+from bootstrap.console import UserError, print_line
+from names import ARCHIVE_CHOICE_TYPE, ARCHIVE_COMPONENT, former_archive_fix, former_archive_problem
+from tools.pulumi_run import Pulumi
+from tools.stack_state import Deployment, read_config, type_token
+
+VOLUME_TYPE = type_token(pulumi_docker.Volume)
+
+
+def former_archive(deployment: Deployment, config: Mapping[str, Any]) -> str | None:
+    """The archive that holds the studies according to the state, if the configuration names another one."""
+    for resource in deployment.get("resources") or []:
+        if resource["type"] == ARCHIVE_CHOICE_TYPE:
+            archive = str(resource["inputs"]["archive"])
+            return archive if archive != config.get("archive") else None
+    return None
+
+
+def refuse_unconfirmed(deployment: Deployment, config: Mapping[str, Any]) -> None:
+    """Raise UserError if the archive changes without confirmation.
+
+    The program rejects this too, but only after the checks for images, ports and memory.
+    """
+    former = former_archive(deployment, config)
+    if former and str(config.get("confirmArchiveSwitch")).lower() != "true":
+        raise UserError(
+            f"archive: {former_archive_problem(former, str(config['archive']))}",
+            former_archive_fix(former),
+        )
+
+
+def keep_former_volumes(pulumi: Pulumi) -> None:
+    """Before another archive replaces the former one: remove its volumes from the state and keep them on the engine.
+
+    Protected volumes could not leave the state, and unprotected ones would be deleted.
+    """
+    archive = read_config(pulumi)["archive"]
+    document = json.loads(pulumi.output_of("stack", "export"))
+    resources = document["deployment"].get("resources") or []
+    components = {it["type"] for it in resources if it["urn"].endswith(f"::{ARCHIVE_COMPONENT}")}
+    former = [kind for kind in components if kind.rpartition(":")[2].lower() != archive]
+    kept = [it for it in resources if it["type"] == VOLUME_TYPE and any(f"::{kind}$" in it["urn"] for kind in former)]
+    if not kept:
+        return
+    for volume in kept:
+        volume["retainOnDelete"] = True
+        volume.pop("protect", None)
+        print_line(f"  volume {volume['outputs']['name']} is kept on the engine")
+    with tempfile.NamedTemporaryFile("w", prefix="state-", suffix=".json") as file:
+        json.dump(document, file)
+        file.flush()
+        pulumi.output_of("stack", "import", f"--file={file.name}")

@@ -1,0 +1,75 @@
+"""What the tools read of a stack before an update: its state, its configuration, and what these need."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pulumi as sdk
+
+from bootstrap.console import UserError
+from images import DEFAULT_IMAGES
+from names import PROJECT
+from settings import ArchiveKind
+from settings.archive import DEFAULT_MEMORY
+from tools import preflight
+from tools.pulumi_run import Pulumi
+
+Deployment = Mapping[str, Any]
+
+
+def type_token(resource: type[sdk.Resource]) -> str:
+    """The type of a resource class of a provider's SDK, as the state names it."""
+    return str(vars(resource)["pulumi_type"])
+
+
+def read_deployment(pulumi: Pulumi, *, show_secrets: bool = False) -> dict[str, Any]:
+    """The resources in the stack's state; empty for a stack without any. Secrets are encrypted unless shown."""
+    document = json.loads(pulumi.output_of("stack", "export", *(["--show-secrets"] if show_secrets else [])))
+    deployment: dict[str, Any] = document.get("deployment") or {}
+    return deployment
+
+
+def resource_types(deployment: Deployment) -> list[str]:
+    """Types of the resources that exist, or were being created when an update was interrupted."""
+    resources = deployment.get("resources") or []
+    pending = [operation["resource"] for operation in deployment.get("pending_operations") or []]
+    return [resource["type"] for resource in [*resources, *pending]]
+
+
+def read_config(pulumi: Pulumi) -> dict[str, Any]:
+    """The program's configuration with the defaults of Pulumi.yaml, without secrets."""
+    entries = json.loads(pulumi.output_of("config", "--json", config=True))
+    namespace = f"{PROJECT}:"
+    return {
+        key.removeprefix(namespace): entry.get("objectValue", entry.get("value"))
+        for key, entry in entries.items()
+        if key.startswith(namespace)
+    }
+
+
+def image_names(config: Mapping[str, Any]) -> dict[str, str]:
+    """Images that the program uses: from the configuration, then those built on this machine, then the table."""
+    built: dict[str, Any] = {}
+    if table := os.environ.get("OHIF_IMAGES"):
+        try:
+            built = json.loads(Path(table).read_text())
+        except (OSError, ValueError) as error:
+            raise UserError(
+                f"images: OHIF_IMAGES={table} cannot be read: {error}", "Run `make env`, or unset it."
+            ) from error
+    wanted = {key: image for key, image in DEFAULT_IMAGES.items() if image.archive in (None, config.get("archive"))}
+    names = {key: image.name for key, image in wanted.items()}
+    for key, entry in {**built, **(config.get("images") or {})}.items():
+        if key in wanted:
+            names[key] = entry if isinstance(entry, str) else entry["name"]
+    return names
+
+
+def needed_memory(config: Mapping[str, Any]) -> int:
+    """Bytes that a start needs: the usual amount, and what the archive may use beyond Orthanc's default."""
+    archive = int(config.get("archiveMemory") or 0) or DEFAULT_MEMORY[ArchiveKind(config["archive"])]
+    return preflight.NEEDED_BYTES + max(0, archive - DEFAULT_MEMORY[ArchiveKind.ORTHANC]) * preflight.MIB
