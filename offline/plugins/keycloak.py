@@ -236,13 +236,13 @@ class DefaultRoles(Resource[Admin]):
 
 
 def plugin() -> StandIn[Admin]:
-    from offline.plugins import keycloak_client, keycloak_realm, keycloak_settings
+    from offline.plugins import keycloak_client, keycloak_flows, keycloak_realm, keycloak_settings
 
     realm = (keycloak_realm.Realm(), *keycloak_settings.RESOURCES)
     own = (Role(), Group(), User(), UserRoles(), DefaultRoles())
     return StandIn(
         "keycloak",
-        [*realm, *own, *keycloak_client.RESOURCES],
+        [*realm, *own, *keycloak_client.RESOURCES, *keycloak_flows.RESOURCES],
         Admin,
         config=frozenset(
             {"additionalHeaders", "basePath", "clientId", "clientSecret", "clientTimeout", "initialLogin"}

@@ -155,7 +155,42 @@ def world(config: dict[str, Any]) -> World:
     world.make("DefaultRoles", realmId=realm, defaultRoles=["offline_access", "account/view-profile"])
     parent = world.make("Group", realmId=realm, name="doctors", attributes={"a": "b"})
     world.make("Group", realmId=realm, name="surgeons", parentId=parent)
-    world.make("RequiredAction", realmId=realm, alias="CONFIGURE_TOTP", enabled=True, defaultAction=True)
+    world.make(
+        "RequiredAction",
+        realmId=realm,
+        alias="CONFIGURE_TOTP",
+        enabled=True,
+        defaultAction=True,
+        config={"max_auth_age": "0"},
+    )
+    flow = world.make("authentication/Flow", realmId=realm, alias="password-and-code", providerId="basic-flow")
+    in_flow = {"realmId": realm, "parentFlowAlias": "password-and-code"}
+    forms = {"alias": "own-forms", "requirement": "REQUIRED", "priority": 20}
+    world.make("authentication/Subflow", **in_flow, **forms)
+    world.make("authentication/Execution", **in_flow, authenticator="auth-cookie", requirement="REQUIRED", priority=10)
+    condition = world.make(
+        "authentication/Execution",
+        realmId=realm,
+        parentFlowAlias="own-forms",
+        authenticator="conditional-user-attribute",
+        priority=10,
+    )
+    world.make(
+        "authentication/ExecutionConfig",
+        realmId=realm,
+        executionId=condition,
+        alias="whose",
+        config={"attribute_name": "a", "attribute_expected_value": "b"},
+    )
+    world.make(
+        "openid/Client",
+        realmId=realm,
+        clientId="overriding",
+        accessType="CONFIDENTIAL",
+        standardFlowEnabled=True,
+        validRedirectUris=["http://127.0.0.1/x"],
+        authenticationFlowBindingOverrides={"browserId": flow},
+    )
     world.make(
         "RealmUserProfile",
         realmId=realm,
@@ -207,7 +242,11 @@ def test_generated_client_secret_and_service_account_are_outputs(world: World) -
         ("User", {"firstName": "C", "requiredActions": ["UPDATE_PASSWORD"]}),
         ("DefaultRoles", {"defaultRoles": ["uma_authorization"]}),
         ("RealmEvents", {"adminEventsEnabled": True}),
-        ("RequiredAction", {"defaultAction": False}),
+        ("RequiredAction", {"defaultAction": False, "config": {"max_auth_age": "60"}}),
+        ("Flow", {"description": "says more"}),
+        ("Subflow", {"requirement": "ALTERNATIVE", "priority": 5}),
+        ("Execution", {"requirement": "ALTERNATIVE", "priority": 7}),
+        ("ExecutionConfig", {"config": {"attribute_name": "c"}}),
     ],
 )
 def test_change_in_place_is_there_after_a_refresh(world: World, kind: str, changes: dict[str, Any]) -> None:
@@ -228,6 +267,36 @@ def test_what_someone_changed_by_hand_is_seen_and_set_back(world: World) -> None
     realm.update(**inputs)
     realm.refresh()
     assert realm.diff(**inputs).diffs == []
+
+
+def test_client_uses_the_flow_until_the_override_is_taken_away(world: World) -> None:
+    resource, inputs = world.made[
+        next(name for name, (_, given) in world.made.items() if given.get("clientId") == "overriding")
+    ]
+    flow = inputs["authenticationFlowBindingOverrides"]["browserId"]
+    path = f"/ohif/clients/{resource.id}"
+    assert world.admin.call("GET", path)["authenticationFlowBindingOverrides"] == {"browser": flow}
+    resource.update(**{name: value for name, value in inputs.items() if name != "authenticationFlowBindingOverrides"})
+    assert world.admin.call("GET", path)["authenticationFlowBindingOverrides"] == {}
+    resource.update(**inputs)
+    assert world.admin.call("GET", path)["authenticationFlowBindingOverrides"] == {"browser": flow}
+
+
+def test_update_of_the_realm_undoes_bindings_as_officially(world: World) -> None:
+    realm, inputs = world.one("Realm")
+    realm.update(**inputs)
+    bindings = Driver(world.plugin, "keycloak:authentication/bindings:Bindings", "bindings")
+    bindings.create(realmId="ohif", browserFlow="password-and-code")
+    assert world.admin.call("GET", "/ohif")["browserFlow"] == "password-and-code"
+    realm.update(**inputs)
+    assert world.admin.call("GET", "/ohif")["browserFlow"] == "browser"
+    bindings.refresh()
+    assert bindings.diff(realmId="ohif", browserFlow="password-and-code").diffs == ["browserFlow"]
+    bindings.delete()
+    with pytest.raises(PluginError, match="Keycloak answered 500 to PUT /ohif"):
+        Driver(world.plugin, "keycloak:authentication/bindings:Bindings", "wrong").create(
+            realmId="ohif", browserFlow="nowhere"
+        )
 
 
 def test_what_exists_already_is_a_conflict(world: World) -> None:
