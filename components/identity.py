@@ -8,7 +8,8 @@ import pulumi_keycloak as keycloak
 from access import Role
 from components.gateway import Gateway
 from components.keycloak import CLIENT_ID, ROOT_PATH, Keycloak
-from components.realm import make_realm, make_user_profile
+from components.realm import SAVED_EVENTS, make_realm, make_user_profile
+from components.second_factor import offer_codes, require_code
 from components.secrets import Secrets
 from settings import CONSOLE_USER, Mfa, Settings
 
@@ -69,21 +70,13 @@ class Identity(pulumi.ComponentResource):
             events_enabled=True,
             events_expiration=EVENT_DAYS * SECONDS_PER_DAY,
             admin_events_enabled=True,
+            enabled_event_types=list(SAVED_EVENTS),
             events_listeners=["jboss-logging"],
             opts=child,
         )
         make_user_profile(f"{name}-user-profile", realm, child)
-        if told.mfa is not Mfa.OFF:
-            keycloak.RequiredAction(
-                f"{name}-one-time-code",
-                realm_id=realm.id,
-                alias="CONFIGURE_TOTP",
-                name="Set up a one-time code",
-                enabled=True,
-                # As a default action it is asked of every person at the next login who has none yet.
-                default_action=told.mfa is Mfa.REQUIRED,
-                opts=child,
-            )
+        offer_codes(name, realm, told.mfa, child)
+        code_flow = require_code(name, realm, child) if told.mfa is Mfa.REQUIRED else None
         roles = {
             role: keycloak.Role(
                 f"{name}-role-{role}",
@@ -112,6 +105,9 @@ class Identity(pulumi.ComponentResource):
             web_origins=[],
             base_url=pulumi.Output.concat(origin, "/"),
             frontchannel_logout_enabled=False,
+            authentication_flow_binding_overrides=None
+            if code_flow is None
+            else keycloak.openid.ClientAuthenticationFlowBindingOverridesArgs(browser_id=code_flow),
             opts=child,
         )
         keycloak.openid.UserRealmRoleProtocolMapper(

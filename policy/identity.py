@@ -24,6 +24,8 @@ from policy.rule import (
 
 CALLBACK = "/oauth2/callback"
 TOKEN_SECONDS = 15 * 60
+TYPED_NAME_EVENTS = frozenset({"LOGIN_ERROR", "RESET_PASSWORD_ERROR", "SEND_RESET_PASSWORD_ERROR"})
+"""Keycloak stores the user name of these events as it was typed."""
 LIFESPAN = re.compile(r"(\d+)h(\d+)m(\d+)s")
 
 
@@ -94,6 +96,11 @@ def brute_force_is_limited(realm: Resource) -> Problems:
             "brute-force detection is too weak, or locks users out for too long",
             "use at most 10 failures, steps of at least 60 seconds and waits of at most 15 minutes",
         )
+    if defence.get("quickLoginCheckMilliSeconds") != 0 or defence.get("minimumQuickLoginWaitSeconds") != 0:
+        yield Problem(
+            "two wrong passwords in quick succession lock a user out",
+            "set quick_login_check_milli_seconds and minimum_quick_login_wait_seconds to 0",
+        )
     if defence.get("permanentLockout"):
         yield Problem("an attacker can lock users out for good", "leave permanent_lockout out")
 
@@ -102,10 +109,10 @@ def realm_is_closed(realm: Resource) -> Problems:
     for switch in ("registrationAllowed", "rememberMe", "editUsernameAllowed"):
         if realm.inputs.get(switch) is not False:
             yield Problem(f"the realm allows {switch}", f"set {switch} to false")
-    if realm.inputs.get("resetPasswordAllowed") is not bool(realm.inputs.get("smtpServer")):
+    if realm.inputs.get("resetPasswordAllowed") and not realm.inputs.get("smtpServer"):
         yield Problem(
-            '"forgot password" does not match the mail server',
-            "set reset_password_allowed to true exactly if smtp_server is set",
+            '"forgot password" is offered without a mail server',
+            "set reset_password_allowed to true only if smtp_server is set",
         )
     if "length(12)" not in (realm.inputs.get("passwordPolicy") or ""):
         yield Problem("short passwords are allowed", "put length(12) into password_policy")
@@ -133,6 +140,12 @@ def events_are_recorded(events: Resource) -> Problems:
         yield Problem(
             "logins or administrative changes are not recorded",
             "enable events and admin events with the listener jboss-logging",
+        )
+    types = set(events.inputs.get("enabledEventTypes") or ())
+    if not types or types & TYPED_NAME_EVENTS:
+        yield Problem(
+            "events with a typed user name are stored, which may be a password",
+            f"list enabled_event_types without {', '.join(sorted(TYPED_NAME_EVENTS))}",
         )
     if events.inputs.get("adminEventsDetailsEnabled"):
         yield Problem(

@@ -155,14 +155,70 @@ class UserRoles(Resource[Admin]):
             return
 
 
+class DefaultRoles(Resource[Admin]):
+    resource_type = "keycloak:index/defaultRoles:DefaultRoles"
+    args = "pulumi_keycloak:DefaultRolesArgs"
+    implemented = frozenset({"defaultRoles", "realmId"})
+    replace = _REALM
+
+    def _path(self, client: Admin, inputs: Props) -> str:
+        realm = inputs["realmId"]
+        return f"/{realm}/roles-by-id/{client.call('GET', f'/{realm}')['defaultRole']['id']}/composites"
+
+    def _name(self, client: Admin, inputs: Props, role: Props) -> str:
+        """Client roles are named `client/role`."""
+        if not role["clientRole"]:
+            return str(role["name"])
+        owner = client.call("GET", f"/{inputs['realmId']}/clients/{role['containerId']}")
+        return f"{owner['clientId']}/{role['name']}"
+
+    def _find(self, client: Admin, inputs: Props, name: str) -> Props:
+        realm, (owner, _, role) = inputs["realmId"], name.rpartition("/")
+        path = f"/{realm}"
+        if owner:
+            found = client.call("GET", f"/{realm}/clients", clientId=owner)
+            if not found:
+                raise PluginError(f"defaultRoles: the realm has no client {owner}")
+            path += f"/clients/{found[0]['id']}"
+        found_role: Props = client.call("GET", f"{path}/roles/{role}")
+        return found_role
+
+    def create(self, client: Admin, inputs: Props) -> tuple[str, Props]:
+        path, wanted = self._path(client, inputs), set(inputs["defaultRoles"])
+        real = {self._name(client, inputs, role): role for role in client.call("GET", path)}
+        if wanted - real.keys():
+            client.call("POST", path, [self._find(client, inputs, name) for name in sorted(wanted - real.keys())])
+        if real.keys() - wanted:
+            client.call("DELETE", path, [real[name] for name in sorted(real.keys() - wanted)])
+        return f"{inputs['realmId']}/default-roles", {}
+
+    def update(self, client: Admin, resource_id: str, state: Props, inputs: Props) -> Props:
+        return self.create(client, inputs)[1]
+
+    def read(self, client: Admin, resource_id: str, inputs: Props, state: Props) -> Found | None:
+        try:
+            real = {self._name(client, inputs, role) for role in client.call("GET", self._path(client, inputs))}
+        except NotFoundError:
+            return None
+        return Found(drift={} if real == set(inputs["defaultRoles"]) else {"defaultRoles": sorted(real)})
+
+    def delete(self, client: Admin, resource_id: str, state: Props) -> None:
+        try:
+            path, mine = self._path(client, state), set(state["defaultRoles"])
+            real = client.call("GET", path)
+            client.call("DELETE", path, [role for role in real if self._name(client, state, role) in mine])
+        except NotFoundError:
+            return
+
+
 def plugin() -> StandIn[Admin]:
-    from offline.plugins import keycloak_client, keycloak_realm, keycloak_settings
+    from offline.plugins import keycloak_client, keycloak_flows, keycloak_realm, keycloak_settings
 
     realm = (keycloak_realm.Realm(), *keycloak_settings.RESOURCES)
-    own = (Role(), User(), UserRoles())
+    own = (Role(), User(), UserRoles(), DefaultRoles())
     return StandIn(
         "keycloak",
-        [*realm, *own, *keycloak_client.RESOURCES],
+        [*realm, *own, *keycloak_client.RESOURCES, *keycloak_flows.RESOURCES],
         Admin,
         config=frozenset(
             {"additionalHeaders", "basePath", "clientId", "clientSecret", "clientTimeout", "initialLogin"}

@@ -48,6 +48,13 @@ class Client(Entity):
         **{name: Field((name,), absent=False) for name in _FLOWS},
         **{name: Field((name,)) for name in _PLAIN},
         "accessTokenLifespan": _attribute("access.token.lifespan"),
+        # Sent empty when not given: Keycloak then forgets the override.
+        "authenticationFlowBindingOverrides": Field(
+            ("authenticationFlowBindingOverrides",),
+            lambda given: {"browser": given.get("browserId", ""), "direct_grant": given.get("directGrantId", "")},
+            lambda real: {"browserId": real.get("browser", ""), "directGrantId": real.get("direct_grant", "")},
+            {"browser": "", "direct_grant": ""},
+        ),
         "allowRefreshTokenInStandardTokenExchange": _attribute(
             "standard.token.exchange.enableRefreshRequestedTokenType"
         ),
@@ -133,6 +140,8 @@ class Client(Entity):
     def outputs(self, client: Admin, real: Props) -> Props:
         outputs = super().outputs(client, real)
         del outputs["extraConfig"]  # all attributes, most of them not from there
+        if not any(real.get("authenticationFlowBindingOverrides", {}).values()):
+            outputs.pop("authenticationFlowBindingOverrides", None)
         return {"clientSecret": "", **outputs, "resourceServerId": ""}
 
     def drift(self, real: Props, inputs: Props) -> Iterable[tuple[str, Any]]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from offline.plugins.duration import is_duration
 from offline.plugins.keycloak_admin import Admin, Entity, Field, look_up, put, same, seconds
+from offline.plugins.keycloak_flows import REALM_FLOWS
 from offline.plugins.provider import Props
 
 _PLAIN = [
@@ -27,13 +28,6 @@ _PLAIN = [
     "revokeRefreshToken",
     "sslRequired",
     "verifyEmail",
-    "browserFlow",
-    "clientAuthenticationFlow",
-    "directGrantFlow",
-    "dockerAuthenticationFlow",
-    "firstBrokerLoginFlow",
-    "registrationFlow",
-    "resetCredentialsFlow",
 ]
 _TEXTS = [
     "accountTheme",
@@ -119,7 +113,7 @@ class Realm(Entity):
     resource_type = "keycloak:index/realm:Realm"
     args = "pulumi_keycloak:RealmArgs"
     fields = {  # noqa: RUF012 # declared once, in the base class
-        **{name: Field((name,)) for name in _PLAIN},
+        **{name: Field((name,)) for name in (*_PLAIN, *REALM_FLOWS)},
         **{name: Field((name,), absent="") for name in _TEXTS},
         **{name: seconds(name) for name in _DURATIONS},
         "attributes": Field(("attributes",)),
@@ -169,6 +163,11 @@ class Realm(Entity):
             _block(body, _OTP, inputs["otpPolicy"])
         body["smtpServer"] = _smtp(inputs["smtpServer"]) if "smtpServer" in inputs else {}
         return body
+
+    def update(self, client: Admin, resource_id: str, state: Props, inputs: Props) -> Props:
+        # The official plugin sends the flows that its state has: what another resource bound since is bound no more.
+        kept = {name: state[name] for name in REALM_FLOWS if state.get(name)}
+        return super().update(client, resource_id, state, {**kept, **inputs})
 
     def outputs(self, client: Admin, real: Props) -> Props:
         outputs = super().outputs(client, real)

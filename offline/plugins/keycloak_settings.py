@@ -83,7 +83,7 @@ class RealmEvents(Settings):
 class RequiredAction(Settings):
     resource_type = "keycloak:index/requiredAction:RequiredAction"
     args = "pulumi_keycloak:RequiredActionArgs"
-    implemented = frozenset({"alias", "defaultAction", "enabled", "name", "priority", "realmId"})
+    implemented = frozenset({"alias", "config", "defaultAction", "enabled", "name", "priority", "realmId"})
     defaults = {"defaultAction": False, "enabled": False}  # noqa: RUF012
 
     def _all(self, inputs: Props) -> str:

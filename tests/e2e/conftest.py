@@ -40,6 +40,7 @@ ORDER = (
     "test_archive_held_in.py",
     "test_dicom_tls.py",
     "test_switch.py",
+    "test_second_factor.py",
     # Passwords that other tests have asked for are old after it.
     "test_rotation.py",
     "test_destroy.py",

@@ -18,6 +18,7 @@ import pytest
 from tests.e2e.bystanders import another_gateway, neighbour, network_name
 from tests.e2e.conftest import Sessions
 from tests.e2e.harness import CONFIG_FILE_IN_USE, NAME, THINGS, Stack, by_hand, run, state_environment, wait_until
+from tests.e2e.realm import Realm
 from tools.dicomweb import FrontDoorError, StackOutputs, client, login_form, sign_in
 
 FIELDS: dict[str, type | tuple[type, ...]] = {
@@ -145,16 +146,27 @@ def events(stack: Stack, outputs: StackOutputs) -> list[str]:
         guesser.headers["X-Forwarded-For"] = "203.0.113.66"
         action = login_form(guesser.get("/oauth2/start", follow_redirects=True).text)
         assert action
-        guesser.post(action, data={"username": "someone-else", "password": "wrong", "credentialId": ""})
+        action = login_form(
+            guesser.post(action, data={"username": "someone-else", "password": "wrong", "credentialId": ""}).text
+        )
+        assert action
+        guesser.post(action, data={"username": "reporter", "password": "wrong", "credentialId": ""})
     logged = [json.loads(line) for line in log_of(stack, "keycloak").splitlines() if line.startswith("{")]
     return [entry["message"] for entry in logged if entry.get("loggerName") == "org.keycloak.events"]
 
 
 def test_logins_are_in_keycloaks_log(stack: Stack, events: list[str]) -> None:
     assert [event for event in events if event.startswith('type="LOGIN"') and 'realmName="ohif"' in event]
-    refused = [event for event in events if event.startswith('type="LOGIN_ERROR"') and "someone-else" in event]
+    failed = [event for event in events if event.startswith('type="LOGIN_ERROR"')]
+    # A known user by name and id; of an unknown name only that there was one.
+    refused = [event for event in failed if 'username="reporter"' in event]
     assert refused
-    assert 'ipAddress="' in refused[-1]
+    assert 'userId="null"' not in refused[-1]
+    unknown = [event for event in failed if 'error="user_not_found"' in event]
+    assert unknown
+    for event in (refused[-1], unknown[-1]):
+        assert 'ipAddress="' in event
+    assert "someone-else" not in "".join(events)
     assert "203.0.113.66" not in "".join(events), "an address that the client made up"
 
 
@@ -191,13 +203,31 @@ def search(text: str, values: Mapping[str, str]) -> list[str]:
     return [name for name, value in values.items() if value in text]
 
 
+def typed_as_name(stack: Stack) -> dict[str, str]:
+    """Passwords that were typed into the field of the user name, in every spelling that a log could trip over."""
+    typed = {}
+    for kind, spelling in {
+        "sentence": "{} is my Password!",
+        "quotes": '{}" user="x\\"',
+        "backslash at the end": "{}\\",
+        "another detail": '{}, userId="1", error=x',
+        "umlauts": "Straße {} ü",
+        "very long": "{}" + "x" * 3000,
+    }.items():
+        secret = f"typed-{secrets.token_hex(12)}"
+        with pytest.raises(FrontDoorError):
+            sign_in(stack.url, spelling.format(secret), "")
+        typed[f"a password as user name, {kind}"] = secret
+    return typed
+
+
 @pytest.fixture(scope="module")
 def used(stack: Stack, session: Sessions, outputs: StackOutputs) -> Mapping[str, str]:
     """What the browsers of these tests hold and typed: cookies, tickets, tokens, passwords right and wrong."""
     wrong = f"typed-{secrets.token_hex(12)}"
     with pytest.raises(FrontDoorError):
         sign_in(stack.url, "norole", wrong)
-    values = {"a wrong password": wrong}
+    values = {"a wrong password": wrong, **typed_as_name(stack)}
     for user in ("viewer", "reporter", "pacsadmin"):
         for cookie in session(user).cookies.jar:
             if cookie.value and len(cookie.value) > 20:
@@ -233,6 +263,18 @@ def test_no_log_has_a_secret(stack: Stack, generated: Mapping[str, str], used: M
     log = log_of(stack, thing)
     assert search(log, generated) == []
     assert search(log, used) == []
+
+
+def test_no_stored_event_has_a_typed_name(stack: Stack, used: Mapping[str, str], outputs: StackOutputs) -> None:
+    """Keycloak stores events for months, and shows them in its console."""
+    realm = Realm(stack, outputs.credentials["admin"])
+    stored = json.dumps(realm.ask("GET", "/events?max=1000"))
+    assert '"type": "LOGIN"' in stored
+    assert search(stored, used) == []
+    dump = stack.container("keycloak-db").exec_run(["sh", "-c", "pg_dump -U keycloak -t 'event_entity' keycloak"])
+    assert dump.exit_code == 0, dump.output
+    assert isinstance(dump.output, bytes)
+    assert search(dump.output.decode(), used) == []
 
 
 def test_the_gateways_complaints_have_no_code(stack: Stack) -> None:

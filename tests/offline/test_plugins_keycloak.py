@@ -146,7 +146,33 @@ def world(config: dict[str, Any]) -> World:
         initialPassword={"value": PASSWORD},
     )
     world.make("UserRoles", realmId=realm, userId=user, roleIds=[viewer])
-    world.make("RequiredAction", realmId=realm, alias="CONFIGURE_TOTP", enabled=True, defaultAction=True)
+    world.make("DefaultRoles", realmId=realm, defaultRoles=["offline_access", "account/view-profile"])
+    world.make(
+        "RequiredAction",
+        realmId=realm,
+        alias="CONFIGURE_TOTP",
+        enabled=True,
+        defaultAction=True,
+        config={"max_auth_age": "0"},
+    )
+    flow = world.make("authentication/Flow", realmId=realm, alias="password-and-code", providerId="basic-flow")
+    world.make(
+        "authentication/Execution",
+        realmId=realm,
+        parentFlowAlias="password-and-code",
+        authenticator="auth-otp-form",
+        requirement="REQUIRED",
+        priority=10,
+    )
+    world.make(
+        "openid/Client",
+        realmId=realm,
+        clientId="overriding",
+        accessType="CONFIDENTIAL",
+        standardFlowEnabled=True,
+        validRedirectUris=["http://127.0.0.1/x"],
+        authenticationFlowBindingOverrides={"browserId": flow},
+    )
     world.make(
         "RealmUserProfile",
         realmId=realm,
@@ -195,8 +221,11 @@ def test_generated_client_secret_and_service_account_are_outputs(world: World) -
         ("Client", {"validRedirectUris": ["http://127.0.0.1/other"], "extraConfig": None}),
         ("UserRealmRoleProtocolMapper", {"addToIdToken": False, "claimName": "groups"}),
         ("User", {"firstName": "C", "requiredActions": ["UPDATE_PASSWORD"]}),
+        ("DefaultRoles", {"defaultRoles": ["uma_authorization"]}),
         ("RealmEvents", {"adminEventsEnabled": True}),
-        ("RequiredAction", {"defaultAction": False}),
+        ("RequiredAction", {"defaultAction": False, "config": {"max_auth_age": "60"}}),
+        ("Flow", {"description": "says more"}),
+        ("Execution", {"requirement": "ALTERNATIVE", "priority": 7}),
     ],
 )
 def test_change_in_place_is_there_after_a_refresh(world: World, kind: str, changes: dict[str, Any]) -> None:
@@ -217,6 +246,29 @@ def test_what_someone_changed_by_hand_is_seen_and_set_back(world: World) -> None
     realm.update(**inputs)
     realm.refresh()
     assert realm.diff(**inputs).diffs == []
+
+
+def test_client_uses_the_flow_until_the_override_is_taken_away(world: World) -> None:
+    resource, inputs = world.made[
+        next(name for name, (_, given) in world.made.items() if given.get("clientId") == "overriding")
+    ]
+    flow = inputs["authenticationFlowBindingOverrides"]["browserId"]
+    path = f"/ohif/clients/{resource.id}"
+    assert world.admin.call("GET", path)["authenticationFlowBindingOverrides"] == {"browser": flow}
+    resource.update(**{name: value for name, value in inputs.items() if name != "authenticationFlowBindingOverrides"})
+    assert world.admin.call("GET", path)["authenticationFlowBindingOverrides"] == {}
+    resource.update(**inputs)
+    assert world.admin.call("GET", path)["authenticationFlowBindingOverrides"] == {"browser": flow}
+
+
+def test_update_of_the_realm_undoes_bindings_as_officially(world: World) -> None:
+    realm, inputs = world.one("Realm")
+    realm.update(**inputs)
+    bound = {**world.admin.call("GET", "/ohif"), "browserFlow": "password-and-code"}
+    world.admin.call("PUT", "/ohif", bound)
+    assert world.admin.call("GET", "/ohif")["browserFlow"] == "password-and-code"
+    realm.update(**inputs)
+    assert world.admin.call("GET", "/ohif")["browserFlow"] == "browser"
 
 
 def test_what_exists_already_is_a_conflict(world: World) -> None:

@@ -88,7 +88,8 @@ def test_pain_24_brute_force_is_stopped_and_nobody_is_shut_out_for_good(deployme
 
 def test_forgotten_passwords_need_a_mail_server(case: Case, deployment: Deployment) -> None:
     realm = deployment.one("Realm").inputs
-    assert realm["resetPasswordAllowed"] is ("smtp" in case.config)
+    # A reset by mail would be a way around the code.
+    assert realm["resetPasswordAllowed"] is ("smtp" in case.config and case.config["mfa"] != "required")
 
 
 def test_mail_server_is_as_told_and_its_password_secret(case: Case, deployment: Deployment) -> None:
@@ -115,6 +116,31 @@ def test_mfa_is_as_told(case: Case, deployment: Deployment) -> None:
             (action,) = actions
             assert action["enabled"] is True
             assert action["defaultAction"] is (choice == "required")
+
+
+def test_required_code_is_a_step_of_every_sign_in(case: Case, deployment: Deployment) -> None:
+    client = deployment.one("Client").inputs
+    if case.config["mfa"] != "required":
+        assert "authenticationFlowBindingOverrides" not in client
+        assert not deployment.of_type("Flow")
+        return
+    flow = deployment.one("Flow")
+    steps = sorted((it.inputs for it in deployment.of_type("Execution")), key=lambda step: step["priority"])
+    assert {step["parentFlowAlias"] for step in steps} == {flow.inputs["alias"]}
+    assert [step["authenticator"] for step in steps] == ["auth-username-password-form", "auth-otp-form"]
+    assert {step["requirement"] for step in steps} == {"REQUIRED"}
+    # The client uses the flow by itself: the realm's bindings change back whenever the provider updates the realm.
+    assert client["authenticationFlowBindingOverrides"] == {"browserId": f"{flow.name}-id"}
+
+
+def test_required_code_cannot_be_removed_by_its_user(case: Case, deployment: Deployment) -> None:
+    required = case.config["mfa"] == "required"
+    (removal,) = [it.inputs for it in deployment.of_type("RequiredAction") if it.inputs["alias"] == "delete_credential"]
+    assert removal["enabled"] is not required
+    assert ("account/manage-account" in deployment.one("DefaultRoles").inputs["defaultRoles"]) is not required
+    if required:
+        enrolment = deployment.one("RequiredAction", "identity-one-time-code").inputs
+        assert enrolment["config"] == {"max_auth_age": "0"}
 
 
 def test_roles_are_the_contracts(deployment: Deployment) -> None:

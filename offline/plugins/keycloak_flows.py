@@ -1,0 +1,104 @@
+"""Authentication flows and their executions for the `keycloak` stand-in.
+
+As the official provider's resources of the same names behave (keycloak/terraform-provider-keycloak,
+`provider/resource_keycloak_authentication_*.go`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import ClassVar
+
+from pulumi.runtime.rpc import UNKNOWN
+
+from offline.plugins.keycloak_admin import Admin, Entity, Field, NotFoundError, Table, same
+from offline.plugins.provider import Found, Props, Resource
+
+REALM_FLOWS: Mapping[str, str] = {
+    "browserFlow": "browser",
+    "registrationFlow": "registration",
+    "directGrantFlow": "direct grant",
+    "resetCredentialsFlow": "reset credentials",
+    "clientAuthenticationFlow": "clients",
+    "dockerAuthenticationFlow": "docker auth",
+    "firstBrokerLoginFlow": "first broker login",
+}
+"""Flows that a realm binds, and those of a new realm: the official plugin sends these for what it does not know."""
+
+_REQUIREMENTS = ("REQUIRED", "ALTERNATIVE", "OPTIONAL", "CONDITIONAL", "DISABLED", UNKNOWN)
+
+
+def _wrong_requirement(inputs: Props) -> Iterable[tuple[str, str]]:
+    if inputs.get("requirement") not in _REQUIREMENTS:
+        yield "requirement", f"must be one of {', '.join(_REQUIREMENTS[:-1])}"
+
+
+def _authentication(inputs: Props) -> str:
+    return f"/{inputs['realmId']}/authentication"
+
+
+class Flow(Entity):
+    """A top-level flow; it starts empty."""
+
+    resource_type = "keycloak:authentication/flow:Flow"
+    args = "pulumi_keycloak.authentication:FlowArgs"
+    fields: ClassVar[Table] = {
+        "alias": Field(("alias",)),
+        "description": Field(("description",), absent=""),
+        "providerId": Field(("providerId",), absent="basic-flow"),
+    }
+    implemented = frozenset(fields) | {"realmId"}
+    replace = frozenset({"realmId"})
+    autoname = "alias"
+
+    def collection(self, inputs: Props) -> str:
+        return f"{_authentication(inputs)}/flows"
+
+    def body(self, inputs: Props) -> Props:
+        return {**super().body(inputs), "topLevel": True, "builtIn": False}
+
+
+class Execution(Resource[Admin]):
+    """A step of a flow. Without a priority the official plugin sends 0, and sees any other as a difference."""
+
+    resource_type = "keycloak:authentication/execution:Execution"
+    args = "pulumi_keycloak.authentication:ExecutionArgs"
+    implemented = frozenset({"authenticator", "parentFlowAlias", "priority", "realmId", "requirement"})
+    replace = frozenset({"authenticator", "parentFlowAlias", "realmId"})
+    defaults = {"requirement": "DISABLED"}  # noqa: RUF012
+
+    def validate(self, inputs: Props) -> Iterable[tuple[str, str]]:
+        yield from _wrong_requirement(inputs)
+
+    def _of_flow(self, inputs: Props) -> str:
+        return f"{_authentication(inputs)}/flows/{inputs['parentFlowAlias']}/executions"
+
+    def create(self, client: Admin, inputs: Props) -> tuple[str, Props]:
+        body = {"provider": inputs["authenticator"], "priority": inputs.get("priority", 0)}
+        created = client.call("POST", f"{self._of_flow(inputs)}/execution", body)
+        return created, self.update(client, created, {}, inputs)
+
+    def update(self, client: Admin, resource_id: str, state: Props, inputs: Props) -> Props:
+        body = {"id": resource_id, "requirement": inputs["requirement"], "priority": inputs.get("priority", 0)}
+        client.call("PUT", self._of_flow(inputs), body)
+        return {}
+
+    def read(self, client: Admin, resource_id: str, inputs: Props, state: Props) -> Found | None:
+        try:
+            real = client.call("GET", f"{_authentication(inputs)}/executions/{resource_id}")
+        except NotFoundError:
+            return None
+        wanted = {
+            "priority": 0,
+            **{name: inputs[name] for name in ("authenticator", "requirement", "priority") if name in inputs},
+        }
+        return Found(drift={name: real.get(name) for name, value in wanted.items() if not same(real.get(name), value)})
+
+    def delete(self, client: Admin, resource_id: str, state: Props) -> None:
+        try:
+            client.call("DELETE", f"{_authentication(state)}/executions/{resource_id}")
+        except NotFoundError:
+            return
+
+
+RESOURCES: tuple[Resource[Admin], ...] = (Flow(), Execution())
