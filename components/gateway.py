@@ -31,6 +31,9 @@ from components.viewer import Viewer
 from rendering import nginx
 from settings import EVERY_NETWORK, ProvidedCertificate, PublicEndpoint, Settings
 
+MEMORY_MIB, TEMPORARY_MIB = 512, 16
+"""Enough for all that clients may hold at once by the limits in its file (tests/rendering/test_gateway_memory.py)."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Upstreams:
@@ -115,7 +118,8 @@ class Gateway(pulumi.ComponentResource):
                     ],
                     interval=3,
                 ),
-                memory_mib=256,
+                memory_mib=MEMORY_MIB,
+                temporary_mib=TEMPORARY_MIB,
             ),
             opts=pulumi.ResourceOptions(parent=self),
         )

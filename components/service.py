@@ -71,6 +71,8 @@ class ServiceArgs:
     """Volumes by their path in the container."""
     temporary: Sequence[str] = ("/tmp",)  # noqa: S108 - paths in the container, in its own memory
     """Paths that are kept in memory."""
+    temporary_mib: int | None = None
+    """Size of each of them, which counts towards the limit of memory; by default an eighth of it."""
     ports: Sequence[Port] = ()
     capabilities: Sequence[str] = ()
     """Added to none, by their full name (`CAP_…`): without the prefix the provider replaces at each refresh."""
@@ -120,7 +122,8 @@ class Service(pulumi.ComponentResource):
                 for file in args.files
             ],
             volumes=[_mounted(path, volume) for path, volume in args.volumes.items()],
-            tmpfs=dict.fromkeys(args.temporary, "rw,noexec,nosuid,nodev,mode=1777"),
+            # Without a size, a full one would take all the memory that the program has.
+            tmpfs=dict.fromkeys(args.temporary, f"rw,noexec,nosuid,nodev,mode=1777,size={temporary_mib(args)}m"),
             networks_advanced=[
                 docker.ContainerNetworksAdvancedArgs(name=network.name, aliases=[args.alias])
                 for network in args.networks
@@ -176,6 +179,11 @@ def published(ports: Sequence[Port]) -> Sequence[docker.ContainerPortArgs]:
         docker.ContainerPortArgs(ip=port.address, external=port.external, internal=port.internal)
         for port in sorted(ports, key=lambda port: port.internal)
     ]
+
+
+def temporary_mib(args: ServiceArgs) -> int:
+    """Size of each path that is kept in memory."""
+    return args.temporary_mib or args.memory_mib // 8
 
 
 def _mounted(path: str, volume: docker.Volume | Mount) -> docker.ContainerVolumeArgs:

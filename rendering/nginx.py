@@ -26,12 +26,44 @@ HEALTH_PORT = 8081
 DICOM_PORT = 11112
 """Inside the container."""
 
+HTTP_SOCKET = "unix:/tmp/http.sock"
+HTTPS_SOCKET = "unix:/tmp/https.sock"
+"""Where nginx's `stream` hands on connections to its `http`."""
+
 AUTH_CACHE_SECONDS = 3
 """How long an answer of oauth2-proxy is used again for the same cookies and roles."""
 
 
 CHALLENGE_PATH = r"^/\.well-known/acme-challenge/[\w-]{1,128}(?![\s\S])"
 """Where a certification authority asks for the proof; the token is base64url (RFC 8555, 8.3)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What clients may hold at once, all together; one address may hold half of it."""
+
+    connections: int
+    requests: int
+    """In progress: with HTTP/2, one connection has many."""
+    requests_of_session: int = 24
+    """At the archive. Fewer than half of its threads (`HttpThreadsCount` of Orthanc)."""
+
+
+LIMITS = Limits(connections=1024, requests=384)
+LIMITS_WITH_TLS = Limits(connections=384, requests=384)
+"""A browser opens six connections, and with HTTP/2 one, which costs more."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AssociationLimits:
+    """DICOM associations at once."""
+
+    all: int
+    of_one_client: int
+
+
+ASSOCIATIONS = AssociationLimits(all=16, of_one_client=6)
+"""A modality opens one or two."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,6 +215,11 @@ def _rendered(template: str, config: GatewayConfig) -> str:
             quoted_home=quote(f"{origin}/", safe=""),
             http_port=HTTP_PORT,
             https_port=HTTPS_PORT,
+            http_socket=HTTP_SOCKET,
+            https_socket=HTTPS_SOCKET,
+            site_socket=f"{HTTPS_SOCKET} ssl" if config.tls else HTTP_SOCKET,
+            limits=LIMITS_WITH_TLS if config.tls else LIMITS,
+            dimse_limits=ASSOCIATIONS,
             listen=lambda port: [str(port), f"[::]:{port + IPV6_SHIFT}"] if config.ipv6 else [str(port)],
             challenge_path=CHALLENGE_PATH,
             health_port=HEALTH_PORT,

@@ -27,6 +27,8 @@ class OrthancConfig:
     ae_title: str
     callers: Sequence[str]
     """AE titles that may send by DICOM; empty: the DICOM port is closed."""
+    maximum_mb: int
+    """Size of all stored files at which further ones are refused; 0: no limit."""
 
 
 def render(config: OrthancConfig) -> str:
@@ -59,6 +61,9 @@ def render(config: OrthancConfig) -> str:
             "OverwriteInstances": False,
             "StableAge": 30,
             "MaximumStorageCacheSize": 128,
+            # At the limit nothing is deleted to make room: a store fails with 507, or 0xA700 by DICOM.
+            "MaximumStorageSize": config.maximum_mb,
+            "MaximumStorageMode": "Reject",
             "SaveJobs": True,
             "JobsHistorySize": 20,
             "ConcurrentJobs": 2,
@@ -132,6 +137,6 @@ def dimse(config: OrthancConfig) -> dict[str, object]:
         # Seconds without a word from the other side.
         "DicomScpTimeout": 60,
         "DicomScuTimeout": 10,
-        # An association each: a modality opens one or two.
-        "DicomThreadsCount": 8,
+        # An association each. The gateway lets in no more than there are threads (rendering/nginx.py).
+        "DicomThreadsCount": 16,
     }

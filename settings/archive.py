@@ -1,12 +1,13 @@
 """Which archive keeps the studies."""
 
+import dataclasses
 import re
 from collections.abc import Mapping
 
 import pulumi
 
 from settings import reading
-from settings.model import Archive, ArchiveKind
+from settings.model import Archive, ArchiveKind, LocalMachine, Server, Vm
 from settings.reading import ConfigurationError
 
 AE_TITLE = re.compile(r"[A-Za-z0-9_.-]{1,16}")
@@ -30,8 +31,23 @@ def archive(config: pulumi.Config) -> Archive:
         ae_title=ae_title("aeTitle", config.require("aeTitle") or DEFAULT_AE_TITLES[kind]),
         device_name=_device_name(config),
         memory_mib=memory,
+        maximum_gb=_maximum_gb(config, kind),
         confirm_switch=reading.boolean(config, "confirmArchiveSwitch"),
     )
+
+
+def within_volume(archive: Archive, machine: LocalMachine | Server | Vm) -> Archive:
+    """The archive with the default limit of a VM: its volume also holds databases, images and logs."""
+    if archive.maximum_gb or archive.kind is not ArchiveKind.ORTHANC or not isinstance(machine, Vm):
+        return archive
+    return dataclasses.replace(archive, maximum_gb=machine.volume_gb * 4 // 5 - 4)
+
+
+def _maximum_gb(config: pulumi.Config, kind: ArchiveKind) -> int:
+    maximum = reading.integer(config, "archiveMaximumGb", at_least=0, at_most=1024 * 1024)
+    if maximum and kind is not ArchiveKind.ORTHANC:
+        raise ConfigurationError("archiveMaximumGb", f"has no effect with {kind}; remove it.")
+    return maximum
 
 
 def ae_title(key: str, value: object) -> str:

@@ -223,6 +223,8 @@ class Archive:
     """Name of DCM4chee's device in its LDAP directory."""
     memory_mib: int
     """Limit of its container; DCM4chee's Java heap is sized by it."""
+    maximum_gb: int
+    """Orthanc refuses instances beyond so many GB of stored files; 0: no limit."""
     confirm_switch: bool
     """Whether it may take the place of another archive that holds data."""
 

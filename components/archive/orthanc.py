@@ -83,6 +83,7 @@ class Orthanc(pulumi.ComponentResource):
                     storage_path=STORAGE_PATH,
                     ae_title=args.told.ae_title,
                     callers=() if args.dicom is None else args.dicom.callers,
+                    maximum_mb=args.told.maximum_gb * 1000,
                 )
             )
         )

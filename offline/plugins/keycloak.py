@@ -159,7 +159,7 @@ class DefaultRoles(Resource[Admin]):
     resource_type = "keycloak:index/defaultRoles:DefaultRoles"
     args = "pulumi_keycloak:DefaultRolesArgs"
     implemented = frozenset({"defaultRoles", "realmId"})
-    replace = _REALM
+    replace = frozenset({"realmId"})
 
     def _path(self, client: Admin, inputs: Props) -> str:
         realm = inputs["realmId"]

@@ -129,7 +129,7 @@ def test_storage(container: Resource) -> None:
     assert container.inputs["volumes"] == [{"containerPath": "/data", "volumeName": "ohif-ward-data"}]
     assert set(container.inputs["tmpfs"]) == {"/tmp", "/run"}
     for options in container.inputs["tmpfs"].values():
-        assert {"noexec", "nosuid", "nodev"} <= set(options.split(","))
+        assert {"noexec", "nosuid", "nodev", "size=8m"} <= set(options.split(","))
 
 
 def test_network_and_port(container: Resource) -> None:

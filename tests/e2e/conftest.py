@@ -34,6 +34,7 @@ ORDER = (
     "test_logout.py",
     "test_attacks.py",
     "test_hardening.py",
+    "test_floods.py",
     "test_audit.py",
     "test_sessions.py",
     "test_lifecycle.py",

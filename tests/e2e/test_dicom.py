@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import socket
+import struct
+import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +19,7 @@ from docker.types import IPAMConfig, IPAMPool
 from playwright.sync_api import Page, expect
 
 from bootstrap.console import UserError
+from rendering.nginx import ASSOCIATIONS
 from tests.e2e import screen
 from tests.e2e.archive import delete
 from tests.e2e.conftest import cannot
@@ -143,6 +147,43 @@ def test_unlisted_network_is_refused(modality: Modality, image: Path, admin: htt
     assert not outside.stores(image)
     assert not is_there(admin)
     assert modality.verifies()
+
+
+def test_a_connection_without_a_request_keeps_nobody_waiting(modality: Modality) -> None:
+    """Orthanc accepts one association after the other, and would wait half a minute for each of these."""
+    with ExitStack() as idle:
+        for _ in range(4):
+            idle.enter_context(socket.create_connection((modality.host, modality.port), timeout=5))
+        time.sleep(0.5)
+        started = time.monotonic()
+        assert modality.verifies()
+        assert time.monotonic() - started < 4
+
+
+def test_one_address_does_not_take_all_associations(modality: Modality) -> None:
+    """The rest of the archive's threads is for the others."""
+    with ExitStack() as idle:
+        answers = []
+        for _ in range(ASSOCIATIONS.of_one_client + 2):
+            association = idle.enter_context(socket.create_connection((modality.host, modality.port), timeout=10))
+            association.sendall(association_request(modality))
+            # PS3.8, 9.3: the type of an acceptance; nothing if the connection is closed.
+            answers.append(association.recv(1))
+        assert answers == [b"\x02"] * ASSOCIATIONS.of_one_client + [b""] * 2
+    wait_until(modality.verifies, "association after the others have ended", 10)
+
+
+def association_request(modality: Modality) -> bytes:
+    """PS3.8, 9.3.2: for verification, in implicit VR."""
+
+    def item(kind: int, data: bytes) -> bytes:
+        return struct.pack(">BxH", kind, len(data)) + data
+
+    context = item(0x20, b"\1\0\0\0" + item(0x30, b"1.2.840.10008.1.1") + item(0x40, b"1.2.840.10008.1.2"))
+    user = item(0x50, item(0x51, struct.pack(">I", 16384)) + item(0x52, b"1.2.3.4"))
+    names = modality.called.ljust(16).encode() + modality.calling.ljust(16).encode()
+    body = struct.pack(">HH", 1, 0) + names + bytes(32) + item(0x10, b"1.2.840.10008.3.1.1.1") + context + user
+    return struct.pack(">BxI", 1, len(body)) + body
 
 
 def test_associations_are_in_the_gateways_log(stack: Stack, modality: Modality) -> None:

@@ -3,8 +3,12 @@
 What holds for every container anyway is in policy/containers.py; test_rules.py checks it.
 """
 
+import re
+
 from tests.program.cases import Case
 from tests.program.harness import Deployment, Resource
+
+SIZE = re.compile(r"\bsize=(\d+)m\b")
 
 ALWAYS = {"gateway", "auth-proxy", "sessions", "keycloak", "keycloak-db", "viewer"}
 OF_THE_ARCHIVE = {"orthanc": {"orthanc", "orthanc-db"}, "dcm4chee": {"dcm4chee", "dcm4chee-db", "dcm4chee-ldap"}}
@@ -25,6 +29,21 @@ def test_memory_limits_are_the_defaults_or_the_setting(case: Case, deployment: D
     for it in containers(deployment):
         told = case.config.get("archiveMemory") if it.inputs["hostname"] == case.archive else None
         assert it.inputs["memory"] <= (told or most.get(it.inputs["hostname"], 1024)), it.urn
+
+
+def test_what_runs_beside_the_archive_fits_a_small_machine(case: Case, deployment: Deployment) -> None:
+    beside = [it for it in containers(deployment) if it.inputs["hostname"] != case.archive]
+    # DCM4chee, on a larger machine, has a directory too.
+    assert sum(it.inputs["memory"] for it in beside) <= (3584 if case.archive == "dcm4chee" else 3328)
+
+
+def test_what_is_kept_in_memory_leaves_most_of_it_to_the_program(deployment: Deployment) -> None:
+    """A tmpfs counts towards the container's limit; without a size it may be half of the machine's memory."""
+    for it in containers(deployment):
+        assert it.inputs["tmpfs"], it.urn
+        sizes = [SIZE.search(options) for options in it.inputs["tmpfs"].values()]
+        assert all(sizes), it.urn
+        assert sum(int(size[1]) for size in sizes if size) <= it.inputs["memory"] / 4, it.urn
 
 
 def test_no_container_chooses_a_network_mode(deployment: Deployment) -> None:

@@ -17,11 +17,16 @@ from docker.models.containers import Container
 from images import DEFAULT_IMAGES
 
 
-def gateway_image() -> str:
-    """The image that the program would use on this machine."""
+def image(key: str) -> str:
+    """The image that the program would use on this machine, by its key in the table."""
     own = os.environ.get("OHIF_IMAGES")
     entries = json.loads(Path(own).read_text()) if own and Path(own).exists() else {}
-    return str(entries.get("gateway", {"name": DEFAULT_IMAGES["gateway"].name})["name"])
+    return str(entries.get(key, {"name": DEFAULT_IMAGES[key].name})["name"])
+
+
+def gateway_image() -> str:
+    """The gateway's image."""
+    return image("gateway")
 
 
 def put(container: Container, files: Mapping[str, str]) -> None:

@@ -1,11 +1,14 @@
 """The gateway's DICOM port: closed unless opened, to listed networks only, and encrypted where told."""
 
+import json
 from dataclasses import replace
 
 import pytest
 
 from rendering import nginx
+from rendering.orthanc import render as render_orthanc
 from tests.rendering.gateway_file import DIMSE, EXAMPLE, OTHER_EXAMPLE, Directive, parse
+from tests.rendering.test_orthanc import ORTHANC
 
 
 def stream(dimse: nginx.Dimse) -> Directive:
@@ -14,12 +17,15 @@ def stream(dimse: nginx.Dimse) -> Directive:
 
 
 def server(dimse: nginx.Dimse) -> Directive:
-    (found,) = stream(dimse).all("server")
+    (found,) = (it for it in stream(dimse).all("server") if it.all("allow"))
     return found
 
 
 def test_there_is_no_dicom_port_unless_told() -> None:
-    assert not parse(nginx.render(EXAMPLE)).all("stream")
+    (found,) = parse(nginx.render(EXAMPLE)).all("stream")
+    (browsers,) = found.all("server")
+    assert browsers.values("listen") == [("8080",)]
+    assert browsers.value("proxy_pass") == nginx.HTTP_SOCKET
 
 
 def test_listed_networks_are_let_in_and_nobody_else() -> None:
@@ -35,13 +41,29 @@ def test_associations_go_to_the_archive_wherever_it_is_after_a_restart() -> None
 
 def test_each_association_is_in_the_log() -> None:
     (form,) = stream(DIMSE).values("log_format")
-    assert stream(DIMSE).values("access_log") == [("/dev/stdout", form[0])]
+    assert server(DIMSE).values("access_log") == [("/dev/stdout", form[0])]
+    assert stream(DIMSE).values("access_log") == [("off",)], "browsers' connections: their requests are logged"
     for told in ("$remote_addr", "$bytes_received", "$session_time"):
         assert told in "".join(form)
 
 
 def test_one_address_does_not_take_all_associations() -> None:
-    assert server(DIMSE).values("limit_conn") == [("associations", "50")]
+    limits = server(DIMSE).pairs("limit_conn")
+    assert int(limits["associations_of_client"]) * 2 < int(limits["associations"])
+    zones = {zone.removeprefix("zone=").partition(":")[0]: key for key, zone in stream(DIMSE).values("limit_conn_zone")}
+    assert (zones["associations_of_client"], zones["associations"]) == ("$client_key", "all")
+
+
+def test_every_association_that_is_let_in_has_a_thread_at_the_archive() -> None:
+    """Those that wait for one would wait as long as others stay."""
+    orthanc = json.loads(render_orthanc(replace(ORTHANC, callers=("CT",))))
+    assert int(server(DIMSE).pairs("limit_conn")["associations"]) <= orthanc["DicomThreadsCount"]
+
+
+def test_the_archive_sees_no_connection_on_which_nothing_was_sent() -> None:
+    """One would keep Orthanc from accepting others for half a minute."""
+    assert server(DIMSE).value("ssl_preread") == "on"
+    assert server(DIMSE).value("preread_timeout") == "5s"
 
 
 @pytest.mark.parametrize("client_certificates", [False, True])

@@ -80,7 +80,7 @@ def test_answers_are_cached_for_seconds_by_cookie_and_roles() -> None:
     for args, it in GATEWAY.locations.items():
         if args[-1].startswith("/_auth/"):
             query = it.value("proxy_pass").removeprefix("http://auth_proxy/oauth2/auth")
-            assert it.value("proxy_cache_key") == f"$http_cookie {query}"
+            assert it.value("proxy_cache_key") == f"$session_cookie {query}"
             assert it.values("proxy_cache_valid") == [("202", f"{nginx.AUTH_CACHE_SECONDS}s")]
     assert nginx.AUTH_CACHE_SECONDS <= 5
 
@@ -89,7 +89,7 @@ def test_only_the_default_server_answers_a_foreign_host() -> None:
     foreign, health, own = 0, 0, 0
     for it in GATEWAY.http.all("server"):
         listen = it.values("listen")
-        if ("8080", "default_server") in listen:
+        if (nginx.HTTP_SOCKET, "proxy_protocol", "default_server") in listen:
             foreign += 1
             locations = {place.args: place for place in it.all("location")}
             assert set(locations) == {("/",), ("=", "/not-understood")}

@@ -53,11 +53,16 @@ def test_https_changes_nothing_about_who_may(example: nginx.GatewayConfig) -> No
 def test_every_server_listens_for_every_family(
     config: nginx.GatewayConfig, clear: list[str], secure: list[str]
 ) -> None:
+    (front,) = parse(nginx.render(config)).all("stream")
+    assert {it.value("proxy_pass"): it.values("listen") for it in front.all("server")} == {
+        nginx.HTTP_SOCKET: [(it,) for it in clear],
+        nginx.HTTPS_SOCKET: [(it,) for it in secure],
+    }
     gateway = Gateway(config)
-    assert gateway.redirect.values("listen") == [(it,) for it in clear]
-    assert gateway.server.values("listen") == [(it, "ssl") for it in secure]
-    default = {(it, "default_server") for it in clear} | {(it, "ssl", "default_server") for it in secure}
-    assert set(default_server(gateway.http).values("listen")) == default
+    http, https = (nginx.HTTP_SOCKET, "proxy_protocol"), (nginx.HTTPS_SOCKET, "ssl", "proxy_protocol")
+    assert gateway.redirect.values("listen") == [http]
+    assert gateway.server.values("listen") == [https]
+    assert default_server(gateway.http).values("listen") == [(*http, "default_server"), (*https, "default_server")]
 
 
 def test_in_the_clear_one_is_only_led_on() -> None:

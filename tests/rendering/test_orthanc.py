@@ -1,27 +1,27 @@
 """Orthanc's file: closed where it could reach the machine, and nobody comes in without the credential."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from rendering.orthanc import DICOMWEB_ROOT, OrthancConfig, render
 
+ORTHANC = OrthancConfig(
+    name="Archive",
+    user="gateway",
+    password='p"w\\',
+    database_host="orthanc-db",
+    database_name="orthanc",
+    database_password="dbpw",
+    storage_path="/var/lib/orthanc/db",
+    ae_title="ARCHIVE",
+    callers=(),
+    maximum_mb=36_000,
+)
+
 
 def parsed(*callers: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(
-        render(
-            OrthancConfig(
-                name="Archive",
-                user="gateway",
-                password='p"w\\',
-                database_host="orthanc-db",
-                database_name="orthanc",
-                database_password="dbpw",
-                storage_path="/var/lib/orthanc/db",
-                ae_title="ARCHIVE",
-                callers=callers,
-            )
-        )
-    )
+    found: dict[str, Any] = json.loads(render(replace(ORTHANC, callers=callers)))
     return found
 
 
@@ -67,6 +67,13 @@ def test_dicomweb_is_where_the_gateway_looks_and_links_point_back_to_the_gateway
 
 def test_a_stored_instance_is_not_replaced_by_another_under_its_name() -> None:
     assert parsed()["OverwriteInstances"] is False
+
+
+def test_a_full_archive_refuses_and_deletes_nothing() -> None:
+    """Orthanc's own default deletes the oldest patients to make room."""
+    told = parsed()
+    assert (told["MaximumStorageSize"], told["MaximumStorageMode"]) == (36_000, "Reject")
+    assert json.loads(render(replace(ORTHANC, maximum_mb=0)))["MaximumStorageMode"] == "Reject"
 
 
 def test_dicom_port_is_closed_without_callers() -> None:

@@ -70,7 +70,9 @@ def test_pain_05_works_only_on_localhost() -> None:
 def test_pain_06_big_headers() -> None:
     assert bytes_of(GATEWAY.http.value("proxy_buffer_size")) >= 16 * 1024
     ((count, size),) = GATEWAY.http.values("large_client_header_buffers")
-    assert int(count) * bytes_of(size) >= 64 * 1024
+    # A line is in one buffer: an address of a login has 2 kB, and Keycloak's cookies together have 4 kB.
+    assert int(count) >= 2
+    assert bytes_of(size) >= 8 * 1024
     assert not [it for it in GATEWAY.server.walk() if it.name == "proxy_buffer_size"]
 
 
@@ -84,7 +86,9 @@ def test_pain_07_uploads_over_1_mb() -> None:
     for path in unlimited:
         assert GATEWAY.location(path).value("proxy_request_buffering") == "off"
         assert GATEWAY.location(path).value("proxy_read_timeout") == "300s"
-    assert not GATEWAY.http.all("client_max_body_size")
+    # Forms are small, and what is kept until it is whole would be kept in memory.
+    most, kept = (GATEWAY.http.value(name) for name in ("client_max_body_size", "client_body_buffer_size"))
+    assert bytes_of(most) <= bytes_of(kept)
     assert not GATEWAY.server.all("client_max_body_size")
 
 
@@ -187,7 +191,7 @@ def test_pain_20_refreshed_cookie_never_reaches_the_browser() -> None:
 
 def test_pain_21_old_cookie_after_sign_out() -> None:
     for it in QUESTIONS:
-        assert it.value("proxy_cache_key").startswith("$http_cookie ")
+        assert it.value("proxy_cache_key").startswith("$session_cookie ")
 
 
 @pytest.mark.parametrize(

@@ -264,6 +264,15 @@ def test_vm_has_safe_defaults() -> None:
     assert told.admin_networks == (ipaddress.ip_network("192.0.2.0/24"),)
 
 
+def test_orthanc_leaves_room_on_the_volume() -> None:
+    """Databases, images and logs are on it too."""
+    assert load(**vm(volumeGb=50)).archive.maximum_gb == 36
+    assert load(**vm(volumeGb=10)).archive.maximum_gb == 4
+    assert load(**vm(volumeGb=10), archiveMaximumGb=7).archive.maximum_gb == 7
+    assert load(**vm(volumeGb=50), archive="dcm4chee").archive.maximum_gb == 0
+    assert load(**SERVER).archive.maximum_gb == 0
+
+
 def test_vm_is_as_told() -> None:
     machine = load(
         **vm(type="g6-dedicated-4", image="private/15", volumeGb=10, backups=False, reservedAddress=False)

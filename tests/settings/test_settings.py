@@ -49,6 +49,8 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("archive", {"archive": "dicoogle"}, "orthanc, dcm4chee"),
     ("archiveMemory", {"archiveMemory": -1}, "between 0"),
     ("archiveMemory", {"archiveMemory": "2g"}, "whole number"),
+    ("archiveMaximumGb", {"archiveMaximumGb": -1}, "between 0"),
+    ("archiveMaximumGb", {"archive": "dcm4chee", "archiveMaximumGb": 5}, "no effect with dcm4chee"),
     ("archiveMemory", {"archiveMemory": 255}, "256 at least"),
     ("archiveMemory", {"archive": "dcm4chee", "archiveMemory": 1535}, "1536 at least"),
     ("aeTitle", {"aeTitle": "A" * 17}, "1 to 16 letters"),
