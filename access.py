@@ -73,6 +73,12 @@ class ArchiveRoot:
     """Where the archive has it, with a trailing slash."""
     example: str
     """A path below `public` that is there."""
+    pages: bool = False
+    """Whether it holds the archive's own pages and their scripts, and nothing that anybody stores."""
+    evaluates: bool = False
+    """Of pages: whether their scripts make functions from text (`new Function`)."""
+    handlers: tuple[str, ...] = ()
+    """Of pages: their inline event handlers, letter by letter. No other runs."""
 
 
 ADMIN_PATH = "/pacs-admin"
@@ -90,12 +96,17 @@ class Handler(StrEnum):
     """OHIF's `app-config.js`, rendered by the program and served by the gateway."""
     VIEWER_ASSETS = auto()
     DICOMWEB = auto()
+    ARCHIVE_PAGES = auto()
+    """The archive's own pages: scripts run."""
     ARCHIVE_ADMIN = auto()
+    """The rest of the archive: its API, and what is stored. Nothing of it runs in a browser."""
     KEYCLOAK = auto()
     SIGN_IN = auto()
     """oauth2-proxy's start and callback: what fails there gets a page with a way to start again."""
     SESSION = auto()
     """oauth2-proxy's answers about the session, for programs."""
+    SIGN_OUT = auto()
+    """oauth2-proxy's own end of a session."""
     LOGOUT = auto()
     PAGES = auto()
     """The gateway's own style sheet; its error pages are internal."""
@@ -115,7 +126,12 @@ class Route:
     example: str
     """A path that the route matches; the contract tests ask for it."""
     archive_root: ArchiveRoot | None = None
-    """Of a route with handler `ARCHIVE_ADMIN`."""
+    """Of a route with handler `ARCHIVE_PAGES` or `ARCHIVE_ADMIN`."""
+
+    @property
+    def is_of_archive(self) -> bool:
+        """Whether the archive answers: what it is asked is logged with its query."""
+        return self.handler in (Handler.DICOMWEB, Handler.ARCHIVE_PAGES, Handler.ARCHIVE_ADMIN)
 
     def access_for(self, method: str) -> Access | None:
         """Who may use `method` here; `None` if nobody may (405)."""
@@ -191,10 +207,17 @@ def routes(archive_roots: Sequence[ArchiveRoot]) -> tuple[Route, ...]:
         ),
         Route(
             name="session",
-            path=rf"^/oauth2/(?:sign_out|userinfo){END}",
+            path=rf"^/oauth2/userinfo{END}",
             rules=(Rule(READ, Anyone()),),
             handler=Handler.SESSION,
             example="/oauth2/userinfo",
+        ),
+        Route(
+            name="sign-out",
+            path=rf"^/oauth2/sign_out{END}",
+            rules=(Rule(READ, Anyone()),),
+            handler=Handler.SIGN_OUT,
+            example="/oauth2/sign_out",
         ),
         Route(
             name="keycloak-console",
@@ -242,7 +265,7 @@ def routes(archive_roots: Sequence[ArchiveRoot]) -> tuple[Route, ...]:
                 name=root.route,
                 path=rf"^{root.public}(?:/.*)?{END}",
                 rules=(Rule(None, ADMINISTERS),),
-                handler=Handler.ARCHIVE_ADMIN,
+                handler=Handler.ARCHIVE_PAGES if root.pages else Handler.ARCHIVE_ADMIN,
                 example=root.example,
                 archive_root=root,
             )

@@ -32,6 +32,8 @@ ARCHIVE_MEMORY_MIB = {"orthanc": 1024, "dcm4chee": 2048}
 MEMORY_MIB = 1024
 SMALLEST_MEMORY_MIB = 64
 MEMORY_WITHOUT_ARCHIVE_MIB = 3328
+DIRECTORY = "dcm4chee-ldap"
+"""DCM4chee has a directory too, and runs on a larger host."""
 
 AS_ROOT = frozenset({"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_KILL", "CAP_SETGID", "CAP_SETUID"})
 STARTS_AS_ROOT = {"dcm4chee-ldap": AS_ROOT, "dcm4chee": AS_ROOT | {"CAP_SYS_CHROOT"}}
@@ -194,10 +196,12 @@ def names_are_unique(resources: Sequence[Resource]) -> Problems:
 def memory_fits_small_host(resources: Sequence[Resource]) -> Problems:
     known = [it.inputs for it in of_type(resources, CONTAINER) if {"hostname", "memory"} <= set(it.inputs)]
     total = sum(it["memory"] for it in known if it["hostname"] not in ARCHIVES)
-    if total > MEMORY_WITHOUT_ARCHIVE_MIB:
+    directory = sum(it["memory"] for it in known if it["hostname"] == DIRECTORY)
+    limit = MEMORY_WITHOUT_ARCHIVE_MIB + directory
+    if total > limit:
         yield Problem(
             f"the containers without the archive may take {total:.0f} MiB together",
-            f"lower their limits to {MEMORY_WITHOUT_ARCHIVE_MIB} MiB in total",
+            f"lower their limits to {limit:.0f} MiB in total",
         )
 
 

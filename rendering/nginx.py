@@ -1,7 +1,10 @@
 """The gateway's nginx configuration, rendered from the route table."""
 
+import base64
 import functools
+import hashlib
 import ipaddress
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,6 +70,25 @@ ASSOCIATIONS = AssociationLimits(all=16, of_one_client=6)
 
 
 @dataclass(frozen=True, kw_only=True)
+class LogBounds:
+    """Most characters of the fields of the access log whose length a client decides."""
+
+    method: int = 20
+    user: int = 255
+    """Keycloak takes no longer user name."""
+    path: int = 1024
+    query: int = 2048
+    """The archive is asked nothing longer than these two, so its log is whole."""
+    anonymous: int = 256
+    """Path, and query, of a request without a session."""
+    upstream: int = 200
+    agent: int = 200
+
+
+LOG_BOUNDS = LogBounds()
+
+
+@dataclass(frozen=True, kw_only=True)
 class TlsConfig:
     """With which certificate the gateway answers. Paths in its container."""
 
@@ -102,8 +124,8 @@ class GatewayConfig:
     ipv6: bool
     """Whether it listens for both families."""
     trusts_bridges: bool
-    """Whether a client that shows the address of the engine's bridge may be in an admin network: where only this
-    machine can reach the listener."""
+    """Whether a client that shows the address of the Docker bridge may be in an admin network: where only this
+    machine can reach the listener. Other containers never are."""
     host: str
     authority: str
     """Host, and port unless it is the scheme's own."""
@@ -146,6 +168,19 @@ class Guarded:
     def needs_session(self) -> bool:
         """Whether oauth2-proxy is asked before the request goes on."""
         return bool(self.roles_by_method)
+
+    @property
+    def script_sources(self) -> str:
+        """Of the archive's pages: what their policy lets run."""
+        root = self.route.archive_root
+        sources = ["'self'"]
+        if root and root.evaluates:
+            sources.append("'unsafe-eval'")
+        if root and root.handlers:
+            digests = (hashlib.sha256(handler.encode()).digest() for handler in root.handlers)
+            # These texts alone, as handlers.
+            sources += ["'unsafe-hashes'", *(f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests)]
+        return " ".join(sources)
 
     @property
     def variable(self) -> str:
@@ -193,7 +228,7 @@ def render_waiting(config: GatewayConfig) -> str:
 @functools.cache
 def _environment() -> jinja2.Environment:
     """The templates, compiled once."""
-    return jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         undefined=jinja2.StrictUndefined,
         autoescape=False,  # noqa: S701 - nginx configuration, not HTML
@@ -201,6 +236,8 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    environment.filters["escaped"] = re.escape
+    return environment
 
 
 def _rendered(template: str, config: GatewayConfig) -> str:
@@ -225,6 +262,14 @@ def _rendered(template: str, config: GatewayConfig) -> str:
             health_port=HEALTH_PORT,
             dicom_port=DICOM_PORT,
             auth_cache_seconds=AUTH_CACHE_SECONDS,
+            log_bounds=LOG_BOUNDS,
+            archive_sources=" ".join(f"{origin}{public}/" for public in _archive_roots(config.routes)),
             storing_roles="|".join(role for role in Role if role is not Role.VIEWER),
         )
     )
+
+
+def _archive_roots(routes: Sequence[Route]) -> Sequence[str]:
+    """Public paths below which the archive is, without those below another."""
+    publics = sorted({route.archive_root.public for route in routes if route.archive_root})
+    return [it for it in publics if not any(it.startswith(f"{other}/") for other in publics)]

@@ -22,6 +22,9 @@ BASE_DN = "dc=dcm4che,dc=org"
 STORAGE = "/storage"
 SECRET_FILES = "/run/archive-secrets"  # noqa: S105 - a path, not a password
 
+LOADED_STYLES = "this.media='all'"
+"""How Angular's build lets a page's styles load later (`inlineCritical`)."""
+
 AS_ROOT = ("CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_KILL", "CAP_SETGID", "CAP_SETUID")
 """The images of dcm4che start as root, make their folders their own user's, and become that user; root passes on to it
 the signal to end."""
@@ -47,7 +50,22 @@ class Dcm4chee(pulumi.ComponentResource):
         "archive-truststore",
     )
     ROOTS: ClassVar[Sequence[ArchiveRoot]] = (
-        ArchiveRoot(route="archive-admin", public=ADMIN_PATH, target=f"{WEB_ROOT}/ui2/", example=f"{ADMIN_PATH}/"),
+        ArchiveRoot(
+            route="archive-admin",
+            public=ADMIN_PATH,
+            target=f"{WEB_ROOT}/ui2/",
+            example=f"{ADMIN_PATH}/",
+            pages=True,
+            handlers=(LOADED_STYLES,),
+        ),
+        ArchiveRoot(
+            route="archive-pages",
+            public=f"{WEB_ROOT}/ui2",
+            target=f"{WEB_ROOT}/ui2/",
+            example=f"{WEB_ROOT}/ui2/",
+            pages=True,
+            handlers=(LOADED_STYLES,),
+        ),
         # Its pages name themselves and the API by this path.
         ArchiveRoot(route="archive-api", public=WEB_ROOT, target=f"{WEB_ROOT}/", example=f"{WEB_ROOT}/aets"),
     )

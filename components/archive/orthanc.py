@@ -27,6 +27,23 @@ class Orthanc(pulumi.ComponentResource):
 
     SECRETS: ClassVar[Sequence[str]] = ("archive-database", "archive")
     ROOTS: ClassVar[Sequence[ArchiveRoot]] = (
+        ArchiveRoot(
+            route="archive-explorer",
+            public=f"{ADMIN_PATH}/app",
+            target="/app/",
+            example=f"{ADMIN_PATH}/app/explorer.html",
+            pages=True,
+            handlers=("$('#fileupload').click()",),
+        ),
+        # Orthanc Explorer 2 compiles its texts in the browser (vue-i18n 9).
+        ArchiveRoot(
+            route="archive-explorer-2",
+            public=f"{ADMIN_PATH}/ui/app",
+            target="/ui/app/",
+            example=f"{ADMIN_PATH}/ui/app/",
+            pages=True,
+            evaluates=True,
+        ),
         ArchiveRoot(route="archive-admin", public=ADMIN_PATH, target="/", example=f"{ADMIN_PATH}/"),
     )
 

@@ -23,8 +23,14 @@ SCHEMA = {
     if ":" not in key
 }
 
-ROUTES_TOLD = EXAMPLES["dcm4chee"].routes
-"""Orthanc's are fewer: a row of the table says which."""
+ROUTES_TOLD = (
+    *(ORTHANC_ROUTES := EXAMPLES["orthanc"].routes)[
+        : (BEHIND := [it.name for it in ORTHANC_ROUTES].index("archive-admin") + 1)
+    ],
+    *(it for it in EXAMPLES["dcm4chee"].routes if it.name not in {route.name for route in ORTHANC_ROUTES}),
+    *ORTHANC_ROUTES[BEHIND:],
+)
+"""Both archives': a row of the table says of which."""
 
 
 def table(header: str) -> list[list[str]]:

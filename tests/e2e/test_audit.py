@@ -15,6 +15,9 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
+from tests.e2e import wire
+from tests.e2e.archive import API
+from tests.e2e.attacks import SPELLINGS, TOKEN
 from tests.e2e.bystanders import another_gateway, neighbour, network_name
 from tests.e2e.conftest import Sessions
 from tests.e2e.harness import CONFIG_FILE_IN_USE, NAME, THINGS, Stack, by_hand, run, state_environment, wait_until
@@ -27,6 +30,7 @@ FIELDS: dict[str, type | tuple[type, ...]] = {
     "address": str,
     "user": str,
     "method": str,
+    "route": str,
     "path": str,
     "query": str,
     "status": int,
@@ -100,6 +104,67 @@ def test_what_an_administrator_does_in_the_archive_is_logged(stack: Stack, sessi
     nobody = "/pacs-admin/patients/00000000-00000000-00000000-00000000-00000000"
     line, _ = line_of(stack, session("pacsadmin"), "DELETE", nobody)
     assert (line["user"], line["method"], line["path"], line["status"]) == ("pacsadmin", "DELETE", nobody, 404)
+
+
+@pytest.mark.parametrize("path", [path for path in SPELLINGS if not path.startswith("http")])
+def test_another_spelling_of_a_search_is_no_search(stack: Stack, session: Sessions, path: str) -> None:
+    """And it is logged with its route and its query as any other refusal."""
+    agent = f"spelt-{secrets.token_hex(8)}"
+    cookies = "; ".join(f"{cookie.name}={cookie.value}" for cookie in session("viewer").cookies.jar)
+    lines_sent = (
+        f"GET {path}?PatientName=DOE HTTP/1.1",
+        f"Host: {urlsplit(stack.url).netloc}",
+        f"User-Agent: {agent}",
+        f"Cookie: {cookies}",
+        "Connection: close",
+    )
+    (answer,) = wire.send(stack.url, ("\r\n".join(lines_sent) + "\r\n\r\n").encode())
+    assert answer.status == 400
+    wait_until(lambda: any(line["agent"] == agent for line in lines(stack)), "line in the gateway's log", 10)
+    (line,) = (line for line in lines(stack) if line["agent"] == agent)
+    assert (line["route"], line["status"]) == ("dicomweb-store", 400)
+    assert "#" in path or line["query"] == "PatientName=DOE"
+
+
+@pytest.mark.parametrize("path", [f"{API}/studies", f"{API}/tools/lookup", "/pacs/series"])
+def test_every_query_to_the_archive_is_logged(stack: Stack, session: Sessions, path: str) -> None:
+    line, _ = line_of(stack, session("pacsadmin"), "GET", f"{path}?PatientName=DOE%20J")
+    assert (line["user"], line["path"], line["query"]) == ("pacsadmin", path, "PatientName=DOE%20J")
+    assert line["route"] in ("archive-admin", "archive-api", "dicomweb")
+
+
+LONGEST = {False: 7_000, True: 25_000}
+"""Bytes on the disk about one request, without and with a session (tests/rendering/test_gateway_file.py)."""
+
+
+def size_of_log(stack: Stack) -> int:
+    """Bytes of the gateway's log on this machine's disk, all its files together."""
+    path = Path(stack.container("gateway").attrs["LogPath"])
+    return sum(file.stat().st_size for file in path.parent.glob(f"{path.name}*"))
+
+
+@pytest.mark.parametrize("user", ["", "viewer"])
+@pytest.mark.parametrize(
+    "path", ["/nowhere", "/", "/healthz", "/pacs/studies", "/pacs-admin/tools", "/ohif-viewer/", TOKEN]
+)
+def test_one_request_takes_little_of_the_log(stack: Stack, session: Sessions, user: str, path: str) -> None:
+    """A line could be 113 kB, of characters that are written as many; so could nginx's own messages."""
+    requests = 20
+    authority = urlsplit(stack.url).netloc
+    cookies = "; ".join(f"{cookie.name}={cookie.value}" for cookie in session(user).cookies.jar) if user else "a=b"
+    before = size_of_log(stack)
+    for fill in ("\x01", "<", '"', "\xff"):
+        for _ in range(requests // 4):
+            in_path = "" if path in ("/", "/healthz", TOKEN) else "/" + ("<" if fill == "\x01" else fill) * 3_000
+            raw = (
+                f"BREW {path}{in_path}?x={'<' * 2_000} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n"
+                f"Cookie: {cookies}\r\nUser-Agent: {fill * 6_000}\r\nReferer: {fill * 6_000}\r\n"
+                "Content-Length: 0\r\n\r\n"
+            )
+            (answer,) = wire.send(stack.url, raw.encode("latin-1"))
+            assert answer.status < 500 or answer.status == 501
+    # Others may ask meanwhile.
+    assert size_of_log(stack) - before < requests * LONGEST[bool(user)]
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
+from urllib.parse import urlsplit
 
 import httpx
 import numpy as np
@@ -18,10 +19,13 @@ from playwright.sync_api import ConsoleMessage, Page, expect
 from pydicom.encaps import encapsulate
 from pydicom.uid import JPEG2000Lossless
 
+from access import ArchiveRoot
+from components.archive import archive_roots
+from settings import ArchiveKind
 from tests.e2e import screen
 from tests.e2e.archive import delete
 from tests.e2e.conftest import Sessions
-from tests.e2e.harness import Stack
+from tests.e2e.harness import ARCHIVE, Stack
 from tools import phantom, sample
 from tools.dicomweb import SESSION_COOKIES, StackOutputs, client, login_form, sign_in, store
 from tools.sample import study_link
@@ -281,3 +285,109 @@ def test_cookies_are_out_of_reach_of_scripts_and_foreign_sites(stack: Stack, out
         attributes = {part.strip().lower() for part in cookie.split(";")[1:]}
         assert {"httponly", "samesite=lax", "path=/"} <= attributes
         assert not [attribute for attribute in attributes if attribute.startswith("domain=")]
+
+
+# --- The archive's own pages ---
+
+EXPLORER = "/pacs-admin/app/explorer.html"
+orthanc_only = pytest.mark.skipif(ARCHIVE is not ArchiveKind.ORTHANC, reason="Orthanc's own pages")
+
+
+@pytest.fixture
+def explorer(page: Page, outputs: StackOutputs) -> Page:
+    """Orthanc Explorer, shown to its administrator."""
+    page.goto(EXPLORER)
+    screen.log_in(page, "pacsadmin", outputs.credentials["pacsadmin"])
+    page.wait_for_url(re.compile(EXPLORER))
+    page.wait_for_load_state("networkidle")
+    return page
+
+
+@orthanc_only
+def test_the_archives_pages_work_under_their_policy(explorer: Page, stack: Stack) -> None:
+    complaints = Complaints(explorer)
+    explorer.goto(EXPLORER)
+    explorer.wait_for_load_state("networkidle")
+    explorer.goto(f"{EXPLORER}#find-studies")
+    expect(explorer.get_by_text("PatientID", exact=False).first).to_be_attached(timeout=15_000)
+    found = explorer.evaluate("fetch('../studies').then(answer => answer.json())")
+    for fragment in (f"study?uuid={found[0]}", "upload", "plugins", "jobs"):
+        explorer.goto(f"{EXPLORER}#{fragment}")
+        explorer.reload()
+        explorer.wait_for_load_state("networkidle")
+        screen.keep(explorer, f"explorer-{fragment.partition('?')[0]}")
+    explorer.goto(f"{EXPLORER}#study?uuid={found[0]}")
+    explorer.reload()
+    expect(explorer.get_by_text("SYNTHETIC").first).to_be_visible(timeout=15_000)
+    assert complaints.found == []
+
+
+@orthanc_only
+def test_a_script_in_the_archives_pages_does_not_run_and_does_not_reach_keycloak(explorer: Page, stack: Stack) -> None:
+    """As with an XSS in the archive: what is put into the page does not run, and what does reaches the archive only."""
+    explorer.evaluate(
+        """() => {
+            const holder = document.createElement('div');
+            holder.innerHTML = '<img src="x" onerror="window.injected = 1"><svg onload="window.injected = 2"></svg>';
+            document.body.append(holder);
+            const script = document.createElement('script');
+            script.textContent = 'window.injected = 3';
+            document.body.append(script);
+            const link = document.createElement('a');
+            link.href = 'javascript:window.injected = 4';
+            document.body.append(link);
+            link.click();
+        }"""
+    )
+    explorer.wait_for_timeout(500)
+    assert explorer.evaluate("window.injected") is None
+    explorer.evaluate("() => { setTimeout('window.injected = 5', 0); }")
+    explorer.wait_for_timeout(200)
+    assert explorer.evaluate("window.injected") is None
+    refused = "path => fetch(path).then(answer => answer.status, () => 'refused')"
+    for path in ("/keycloak/admin/", "/keycloak/realms/master", "/oauth2/userinfo", "/pacs/studies", "/ohif-viewer/"):
+        assert explorer.evaluate(refused, path) == "refused", path
+    assert explorer.evaluate(refused, "/pacs-admin/system") == 200
+    assert explorer.evaluate("window.open('/keycloak/admin/')") is None
+    assert explorer.evaluate("window.open('/healthz')") is None
+    framed = explorer.evaluate(
+        """() => new Promise(resolve => {
+            const frame = document.createElement('iframe');
+            frame.src = '/keycloak/realms/ohif/account/';
+            frame.onload = () => { try { resolve(frame.contentDocument?.title ?? null) } catch (e) { resolve(null) } };
+            document.body.append(frame);
+            setTimeout(() => resolve(null), 3000);
+        })"""
+    )
+    assert not framed
+
+
+@orthanc_only
+def test_what_is_stored_does_not_run_as_a_page(session: Sessions) -> None:
+    """A file that an administrator stores with an instance, a report within it, an error that repeats the request."""
+    admin = session("pacsadmin")
+    instance = admin.get("/pacs-admin/instances").json()[0]
+    stored = [f"instances/{instance}/{part}" for part in ("file", "preview", "content/0010-0010")]
+    for path in (*stored, "system", "nowhere/<script>", "tools/generate-uid?level=<script>"):
+        answer = admin.get(f"/pacs-admin/{path}")
+        policy = csp(answer.headers)
+        assert policy["default-src"] == {"'none'"}
+        assert "script-src" not in policy
+        assert policy["sandbox"] <= {"allow-downloads"}
+        assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize("root", archive_roots(ARCHIVE), ids=lambda root: root.route)
+def test_no_page_of_the_archive_runs_what_is_put_into_it(session: Sessions, root: ArchiveRoot) -> None:
+    policy = csp(session("pacsadmin").get(root.example).headers)
+    scripts = policy.get("script-src", set())
+    assert policy["default-src"] == {"'none'"}
+    assert "'unsafe-inline'" not in scripts
+    hashes = {source for source in scripts if source.startswith("'sha256-")}
+    assert len(hashes) == len(root.handlers)
+    allowed = {"'self'"} | ({"'unsafe-eval'"} if root.evaluates else set()) | ({"'unsafe-hashes'"} if hashes else set())
+    assert scripts - hashes == (allowed if root.pages else set())
+    assert "sandbox" in policy
+    assert not {"allow-popups", "allow-popups-to-escape-sandbox", "allow-top-navigation"} & policy["sandbox"]
+    if root.pages:
+        assert {urlsplit(source).path for source in policy["connect-src"]} <= {"/pacs-admin/", "/dcm4chee-arc/"}

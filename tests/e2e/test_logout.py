@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx
 import pytest
@@ -151,3 +153,57 @@ def test_signing_out_in_one_tab_ends_the_others(page: Page, stack: Stack, output
     other.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
     expect(notice).to_have_count(0)
     other.close()
+
+
+# --- A page of somebody else's ---
+
+
+@pytest.fixture
+def foreign_page(stack: Stack) -> Iterator[str]:
+    """The address of a page of another site, with a link to everything that could end a session, and an image of it."""
+    links = {
+        "here": f"{stack.url}/logout",
+        "proxy": f"{stack.url}/oauth2/sign_out?rd=/",
+        "keycloak": f"{stack.url}/keycloak/realms/ohif/protocol/openid-connect/logout?client_id=ohif_viewer",
+    }
+    anchors = "".join(
+        f'<p><a id="{name}" href="{link}">{name}</a><img src="{link}"></p>' for name, link in links.items()
+    )
+
+    class Page(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            self.wfile.write(anchors.encode())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        # Another site than 127.0.0.1, as browsers see it.
+        yield f"http://localhost:{server.server_port}/"
+        server.shutdown()
+
+
+@pytest.mark.parametrize("link", ["here", "proxy", "keycloak"])
+def test_a_foreign_link_asks_before_it_ends_a_session(
+    page: Page, stack: Stack, outputs: StackOutputs, realm: Realm, foreign_page: str, link: str
+) -> None:
+    before = realm.sessions("viewer")
+    signed_in(page, outputs)
+    (own,) = realm.sessions("viewer") - before
+    page.goto(foreign_page)
+    page.wait_for_load_state("networkidle")
+    page.locator(f"#{link}").click()
+    asks = page.locator("#kc-logout") if link == "keycloak" else page.get_by_text("Do you want to sign out?")
+    expect(asks.first).to_be_visible()
+    assert own in realm.sessions("viewer")
+    page.wait_for_timeout(AUTH_CACHE_SECONDS * 1000 + 1000)
+    assert page.request.get("/pacs/studies").status == 200
+    if link == "keycloak":
+        return
+    page.get_by_role("link", name="Sign out").click()
+    expect(page.locator("#kc-form-login")).to_be_visible()
+    assert own not in realm.sessions("viewer")

@@ -31,12 +31,6 @@ def test_memory_limits_are_the_defaults_or_the_setting(case: Case, deployment: D
         assert it.inputs["memory"] <= (told or most.get(it.inputs["hostname"], 1024)), it.urn
 
 
-def test_what_runs_beside_the_archive_fits_a_small_machine(case: Case, deployment: Deployment) -> None:
-    beside = [it for it in containers(deployment) if it.inputs["hostname"] != case.archive]
-    # DCM4chee, on a larger machine, has a directory too.
-    assert sum(it.inputs["memory"] for it in beside) <= (3584 if case.archive == "dcm4chee" else 3328)
-
-
 def test_what_is_kept_in_memory_leaves_most_of_it_to_the_program(deployment: Deployment) -> None:
     """A tmpfs counts towards the container's limit; without a size it may be half of the machine's memory."""
     for it in containers(deployment):

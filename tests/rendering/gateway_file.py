@@ -209,7 +209,8 @@ class Gateway:
         if value in entries:
             return entries[value]
         for key, result in entries.items():
-            if key.startswith("~"):
+            # nginx tries none on an empty value.
+            if key.startswith("~") and value:
                 flags = re.ASCII | (re.IGNORECASE if key.startswith("~*") else 0)
                 # Python's name for a named group.
                 expression = re.sub(r"\(\?<(?![=!])", "(?P<", key.removeprefix("~").removeprefix("*"))

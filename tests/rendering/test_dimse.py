@@ -33,6 +33,14 @@ def test_listed_networks_are_let_in_and_nobody_else() -> None:
     assert order == [("allow", ("10.1.0.0/16",)), ("allow", ("192.0.2.7/32",)), ("deny", ("all",))]
 
 
+@pytest.mark.parametrize(("trusts", "file"), [(True, "neighbours-but-the-bridge"), (False, "neighbours")])
+def test_networks_of_the_gateway_itself_send_nothing(trusts: bool, file: str) -> None:
+    """The first match decides, so they come before any that is listed."""
+    names = [it.name for it in server(replace(DIMSE, trusts_bridges=trusts)).block]
+    assert server(replace(DIMSE, trusts_bridges=trusts)).value("include") == f"/tmp/{file}.conf"
+    assert names.index("include") < names.index("allow")
+
+
 def test_associations_go_to_the_archive_wherever_it_is_after_a_restart() -> None:
     (upstream,) = stream(DIMSE).all("upstream")
     assert server(DIMSE).value("proxy_pass") == upstream.args[0]

@@ -147,7 +147,7 @@ def test_identity_headers_of_the_client_go_nowhere() -> None:
 
 def test_archive_hears_the_gateways_credential_and_nothing_of_the_clients() -> None:
     to_archive = [it for it in proxied() if it.value("proxy_pass") == "http://archive"]
-    assert len(to_archive) == 3
+    assert len(to_archive) == len([route for route in EXAMPLE.routes if route.is_of_archive])
     for it in to_archive:
         assert it.value("proxy_pass_request_headers") == "off"
         assert it.value("include") == "/etc/ohif/archive-credential.conf"
@@ -224,14 +224,153 @@ def test_every_error_shows_a_page_of_ours() -> None:
 def test_audit_line_has_no_token() -> None:
     ((_, _, *parts),) = GATEWAY.http.values("log_format")
     line = "".join(parts)
-    for wanted in ("$auth_user", "$asked_method", "$request_path", "$status", "$body_bytes_sent", "$request_id"):
+    for wanted in (
+        "$logged_user",
+        "$asked_method",
+        "$route",
+        "$logged_path",
+        "$status",
+        "$body_bytes_sent",
+        "$request_id",
+    ):
         assert wanted in line
     for token in ("$request_uri", "$args", "$http_cookie", "$http_authorization", "$http_referer", '$request"'):
         assert token not in line
+    assert GATEWAY.map("$logged_user").args[0] == "$auth_user"
     assert GATEWAY.look_up("$asked_method", "DELETE /pacs/studies HTTP/1.1") == "$method_part"
-    assert GATEWAY.look_up("$audit_query", "/pacs/studies") == "$args"
-    assert GATEWAY.look_up("$audit_query", "/oauth2/callback") == ""
-    assert GATEWAY.look_up("$audit_query", "/keycloak/realms/ohif/login-actions/authenticate") == ""
+
+
+def test_the_query_is_logged_wherever_the_archive_answers_and_nowhere_else() -> None:
+    """By the route that answers, not by how its path was written."""
+    for route in EXAMPLE.routes:
+        names = [(it.name, *it.args) for it in GATEWAY.location(route.example).block]
+        assert names[0] == ("set", "$route", route.name)
+        logged = GATEWAY.location(route.example).values("proxy_pass") == [("http://archive",)]
+        assert (("set", "$route_query", "$args") in names) is logged is route.is_of_archive, route.name
+        # Before anything that answers the request.
+        assert not logged or names[1] == ("set", "$route_query", "$args")
+    assert len([it for it in GATEWAY.http.walk() if it.name == "set" and it.args[0] == "$route_query"]) == 5
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/%70acs/studies",
+        "//pacs/studies",
+        "/pacs//studies",
+        "/x/../pacs/studies",
+        "/x/%2e%2e/pacs/studies",
+        "/./pacs/studies",
+        "/pacs/./studies",
+        "/pacs/studies/.",
+        "/pacs%2fstudies",
+        "/pacs%2Fstudies",
+        "/pacs-admin/%74ools/find",
+        "/pacs-admin/%41/%5F",
+        "/pacs-admin/instances/%30",
+        "/pacs-admin/..%5csystem",
+        "/pacs-admin/..\\system",
+        "/pacs-admin/a%01",
+        "/pacs-admin/%7f",
+        "/pacs-admin/a#b",
+        "/pacs-admin/\xff",
+        "/pacs-admin/" + "a" * nginx.LOG_BOUNDS.path,
+    ],
+)
+def test_the_archive_is_asked_in_one_spelling(path: str) -> None:
+    assert GATEWAY.look_up("$another_spelling", path) == "1"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/pacs/studies/1.2/series/1.3/instances/1.4/frames/1,2",
+        "/pacs-admin/ui/app/assets/index-0a.js",
+        "/pacs-admin/a%20b/%C3%BC/x%7Cy%5Ez%25/~..a/...",
+        "/dcm4chee-arc/aets/DCM4CHEE/rs/patients/PID%5E%5E%5EISSUER%261.2%26ISO",
+        "/pacs-admin",
+    ],
+)
+def test_a_path_that_needs_percent_signs_may_have_them(path: str) -> None:
+    assert GATEWAY.look_up("$another_spelling", path) == "0"
+
+
+def test_the_archive_is_asked_nothing_longer_than_its_log() -> None:
+    for query, refused in (
+        ("", "0"),
+        ("a" * 2048, "0"),
+        ("a" * 2049, "1"),
+        ("x=\xff&PatientName=y", "1"),
+        ("a\x01", "1"),
+    ):
+        assert GATEWAY.look_up("$longer_than_the_log", query) == refused
+    for route in EXAMPLE.routes:
+        refused_for = {it.args for it in GATEWAY.location(route.example).all("if") if it.values("return") == [("400",)]}
+        complete = {("$another_spelling",), ("$longer_than_the_log",)} <= refused_for
+        assert complete is route.is_of_archive, route.name
+
+
+FIXED = {
+    "$time_iso8601": 25,
+    "$request_id": 32,
+    "$remote_addr": 39,
+    "$status": 3,
+    "$body_bytes_sent": 20,
+    "$request_length": 20,
+    "$request_time": 12,
+}
+"""Most characters of nginx's own variables."""
+AS_LOGGED = 6
+"""Most bytes of one character that the maps let through: Docker writes `<` as six, and a quotation mark as four."""
+DOCKER = len('{"log":"\\n","stream":"stdout","time":"2026-01-01T00:00:00.000000000Z"}\n')
+LOG_BYTES = 5 * 20 * 1000 * 1000
+"""Of each container (components/service.py)."""
+MESSAGE = 2048 * AS_LOGGED + DOCKER
+"""nginx cuts its own messages there (NGX_MAX_ERROR_STR)."""
+
+
+def longest_line(*, signed_in: bool) -> int:
+    """Bytes on the disk of the longest line about one request."""
+    ((_, _, *parts),) = GATEWAY.http.values("log_format")
+    line = "".join(parts)
+    total = DOCKER + 2 * line.count('"') + len(re.sub(r"\$\w+", "", line))
+    for variable in re.findall(r"\$\w+", line):
+        if variable == "$route":
+            total += max(len(route.name) for route in EXAMPLE.routes)
+        elif variable in FIXED:
+            total += FIXED[variable]
+        else:
+            total += longest_value(variable, signed_in) * AS_LOGGED
+    return total
+
+
+def longest_value(variable: str, signed_in: bool) -> int:
+    values = {it.name: it.args[0] for it in GATEWAY.map(variable).block}
+    if GATEWAY.map(variable).args[0] == "$logged_user":
+        return longest_value(values["default" if signed_in else ""], signed_in)
+    if variable == "$logged_user" and not signed_in:
+        return 0
+    ((expression, value),) = ((name, value) for name, value in values.items() if name.startswith("~"))
+    group, longest = re.fullmatch(r"~\^\(\?<(\w+)>\[.*\]\{1,(\d+)\}\)", expression).groups()  # type: ignore[union-attr]
+    assert (value, values["default"]) == (f"${group}", "")
+    return int(longest)
+
+
+def test_one_request_takes_little_of_the_log() -> None:
+    """The log's history is as long as its lines are short: one line could be 113 kB."""
+    anonymous, signed_in = longest_line(signed_in=False), longest_line(signed_in=True)
+    assert anonymous < 7_000
+    assert signed_in < 25_000
+    # Of a client without a session, only the archive's locations write a message of nginx's own, and no refusal does.
+    print(f"{LOG_BYTES // anonymous} requests without a session, {LOG_BYTES // signed_in} with one, fill the log")
+    assert LOG_BYTES // anonymous > 14_000
+
+
+def test_nginx_writes_no_request_into_its_own_messages_but_for_the_archive() -> None:
+    assert GATEWAY.server.values("error_log") == [("/dev/stderr", "crit")]
+    for args, it in GATEWAY.locations.items():
+        told = it.values("error_log")
+        assert told == ([("/dev/stderr", "warn")] if it.values("proxy_pass") == [("http://archive",)] else []), args
 
 
 @pytest.mark.parametrize(
@@ -259,8 +398,10 @@ def test_patient_data_is_not_kept_by_caches() -> None:
 )
 def test_admin_networks_are_closed_unless_named(networks: tuple[str, ...], entries: list[str]) -> None:
     gateway = Gateway(dataclasses.replace(EXAMPLE, admin_networks=[ipaddress.ip_network(it) for it in networks]))
-    (geo,) = gateway.http.all("geo")
+    (geo,) = (it for it in gateway.http.all("geo") if it.args == ("$in_admin_network",))
     assert [(it.name, *it.args) for it in geo.block] == [(entry, "1") for entry in entries]
+    for network in ("none", "bridge", "edge", "internal"):
+        assert gateway.look_up("$from_admin_network", f" {network}") == "0"
 
 
 def test_kinds_of_access_do_not_mix_in_a_route() -> None:
@@ -315,6 +456,18 @@ def test_a_rendered_picture_comes_in_its_own_size_only() -> None:
         ("ohif_session=a; ohif_session_1234_csrf=c", " ohif_session_1234_csrf=c"),
         ("ohif_session_1234_csrf=c; ohif_session=a", "ohif_session_1234_csrf=c; "),
         ("ohif_session=a; x=1; ohif_session=b", ""),
+        # Go's net/http trims names and nginx does not.
+        ("ohif_session =a", ""),
+        ("ohif_session\t=a", ""),
+        ("\tohif_session=a", "\t"),
+        ("x=1;\t ohif_session \t=a; ohif_session_1234_csrf=c", "x=1;\t  ohif_session_1234_csrf=c"),
+        ("ohif_session; ohif_session_1234_csrf=c", " ohif_session_1234_csrf=c"),
+        ("ohif_session\x0b=a; ohif_session_1_csrf=c", " ohif_session_1_csrf=c"),
+        ("ohif_session\xa0=a; ohif_session_1_csrf=c", ""),
+        ("ohif_session=a; ohif_session =b; ohif_session_1_csrf=c", ""),
+        ("ohif_session=a; ohif_session\t=b", ""),
+        ('x="; ohif_session=a"; ohif_session_1_csrf=c', 'x=";  ohif_session_1_csrf=c'),
+        ("OHIF_SESSION=a; __Host-ohif_session=a", "OHIF_SESSION=a; __Host-ohif_session=a"),
     ],
 )
 def test_the_end_of_a_login_sees_no_session_from_before(sent: str, passed_on: str) -> None:

@@ -163,14 +163,26 @@ def test_keycloak_hears_the_clients_address_with_https_only() -> None:
 
 
 def test_whoever_shows_the_bridges_address_is_in_no_admin_network() -> None:
-    (geo,) = GATEWAY.http.all("geo")
-    assert [(it.name, *it.args) for it in geo.block] == [
+    (admins, own) = GATEWAY.http.all("geo")
+    assert [(it.name, *it.args) for it in admins.block] == [
         ("192.0.2.0/24", "1"),
         ("2001:db8::/48", "1"),
-        ("include", "/tmp/bridges.conf"),
     ]
-    (trusting,) = Gateway(replace(HTTPS_EXAMPLE, trusts_bridges=True)).http.all("geo")
-    assert "include" not in {it.name for it in trusting.block}
+    assert [(it.name, *it.args) for it in own.block] == [("default", "none"), ("include", "/tmp/networks.conf")]
+    trusting = Gateway(replace(HTTPS_EXAMPLE, trusts_bridges=True))
+    for gateway, bridge in ((GATEWAY, "0"), (trusting, "1")):
+        assert gateway.map("$from_admin_network").args[0] == "$in_admin_network $own_network"
+        decided = {
+            kind: gateway.look_up("$from_admin_network", f"1 {kind}") for kind in ("none", "bridge", "edge", "internal")
+        }
+        # Whatever the admin networks are: no container beside the gateway is in one.
+        assert decided == {"none": "1", "bridge": bridge, "edge": "0", "internal": "0"}
+
+
+def test_no_service_behind_the_gateway_asks_it_anything() -> None:
+    for gateway in (GATEWAY, PLAIN):
+        (refusal,) = gateway.server.all("if")
+        assert (refusal.args, refusal.value("return")) == (("$own_network", "=", "internal"), "444")
 
 
 def test_until_there_is_a_certificate_one_is_told_to_wait() -> None:

@@ -214,11 +214,24 @@ def test_bridge_of_the_engine_is_known(client: docker.DockerClient, ipv6: bool) 
             while container.exec_run(["wget", "-qO-", "http://127.0.0.1:8081/healthz"]).exit_code:
                 assert time.monotonic() < until, container.logs().decode()
                 time.sleep(0.2)
-            written = container.exec_run(["cat", "/tmp/bridges.conf"]).output
+            written = container.exec_run(["cat", "/tmp/networks.conf"]).output
+            refused = container.exec_run(["cat", "/tmp/neighbours-but-the-bridge.conf"]).output
     finally:
         network.remove()
     assert isinstance(written, bytes)
-    first, *others = written.decode().splitlines()
-    assert first == "10.231.74.9/32 0;"
-    found = [ipaddress.ip_network(line.removesuffix(" 0;")) for line in others]
-    assert found == ([ipaddress.ip_network("fd5c:9a4e:1b2d::9/128")] if ipv6 else [])
+    assert isinstance(refused, bytes)
+    found = {
+        (ipaddress.ip_network(network), kind)
+        for network, kind in (line.removesuffix(";").split() for line in written.decode().splitlines())
+    }
+    expected = {("10.231.74.0/24", "edge"), ("10.231.74.9/32", "bridge"), ("fe80::/10", "internal")}
+    if ipv6:
+        expected |= {("fd5c:9a4e:1b2d::/64", "edge"), ("fd5c:9a4e:1b2d::9/128", "bridge")}
+    assert found == {(ipaddress.ip_network(network), kind) for network, kind in expected}
+    denied = [
+        ipaddress.ip_network(line.removeprefix("deny ").removesuffix(";")) for line in refused.decode().splitlines()
+    ]
+    of_the_edge = {it for it in denied if isinstance(it, ipaddress.IPv4Network)}
+    assert of_the_edge == set(
+        ipaddress.IPv4Network("10.231.74.0/24").address_exclude(ipaddress.IPv4Network("10.231.74.9"))
+    )

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from rendering import nginx
+from settings import EVERY_NETWORK
 from tests.certificates import signed
 from tests.rendering.gateway_file import DIMSE, EXAMPLE, HTTPS_EXAMPLE, OTHER_EXAMPLE
 from tests.rendering.real_nginx import engine, gateway
@@ -20,13 +21,23 @@ GIVEN = nginx.TlsConfig(certificate="/etc/ohif/tls/chain.pem", key="/etc/ohif/tl
     [
         EXAMPLE,
         replace(EXAMPLE, admin_networks=[ipaddress.ip_network("10.0.0.0/8"), IPV6]),
+        replace(EXAMPLE, admin_networks=EVERY_NETWORK),
         HTTPS_EXAMPLE,
         replace(HTTPS_EXAMPLE, tls=GIVEN),
         OTHER_EXAMPLE,
         replace(EXAMPLE, dimse=DIMSE),
         replace(OTHER_EXAMPLE, dimse=replace(DIMSE, tls=True, client_certificates=True, trusts_bridges=False)),
     ],
-    ids=["nobody administers", "admin networks", "https", "given certificate", "dcm4chee", "dicom", "dicom over tls"],
+    ids=[
+        "nobody administers",
+        "admin networks",
+        "everybody administers",
+        "https",
+        "given certificate",
+        "dcm4chee",
+        "dicom",
+        "dicom over tls",
+    ],
 )
 def test_nginx_takes_the_file(config: nginx.GatewayConfig) -> None:
     own = signed("gateway")
@@ -40,7 +51,12 @@ def test_nginx_takes_the_file(config: nginx.GatewayConfig) -> None:
         GIVEN.key: own.key_pem,
         "/certificates/served/pacs.example.org.pem": own.pem + own.key_pem,
     }
-    script = ": | tee /tmp/bridges.conf >/tmp/no-bridges.conf; exec nginx -t -c /etc/ohif/nginx.conf -e /dev/stderr"
+    script = "; ".join(
+        (
+            *(f": >/tmp/{name}.conf" for name in ("networks", "neighbours", "neighbours-but-the-bridge")),
+            "exec nginx -t -c /etc/ohif/nginx.conf -e /dev/stderr",
+        )
+    )
     with engine() as client, gateway(client, ["/bin/sh", "-c", script], files) as container:
         code = container.wait(timeout=60)["StatusCode"]
         said = container.logs().decode()

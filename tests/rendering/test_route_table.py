@@ -64,6 +64,8 @@ ROWS: dict[str, tuple[Answer, Answer, Answer]] = {
     "/pacs-admin": (ADMINS, ADMINS, ADMINS),
     "/pacs-admin/": (ADMINS, ADMINS, ADMINS),
     "/pacs-admin/patients/x": (ADMINS, ADMINS, ADMINS),
+    "/pacs-admin/app/explorer.html": (ADMINS, ADMINS, ADMINS),
+    "/pacs-admin/ui/app/": (ADMINS, ADMINS, ADMINS),
     "/pacs": (NOWHERE, NOWHERE, NOWHERE),
     "/pacs/": (NOWHERE, NOWHERE, NOWHERE),
     "/keycloak": (NOWHERE, NOWHERE, NOWHERE),
@@ -176,7 +178,11 @@ def test_order_of_the_table_decides_only_where_it_is_meant_to(archive: str) -> N
     for path in [*rows(archive), *ALLOWED]:
         matching = tuple(route.name for route in ROUTES[archive] if re.search(route.path, path, re.ASCII))
         overlaps |= {matching} if len(matching) > 1 else set()
-    assert overlaps == {("dicomweb-store", "dicomweb"), ("viewer-config", "viewer-assets")}
+    pages = {
+        "orthanc": {("archive-explorer", "archive-admin"), ("archive-explorer-2", "archive-admin")},
+        "dcm4chee": {("archive-pages", "archive-api")},
+    }
+    assert overlaps == {("dicomweb-store", "dicomweb"), ("viewer-config", "viewer-assets")} | pages[archive]
 
 
 @each_archive
