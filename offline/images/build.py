@@ -59,10 +59,20 @@ class Recipe:
     package: str = ""
     oldest: str = "0"
     """The oldest version of the Debian package that the program works with."""
+    recorded: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    """Debian packages and versions that the program was last tested with. A build reports where it has others."""
     optimized: bool = False
     rehearsal: bool = field(default=False, repr=False)
     """Whether it is no image of the program, but one that only the rehearsal of production needs."""
 
+
+ORTHANC = (
+    ("orthanc", "1.13.0"),
+    ("orthanc-dicomweb", "1.24"),
+    ("orthanc-postgresql", "5.0"),
+    ("orthanc-python", "7.1"),
+)
+"""From Debian's next release, where versions still move. The official image has the same but for PostgreSQL (10)."""
 
 RECIPES: dict[str, Recipe] = {
     "auth-proxy": Recipe(
@@ -86,8 +96,8 @@ RECIPES: dict[str, Recipe] = {
     "gateway": Recipe(package="nginx", oldest="1.27.3"),
     "postgres": Recipe(package="postgresql-17", oldest="17"),
     "sessions": Recipe(package="valkey-server", oldest="8.1"),
-    "orthanc": Recipe(package="orthanc", oldest="1.12.7"),
-    "dcm4chee": Recipe(package="orthanc", oldest="1.12.7"),
+    "orthanc": Recipe(package="orthanc", oldest="1.13.0", recorded=ORTHANC),
+    "dcm4chee": Recipe(package="orthanc", oldest="1.13.0", recorded=ORTHANC[:-1]),
     "dcm4chee-db": Recipe(parent="postgres", package="postgresql-17", oldest="17"),
     "dcm4chee-ldap": Recipe(package="slapd", oldest="2.6"),
     "viewer": Recipe(
@@ -125,6 +135,15 @@ def version_number(text: str) -> tuple[int, ...]:
     """The leading dotted number of a version as integers; an epoch does not count."""
     match = re.match(r"(?:\d+:)?(\d+(?:\.\d+)*)", text)
     return tuple(int(part) for part in match[1].split(".")) if match else ()
+
+
+def moved(recorded: Iterable[tuple[str, str]], built: Mapping[str, str]) -> list[str]:
+    """Sentences about packages whose built version is not the recorded one."""
+    return [
+        f"{name} is {built.get(name, 'missing')}, recorded is {version}: run the tests, then record it in {HERE.name}/build.py"
+        for name, version in recorded
+        if version_number(built.get(name, "")) != version_number(version)
+    ]
 
 
 def present() -> dict[tuple[str, str], str]:
@@ -235,15 +254,28 @@ class Builder:
         )
         image = id_file.read_text().strip()
         version = recipe.artifact.version if recipe.artifact else self._packaged_version(key, recipe, image)
+        for line in self._moved(key, recipe, image):
+            say(f"  {key:<11} {line}")
         name = f"{REPOSITORY}/{key}:{version}-{inputs_hash(key)}"
         self.work.run(key, ["docker", "tag", image, name], mend=DOCKER_MEND)
         return name
 
-    def _packaged_version(self, key: str, recipe: Recipe, image: str) -> str:
+    def _packages(self, key: str, image: str, names: Iterable[str]) -> dict[str, str]:
+        """Versions of Debian packages in an image, as Debian spells them."""
         command = ["docker", "run", "--rm", "--network", "none", "--entrypoint", "dpkg-query", image]
-        query = ["--show", "--showformat", "${Version}", recipe.package]
+        query = ["--show", "--showformat", "${Package} ${Version}\n", *names]
         answer = self.work.run(key, [*command, *query], mend=DOCKER_MEND)
-        packaged = answer.split()[-1]
+        lines = [line.split() for line in answer.splitlines()]
+        return {line[0]: line[1] for line in lines if len(line) == 2}
+
+    def _moved(self, key: str, recipe: Recipe, image: str) -> list[str]:
+        """One sentence for each package that is not of its recorded version."""
+        if not recipe.recorded:
+            return []
+        return moved(recipe.recorded, self._packages(key, image, [name for name, _ in recipe.recorded]))
+
+    def _packaged_version(self, key: str, recipe: Recipe, image: str) -> str:
+        packaged = self._packages(key, image, [recipe.package])[recipe.package]
         version = version_number(packaged)
         if version < version_number(recipe.oldest):
             raise Problem(
