@@ -41,7 +41,7 @@ def without_lists_of_text(body: bytes) -> bytes:
     return json.dumps(request).encode()
 
 
-def find(output, uri, **request):  # type: ignore[no-untyped-def] # noqa: ARG001 - Orthanc's signature
+def find(output, uri, **request):  # type: ignore[no-untyped-def]
     """Answer `POST /tools/find`, which the DICOMweb plugin calls too."""
     if request["method"] != "POST":
         output.SendMethodNotAllowed("POST")

@@ -44,7 +44,10 @@ def conflicts() -> dict[str, Callable[[Dataset], Dataset]]:
             it, SOPInstanceUID=it.SOPInstanceUID, SeriesInstanceUID=generate_uid(None)
         ),
         "instance in another study": lambda it: other(
-            it, SOPInstanceUID=it.SOPInstanceUID, SeriesInstanceUID=generate_uid(None), StudyInstanceUID=generate_uid(None)
+            it,
+            SOPInstanceUID=it.SOPInstanceUID,
+            SeriesInstanceUID=generate_uid(None),
+            StudyInstanceUID=generate_uid(None),
         ),
     }
 
@@ -167,7 +170,9 @@ def test_of_two_writers_at_once_one_wins(admin: httpx.Client) -> None:
         begin = threading.Barrier(len(patients))
         status: dict[str, int] = {}
 
-        def send(patient: str, study: str = study, begin: threading.Barrier = begin, status: dict[str, int] = status) -> None:
+        def send(
+            patient: str, study: str = study, begin: threading.Barrier = begin, status: dict[str, int] = status
+        ) -> None:
             file = file_of(picture(PatientID=patient, StudyInstanceUID=study))
             begin.wait()
             status[patient] = admin.post(f"{API}/instances", content=file).status_code

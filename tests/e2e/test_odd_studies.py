@@ -28,7 +28,7 @@ LACKING: Mapping[str, Mapping[str, object]] = {
     "empty name": {"PatientName": ""},
     "no ID": {"PatientID": None},
     "no accession number": {"AccessionNumber": None},
-    "nothing": {name: None for name in ("Modality", "StudyDate", "StudyTime", "PatientName", "AccessionNumber", "StudyID")},
+    "nothing": dict.fromkeys(("Modality", "StudyDate", "StudyTime", "PatientName", "AccessionNumber", "StudyID")),
 }
 ODD_IDS = [
     *("SYN12,OTHER12", "SYN*12", "SYN?12", "SYN&12=3", "SYN%12", "SYN%2C12", "SYN+12", 'SYN"12', "SYN<b>12", "SYN#12;"),

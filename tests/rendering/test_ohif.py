@@ -174,7 +174,12 @@ def test_the_studies_of_a_patient_are_that_patients_only(patient: str) -> None:
 @needs_node
 @pytest.mark.parametrize(
     ("path", "query"),
-    [(LIST, "00100020=*A*&limit=101"), (LIST, "PatientName=*A*"), (STUDY, "StudyInstanceUID=1.2%2C1.3"), (LIST, "limit=1")],
+    [
+        (LIST, "00100020=*A*&limit=101"),
+        (LIST, "PatientName=*A*"),
+        (STUDY, "StudyInstanceUID=1.2%2C1.3"),
+        (LIST, "limit=1"),
+    ],
 )
 def test_another_search_is_left_alone(path: str, query: str) -> None:
     answer = [study("A"), study("xAx"), study(None)]

@@ -6,7 +6,6 @@ from typing import Any
 
 from rendering.orthanc import DICOMWEB_ROOT, OrthancConfig, render
 
-
 ROOT = Path(__file__).resolve().parents[2]
 
 
