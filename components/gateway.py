@@ -157,6 +157,7 @@ def gateway_config(args: GatewayArgs, endpoint: PublicEndpoint) -> nginx.Gateway
         },
         dicomweb_root=args.to.archive.dicomweb_root,
         own_links=args.to.archive.own_links,
+        misreads_searches=args.to.archive.misreads_searches,
         dimse=dimse(args.told, args.to.archive),
         realm_path=REALM_PATH,
         client_id=CLIENT_ID,

@@ -76,6 +76,9 @@ class ServiceArgs:
     ports: Sequence[Port] = ()
     capabilities: Sequence[str] = ()
     """Added to none, by their full name (`CAP_…`): without the prefix the provider replaces at each refresh."""
+    process_memory_mib: int | None = None
+    """What one process may take (RLIMIT_DATA). Below `memory_mib`, a request for too much fails in the process, which
+    can answer it, instead of the kernel ending the process and all its requests."""
     stop_seconds: int = 30
     """How long the program may take to end by itself before it is killed."""
     wait: bool = True
@@ -134,6 +137,13 @@ class Service(pulumi.ComponentResource):
             memory=args.memory_mib,
             # Left out, it differs after each refresh; equal to `memory`, it means no swap.
             memory_swap=args.memory_mib,
+            ulimits=None
+            if args.process_memory_mib is None
+            else [
+                docker.ContainerUlimitArgs(
+                    name="data", soft=args.process_memory_mib * 1024**2, hard=args.process_memory_mib * 1024**2
+                )
+            ],
             init=True,
             restart="unless-stopped",
             stop_timeout=args.stop_seconds,

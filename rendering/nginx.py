@@ -138,6 +138,8 @@ class GatewayConfig:
     """The archive's DICOMweb root, without a trailing slash."""
     own_links: bool
     """Whether the archive's answers hold links below that root."""
+    misreads_searches: bool
+    """Whether the archive finds something else where a search holds a backslash, `&` or an encoded `%2C`."""
     dimse: Dimse | None
     """`None`: no DICOM port."""
     realm_path: str

@@ -11,6 +11,10 @@ from dataclasses import dataclass
 PORT = 8042
 DIMSE_PORT = 4242
 DICOMWEB_ROOT = "/dicom-web"
+IDENTITY_SCRIPT = "/etc/orthanc/one_identity.lua"
+"""Refuses an instance whose UIDs are stored under another parent (assets/orthanc)."""
+SEARCH_SCRIPT = "/etc/orthanc/search.py"
+"""Makes a comma in a searched text a comma (assets/orthanc)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +29,8 @@ class OrthancConfig:
     database_password: str
     storage_path: str
     ae_title: str
+    memory_mib: int
+    """Memory of the container; Orthanc's caches and buffers take shares of it."""
     callers: Sequence[str]
     """AE titles that may send by DICOM; empty: the DICOM port is closed."""
     maximum_mb: int
@@ -59,11 +65,16 @@ def render(config: OrthancConfig) -> str:
             "HttpsVerifyPeers": True,
             "CheckRevisions": False,
             "OverwriteInstances": False,
+            "LuaScripts": [IDENTITY_SCRIPT],
+            # Without `AllowThreads` one search waits for the other.
+            "Python": {"Path": SEARCH_SCRIPT, "AllowThreads": True},
             "StableAge": 30,
-            "MaximumStorageCacheSize": 128,
             # At the limit nothing is deleted to make room: a store fails with 507, or 0xA700 by DICOM.
             "MaximumStorageSize": config.maximum_mb,
             "MaximumStorageMode": "Reject",
+            **memory(config.memory_mib),
+            # A ZIP or gzip file that expands to more is refused before its memory is taken.
+            "MaximumFileSizeInArchiveMB": config.memory_mib // 4,
             "SaveJobs": True,
             "JobsHistorySize": 20,
             "ConcurrentJobs": 2,
@@ -93,6 +104,22 @@ def render(config: OrthancConfig) -> str:
         },
         indent=2,
     )
+
+
+def memory(mib: int) -> dict[str, int]:
+    """Sizes in MiB of caches and buffers: together less than two thirds of the container's memory.
+
+    Orthanc's own defaults add up to 1.6 GiB. An object larger than a buffer exceeds it.
+    """
+    eighth, sixteenth = mib // 8, mib // 16
+    return {
+        "MaximumStorageCacheSize": eighth,
+        "StorageMemoryCapacity": eighth,
+        "DicomParserMemoryCapacity": eighth,
+        "DicomParserCacheSize": sixteenth,
+        "TranscoderMemoryCapacity": eighth,
+        "TranscoderCacheSize": sixteenth,
+    }
 
 
 def dimse(config: OrthancConfig) -> dict[str, object]:

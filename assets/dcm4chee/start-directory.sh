@@ -54,6 +54,9 @@ entries "$device" '(objectClass=dicomNetworkAE)' | sed -n 's/^dn: //p' | while r
         *) open=FALSE ;;
     esac
     [ $open = FALSE ] || sed 's/^/dcmAcceptedCallingAETitle: /' /callers
+    # An instance under another patient's ID is refused, whatever the device or an administrator says, unless the
+    # archive knows that both are one patient.
+    printf -- '-\nreplace: dcmAcceptConflictingPatientID\ndcmAcceptConflictingPatientID: MERGED\n'
     printf -- '-\nreplace: dicomAssociationAcceptor\ndicomAssociationAcceptor: %s\n\n' $open
 done >/tmp/callers.ldif
 # Query and retrieve, worklists and the like: what the archive would do for others (role SCP) and is not storing.

@@ -40,14 +40,6 @@
     notice(ENDED, 'Your session has ended.', 'Sign in again');
   }
 
-  // OHIF encodes the commas of `includefield`; Orthanc splits at bare ones only and would leave out what was asked
-  // for, the study's description first of all. A bare comma is as good in a query (RFC 3986, 3.4).
-  var open = XMLHttpRequest.prototype.open;
-  XMLHttpRequest.prototype.open = function (method, url) {
-    arguments[1] = String(url).replace(/%2C/gi, ',');
-    return open.apply(this, arguments);
-  };
-
   // Called by OHIF with what failed: a search, metadata, an image, storing.
   window.config.httpErrorHandler = function (error) {
     if (error && error.status === 401) {

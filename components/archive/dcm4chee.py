@@ -74,6 +74,7 @@ class Dcm4chee(pulumi.ComponentResource):
     dimse_address: str
     dicomweb_root: str
     own_links: bool
+    misreads_searches: bool
     authorization: pulumi.Output[str] | None
     source: DicomWebSource
 
@@ -88,6 +89,7 @@ class Dcm4chee(pulumi.ComponentResource):
         self.dimse_address = f"dcm4chee:{DIMSE_PORT}"
         self.dicomweb_root = f"{WEB_ROOT}/aets/{args.told.ae_title}/rs"
         self.own_links = True
+        self.misreads_searches = False
         self.authorization = None
         self.source = DicomWebSource(
             name="DCM4chee",

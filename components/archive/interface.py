@@ -72,6 +72,11 @@ class Archive(Protocol):
         ...
 
     @property
+    def misreads_searches(self) -> bool:
+        """Whether a backslash, `&` or an encoded `%2C` in a search finds something else than was asked for."""
+        ...
+
+    @property
     def authorization(self) -> pulumi.Output[str] | None:
         """The `Authorization` header that it wants from the gateway; `None` if it cannot check one."""
         ...

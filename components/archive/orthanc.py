@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import ClassVar
 
 import pulumi
@@ -14,13 +15,15 @@ from components.network import data_volume
 from components.service import File, Healthcheck, Service, ServiceArgs, http_probe
 from rendering import orthanc
 
+ASSETS = Path(__file__).parent.parent.parent / "assets" / "orthanc"
 GATEWAY_USER = "gateway"
 STORAGE_PATH = "/var/lib/orthanc/db"
 AUTHORIZATION_FILE = "/etc/orthanc-health"
 
 
 class Orthanc(pulumi.ComponentResource):
-    """Orthanc behind the gateway: no scripts, no writes to the machine's files, no DICOM port unless settings open it.
+    """Orthanc behind the gateway: only the program's two scripts, no writes to the machine's files, and no
+    open DICOM port unless settings ask for it.
 
     Settings: Orthanc Book, "Securing Orthanc" and "Scalability of Orthanc".
     """
@@ -51,6 +54,7 @@ class Orthanc(pulumi.ComponentResource):
     dimse_address: str
     dicomweb_root: str
     own_links: bool
+    misreads_searches: bool
     authorization: pulumi.Output[str]
     source: DicomWebSource
 
@@ -66,6 +70,7 @@ class Orthanc(pulumi.ComponentResource):
         self.dimse_address = f"orthanc:{orthanc.DIMSE_PORT}"
         self.dicomweb_root = orthanc.DICOMWEB_ROOT
         self.own_links = False
+        self.misreads_searches = True
         self.authorization = credential.apply(basic_authorization)
         self.source = DicomWebSource(
             name="Orthanc",
@@ -99,6 +104,7 @@ class Orthanc(pulumi.ComponentResource):
                     database_password=passwords[1],
                     storage_path=STORAGE_PATH,
                     ae_title=args.told.ae_title,
+                    memory_mib=args.told.memory_mib,
                     callers=() if args.dicom is None else args.dicom.callers,
                     maximum_mb=args.told.maximum_gb * 1000,
                 )
@@ -117,6 +123,10 @@ class Orthanc(pulumi.ComponentResource):
                 environment={"GENERATE_HOST_ID_IF_MISSING": "false"},
                 files=[
                     File(path="/etc/orthanc/orthanc.json", content=configuration),
+                    *(
+                        File(path=path, content=(ASSETS / Path(path).name).read_text())
+                        for path in (orthanc.IDENTITY_SCRIPT, orthanc.SEARCH_SCRIPT)
+                    ),
                     File(path=AUTHORIZATION_FILE, content=self.authorization),
                 ],
                 volumes={STORAGE_PATH: volume},
@@ -127,6 +137,8 @@ class Orthanc(pulumi.ComponentResource):
                     interval=3,
                 ),
                 memory_mib=args.told.memory_mib,
+                # The rest is for files in the container's memory and for the kernel.
+                process_memory_mib=args.told.memory_mib * 15 // 16,
                 stop_seconds=60,
                 depends_on=[database],
             ),

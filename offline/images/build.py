@@ -39,6 +39,7 @@ from offline.images.recipes import (
     Recipe,
     inputs_hash,
     missing,
+    moved,
     table,
     version_number,
 )
@@ -132,15 +133,28 @@ class Builder:
         )
         image = id_file.read_text().strip()
         version = recipe.artifact.version if recipe.artifact else self._packaged_version(key, recipe, image)
+        for line in self._moved(key, recipe, image):
+            print_line(f"  {key:<11} {line}")
         name = f"{REPOSITORY}/{key}:{version}-{inputs_hash(key)}"
         self.work.run(key, ["docker", "tag", image, name], fix=DOCKER_FIX)
         return name
 
-    def _packaged_version(self, key: str, recipe: Recipe, image: str) -> str:
+    def _packages(self, key: str, image: str, names: Iterable[str]) -> dict[str, str]:
+        """Versions of Debian packages in an image, as Debian spells them."""
         command = ["docker", "run", "--rm", "--network", "none", "--entrypoint", "dpkg-query", image]
-        query = ["--show", "--showformat", "${Version}", recipe.package]
+        query = ["--show", "--showformat", "${Package} ${Version}\n", *names]
         answer = self.work.run(key, [*command, *query], fix=DOCKER_FIX)
-        packaged = answer.split()[-1]
+        lines = [line.split() for line in answer.splitlines()]
+        return {line[0]: line[1] for line in lines if len(line) == 2}
+
+    def _moved(self, key: str, recipe: Recipe, image: str) -> list[str]:
+        """One sentence for each package that is not of its recorded version."""
+        if not recipe.recorded:
+            return []
+        return moved(recipe.recorded, self._packages(key, image, [name for name, _ in recipe.recorded]))
+
+    def _packaged_version(self, key: str, recipe: Recipe, image: str) -> str:
+        packaged = self._packages(key, image, [recipe.package])[recipe.package]
         version = version_number(packaged)
         if version < version_number(recipe.oldest):
             raise UserError(

@@ -27,10 +27,20 @@ class Recipe:
     package: str = ""
     oldest: str = "0"
     """The oldest version of the Debian package that works with the program."""
+    recorded: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    """Debian packages and versions that the program was last tested with. A build reports others."""
     optimized: bool = False
     rehearsal: bool = field(default=False, repr=False)
     """Whether only the rehearsal of production uses the image, and not the program."""
 
+
+ORTHANC = (
+    ("orthanc", "1.13.0"),
+    ("orthanc-dicomweb", "1.24"),
+    ("orthanc-postgresql", "5.0"),
+    ("orthanc-python", "7.1"),
+)
+"""From Debian's next release, where versions still move. The official image has the same but for PostgreSQL (10)."""
 
 RECIPES: dict[str, Recipe] = {
     "auth-proxy": Recipe(
@@ -54,8 +64,8 @@ RECIPES: dict[str, Recipe] = {
     "gateway": Recipe(package="nginx", oldest="1.27.3"),
     "postgres": Recipe(package="postgresql-17", oldest="17"),
     "sessions": Recipe(package="valkey-server", oldest="8.1"),
-    "orthanc": Recipe(package="orthanc", oldest="1.12.7"),
-    "dcm4chee": Recipe(package="orthanc", oldest="1.12.7"),
+    "orthanc": Recipe(package="orthanc", oldest="1.13.0", recorded=ORTHANC),
+    "dcm4chee": Recipe(package="orthanc", oldest="1.13.0", recorded=ORTHANC[:-1]),
     "dcm4chee-db": Recipe(parent="postgres", package="postgresql-17", oldest="17"),
     "dcm4chee-ldap": Recipe(package="slapd", oldest="2.6"),
     "viewer": Recipe(
@@ -119,3 +129,12 @@ def version_number(text: str) -> tuple[int, ...]:
     """The leading dotted number of a version as integers, without a Debian epoch."""
     match = re.match(r"(?:\d+:)?(\d+(?:\.\d+)*)", text)
     return tuple(int(part) for part in match[1].split(".")) if match else ()
+
+
+def moved(recorded: Iterable[tuple[str, str]], built: Mapping[str, str]) -> list[str]:
+    """Sentences about packages whose built version is not the recorded one."""
+    return [
+        f"{name} is {built.get(name, 'missing')}, recorded is {version}: run the tests, then record it in {__name__}"
+        for name, version in recorded
+        if version_number(built.get(name, "")) != version_number(version)
+    ]

@@ -53,6 +53,17 @@ def test_an_image_has_exactly_one_source_of_its_version() -> None:
         assert bool(recipe.artifact) != bool(recipe.package), key
 
 
+def test_a_version_that_moved_is_reported_and_rebuilds_nothing() -> None:
+    recorded = (("orthanc", "1.13.0"), ("orthanc-dicomweb", "1.24"))
+    assert recipes.moved(recorded, {"orthanc": "1.13.0+dfsg-1+b1", "orthanc-dicomweb": "1.24+dfsg-2"}) == []
+    (newer,) = recipes.moved(recorded, {"orthanc": "1.13.0+dfsg-1", "orthanc-dicomweb": "1.25+dfsg-1"})
+    assert "orthanc-dicomweb is 1.25+dfsg-1, recorded is 1.24" in newer
+    assert len(recipes.moved(recorded, {})) == 2
+    recipe = recipes.RECIPES["orthanc"]
+    assert recipe.recorded
+    assert repr(dataclasses.replace(recipe, recorded=())) == repr(recipe)
+
+
 def test_hash_has_twelve_digits_and_is_stable(folders: Path) -> None:
     assert all(re.fullmatch(r"[0-9a-f]{12}", digest) for digest in hashes(folders).values())
     assert hashes(folders) == hashes(recipes.HERE)

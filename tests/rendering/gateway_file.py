@@ -36,6 +36,7 @@ EXAMPLE = nginx.GatewayConfig(
     },
     dicomweb_root="/dicom-web",
     own_links=False,
+    misreads_searches=True,
     dimse=None,
     realm_path="/keycloak/realms/ohif",
     client_id="ohif_viewer",
@@ -50,6 +51,7 @@ OTHER_EXAMPLE = replace(
     upstreams={**EXAMPLE.upstreams, "archive": "dcm4chee:8080"},
     dicomweb_root="/dcm4chee-arc/aets/DCM4CHEE/rs",
     own_links=True,
+    misreads_searches=False,
 )
 """With DCM4chee."""
 

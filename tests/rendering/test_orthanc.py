@@ -2,9 +2,12 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from rendering.orthanc import DICOMWEB_ROOT, OrthancConfig, render
+
+ROOT = Path(__file__).resolve().parents[2]
 
 ORTHANC = OrthancConfig(
     name="Archive",
@@ -15,6 +18,7 @@ ORTHANC = OrthancConfig(
     database_password="dbpw",
     storage_path="/var/lib/orthanc/db",
     ae_title="ARCHIVE",
+    memory_mib=1024,
     callers=(),
     maximum_mb=36_000,
 )
@@ -29,8 +33,24 @@ def test_ways_to_the_machine_are_closed() -> None:
     told = parsed()
     for switch in ("ExecuteLuaEnabled", "RestApiWriteToFileSystemEnabled", "WebDavEnabled", "DicomServerEnabled"):
         assert told[switch] is False, switch
-    assert "LuaScripts" not in told
     assert told["OrthancPeers"] == {}
+
+
+def test_scripts_are_the_programs_own_two_and_refuse_nothing_by_mistake() -> None:
+    """Each is a file of the image's configuration folder, which the archive's own user cannot write."""
+    told = parsed()
+    assert told["LuaScripts"] == ["/etc/orthanc/one_identity.lua"]
+    assert told["Python"] == {"Path": "/etc/orthanc/search.py", "AllowThreads": True}
+    for path in (*told["LuaScripts"], told["Python"]["Path"]):
+        assert (ROOT / "assets/orthanc" / Path(path).name).is_file()
+
+
+def test_caches_and_buffers_fit_into_the_memory_of_the_container() -> None:
+    told = parsed()
+    sizes = [told[key] for key in told if key.endswith(("CacheSize", "MemoryCapacity"))]
+    assert len(sizes) == 6
+    assert all(sizes)
+    assert sum(sizes) < 1024 * 2 // 3
 
 
 def test_credential_is_asked() -> None:
@@ -79,7 +99,8 @@ def test_a_full_archive_refuses_and_deletes_nothing() -> None:
 def test_dicom_port_is_closed_without_callers() -> None:
     told = parsed()
     assert told["DicomServerEnabled"] is False
-    assert not [key for key in told if key.startswith("Dicom") and key not in ("DicomServerEnabled", "DicomWeb")]
+    of_the_port = [key for key in told if key.startswith("Dicom") and not key.startswith("DicomParser")]
+    assert sorted(of_the_port) == ["DicomServerEnabled", "DicomWeb"]
 
 
 def test_callers_may_verify_and_store_and_nothing_else() -> None:

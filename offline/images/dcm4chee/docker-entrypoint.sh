@@ -53,6 +53,7 @@ DICOM_PORT=$(ask '(objectClass=dicomNetworkConnection)' | value dicomPort)
 STORAGE_DIR=$(ask '(objectClass=dcmStorage)' | value dcmURI)
 ACCEPTS=$(ask '(objectClass=dicomNetworkAE)' "dicomAETitle=$AE_TITLE" | value dicomAssociationAcceptor)
 CALLERS=$(ask '(objectClass=dicomNetworkAE)' "dicomAETitle=$AE_TITLE" | value dcmAcceptedCallingAETitle)
+CONFLICTING=$(ask '(objectClass=dcmArchiveNetworkAE)' "dicomAETitle=$AE_TITLE" | value dcmAcceptConflictingPatientID)
 SERVICES=$(ask '(objectClass=dicomTransferCapability)' "dicomAETitle=$AE_TITLE" | value dicomSOPClass)
 OTHERS=$(ask '(&(objectClass=dicomNetworkAE)(dicomAssociationAcceptor=TRUE))' | value dicomAETitle)
 if [ -n "$(grep -vx "$AE_TITLE" <<<"$OTHERS")" ]; then
@@ -61,7 +62,7 @@ if [ -n "$(grep -vx "$AE_TITLE" <<<"$OTHERS")" ]; then
 fi
 STORAGE_DIR=${STORAGE_DIR#file://}
 as_wildfly mkdir -p "$STORAGE_DIR"
-export AE_TITLE DICOM_PORT STORAGE_DIR ACCEPTS CALLERS SERVICES
+export AE_TITLE DICOM_PORT STORAGE_DIR ACCEPTS CALLERS SERVICES CONFLICTING
 
 export PGPASSWORD=$POSTGRES_PASSWORD
 psql -qtA -h "$POSTGRES_HOST" -p "$POSTGRES_PORT" -U "$POSTGRES_USER" -d "$POSTGRES_DB" -c 'TABLE study' >/dev/null

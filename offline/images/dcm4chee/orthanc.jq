@@ -14,6 +14,7 @@
     ExecuteLuaEnabled: false,
     RestApiWriteToFileSystemEnabled: false,
     OverwriteInstances: false,
+    LuaScripts: (if $ENV.CONFLICTING == "YES" then [] else ["/usr/share/stand-in/conflicting_patient.lua"] end),
     StableAge: 30,
     DicomServerEnabled: ($ENV.ACCEPTS == "TRUE"),
     DicomPort: ($ENV.DICOM_PORT | tonumber),

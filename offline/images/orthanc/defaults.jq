@@ -12,6 +12,7 @@
         PostgreSQL: ["libOrthancPostgreSQLIndex.so", "libOrthancPostgreSQLStorage.so"],
         Housekeeper: ["libHousekeeper.so"],
         DelayedDeletion: ["libDelayedDeletion.so"],
+        Python: ["libOrthancPython.so"],
         Worklists: ["libModalityWorklists.so"]
       }
       | [to_entries[] | select(.key as $section | $given | has($section)) | .value[] | "/usr/share/orthanc/plugins/" + .]
