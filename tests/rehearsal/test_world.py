@@ -164,8 +164,10 @@ def test_changed_rules_count_at_once(made: World, machine: Machine) -> None:
     path = f"networking/firewalls/{machine.firewall}/rules"
     rules = machine.api.get(path).json()
     machine.api.put(path, json={**rules, "inbound": rules["inbound"][:1]})
+    machine.settle()
     assert probe(made, [(machine.address, 80), (machine.address6, 80)]) == ["TimeoutError", "TimeoutError"]
     machine.api.put(path, json=rules)
+    machine.settle()
     assert probe(made, [(machine.address, 80), (machine.address6, 80)]) == ["open", "open"]
 
 
