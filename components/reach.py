@@ -29,7 +29,7 @@ REASON_PATIENCE = 10.0
 """Seconds for which a command that fails without a reason is run again."""
 
 MARKER = "ohif-exit-code"
-WITH_MARKER = f"sh -c \"$1\"; printf '\\n{MARKER} %d\\n' \"$?\""
+WITH_MARKER = f'sh -c "$1"; printf \'\\n{MARKER} %d\\n\' "$?"'
 """Runs the script and prints its exit code as the last line. ssh's own exit code cannot tell a lost connection from a
 command that failed: both may be 255, and a connection that is closed in good order ends with 0 or 1."""
 COMPLETE = re.compile(rf"(.*)\n{MARKER} (\d+)\n", re.DOTALL)

@@ -170,20 +170,21 @@ def _mounted(path: str, volume: docker.Volume | Mount) -> docker.ContainerVolume
     return docker.ContainerVolumeArgs(container_path=path, volume_name=volume.name)
 
 
-def http_probe(port: int, path: str, authorization_file: str | None = None) -> Sequence[str]:
+def http_probe(port: int, path: str, authorization_file: str | None = None, attempts: int = 1) -> Sequence[str]:
     """A healthcheck command for images without an HTTP client; bash speaks enough of it.
 
     `authorization_file` holds the value of the `Authorization` header: on a command line it would show in the list
-    of processes.
+    of processes. It passes with the first of `attempts` requests that is answered with 200.
     """
     header = f"Authorization: $(<{authorization_file})\\r\\n" if authorization_file else ""
-    return [
-        "/bin/bash",
-        "-c",
+    probe = (
         f"exec 3<>/dev/tcp/127.0.0.1/{port} && "
         f'printf "GET {path} HTTP/1.0\\r\\n{header}\\r\\n" >&3 && '
-        'read -r _ code _ <&3 && [ "$code" = 200 ]',
-    ]
+        'read -r _ code _ <&3 && [ "$code" = 200 ]'
+    )
+    # In a shell of its own each, which a refused connection ends.
+    again = f"for attempt in {{1..{attempts}}}; do ({probe}) && exit 0; done; exit 1"
+    return ["/bin/bash", "-c", probe if attempts == 1 else again]
 
 
 def duration(seconds: int) -> str:

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 PORT = 8042
 DIMSE_PORT = 4242
 DICOMWEB_ROOT = "/dicom-web"
+INDEX_CONNECTIONS = 20
+"""Connections to the database, taken in turn. Each that a restart of the database has ended fails one request with 503,
+then opens again, and waits for the database meanwhile."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +74,7 @@ def render(config: OrthancConfig) -> str:
                 "Username": config.database_name,
                 "Password": config.database_password,
                 "EnableSsl": False,
-                "IndexConnectionsCount": 20,
+                "IndexConnectionsCount": INDEX_CONNECTIONS,
                 "MaximumConnectionRetries": 120,
                 "ConnectionRetryInterval": 1,
             },

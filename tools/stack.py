@@ -29,6 +29,7 @@ from settings.archive import DEFAULT_MEMORY
 from settings.dicom import USUAL_PORT
 from settings.place import LOOPBACK
 from tools import half_made, preflight
+from tools.health import wait_until_healthy
 from tools.pulumi_run import Pulumi
 from tools.readiness import network, state
 from tools.readiness.console import Problem, report, say
@@ -221,12 +222,18 @@ def up(pulumi: Pulumi) -> None:
         pulumi.update("refresh", f"--target={CONTAINERS}")
     _keep_former_archive(pulumi)
     changes = pulumi.update("up")
+    _wait_until_healthy(pulumi)
     decision = network.remembered()
     if decision and not decision.kept:
         network.remember(network.Decision(decision.open, decision.reason, decision.decided, kept=True))
     seconds = time.monotonic() - started
     say(f"  {changes.words} in {seconds:.0f} s" if changes.any else f"  nothing changed ({seconds:.0f} s)")
     _farewell(pulumi)
+
+
+def _wait_until_healthy(pulumi: Pulumi) -> None:
+    if engine := _engine(pulumi, exported(pulumi)):
+        wait_until_healthy(preflight.find(engine, pulumi.stack).containers)
 
 
 def _farewell(pulumi: Pulumi) -> None:

@@ -103,8 +103,11 @@ class Orthanc(pulumi.ComponentResource):
                 ],
                 volumes={STORAGE_PATH: volume},
                 healthcheck=Healthcheck(
-                    # Answers only to the credential, and only when the index does.
-                    command=http_probe(orthanc.PORT, "/system", AUTHORIZATION_FILE),
+                    # Answers only to the credential, and only when the index does. After a restart of the database it
+                    # uses up the connections that are dead, which would otherwise each fail a store.
+                    command=http_probe(
+                        orthanc.PORT, "/system", AUTHORIZATION_FILE, attempts=orthanc.INDEX_CONNECTIONS + 1
+                    ),
                     start_period=120,
                     interval=3,
                 ),

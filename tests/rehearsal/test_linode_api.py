@@ -346,7 +346,7 @@ def test_what_the_hardware_cannot_do_is_an_event_and_ends_nothing_else(api: http
         raise RuntimeError("no space left")
 
     assert isinstance(account.hardware, PaperHardware)
-    account.hardware.make_volume = fails  # type: ignore[method-assign]
+    account.hardware.make_volume = fails  # type: ignore[assignment]
     disk = made(api, "volumes", volume())
     new = made(api, "linode/instances", instance())
     account.settle()

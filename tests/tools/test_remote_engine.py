@@ -61,6 +61,6 @@ def test_connection_that_is_always_lost_is_given_up_with_code_and_last_line(call
 def test_refusal_is_final(calls: Path, reason: str) -> None:
     for number in range(3):
         (calls / str(number)).write_text(f"echo '{reason}' >&2; exit 255")
-    with pytest.raises(ConnectionError, match="Host key|Permission denied"):
+    with pytest.raises(ConnectionError, match=r"Host key|Permission denied"):
         forward("ssh://ohif@pacs.example.org", [])
     assert opened(calls) == 1

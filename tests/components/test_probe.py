@@ -1,0 +1,64 @@
+"""The health check of images without an HTTP client, run by a real bash against a real port."""
+
+import subprocess
+import threading
+from collections.abc import Iterator, Sequence
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from components.service import http_probe
+
+Answers = list[int]
+
+
+@pytest.fixture
+def port() -> Iterator[tuple[int, Answers, list[str]]]:
+    """A server that answers with these statuses in turn, then with 200; its port, and what it was asked."""
+    left: Answers = []
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(f"{self.path} {self.headers.get('Authorization')}")
+            self.send_response(left.pop(0) if left else 200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Keeps quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server.server_address[1], left, asked
+    server.shutdown()
+    server.server_close()
+
+
+def passes(command: Sequence[str]) -> bool:
+    return subprocess.run(command, capture_output=True, timeout=20, check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("failures", "attempts", "healthy", "asked"),
+    [(0, 1, True, 1), (1, 1, False, 1), (20, 21, True, 21), (3, 3, False, 3)],
+)
+def test_probe_passes_with_the_first_good_answer(
+    port: tuple[int, Answers, list[str]], failures: int, attempts: int, healthy: bool, asked: int
+) -> None:
+    number, left, requests = port
+    left += [503] * failures
+    assert passes(http_probe(number, "/system", attempts=attempts)) is healthy
+    assert requests == ["/system None"] * asked
+
+
+def test_probe_shows_its_credential_each_time(port: tuple[int, Answers, list[str]], tmp_path: Path) -> None:
+    number, left, requests = port
+    left += [503]
+    (tmp_path / "header").write_text("Basic eA==")
+    assert passes(http_probe(number, "/system", str(tmp_path / "header"), attempts=2))
+    assert requests == ["/system Basic eA=="] * 2
+
+
+def test_closed_port_is_tried_as_often(port: tuple[int, Answers, list[str]]) -> None:
+    assert not passes(http_probe(9, "/system", attempts=3))
