@@ -103,10 +103,10 @@ class Orthanc(pulumi.ComponentResource):
                 ],
                 volumes={STORAGE_PATH: volume},
                 healthcheck=Healthcheck(
-                    # Answers only to the credential, and only when the index does. After a restart of the database it
-                    # uses up the connections that are dead, which would otherwise each fail a store.
+                    # Answers only to the credential, and only when the index does (`/system` does not ask it). After a
+                    # restart of the database it uses up the connections that are dead, which would each fail a store.
                     command=http_probe(
-                        orthanc.PORT, "/system", AUTHORIZATION_FILE, attempts=orthanc.INDEX_CONNECTIONS + 1
+                        orthanc.PORT, "/changes?last", AUTHORIZATION_FILE, connections=orthanc.INDEX_CONNECTIONS
                     ),
                     start_period=120,
                     interval=3,

@@ -35,20 +35,36 @@ def port() -> Iterator[tuple[int, Answers, list[str]]]:
     server.server_close()
 
 
-def passes(command: Sequence[str]) -> bool:
-    return subprocess.run(command, capture_output=True, timeout=20, check=False).returncode == 0
+def passes(command: Sequence[str], **environment: str) -> bool:
+    done = subprocess.run(command, env={"PATH": "/usr/bin:/bin", **environment}, capture_output=True, timeout=20)
+    return done.returncode == 0
 
 
 @pytest.mark.parametrize(
-    ("failures", "attempts", "healthy", "asked"),
-    [(0, 1, True, 1), (1, 1, False, 1), (20, 21, True, 21), (3, 3, False, 3)],
+    ("answers", "connections", "thorough", "healthy", "asked"),
+    [
+        ([], 0, "", True, 1),
+        ([503], 0, "", False, 1),
+        ([], 3, "", True, 1),
+        ([], 3, "1", True, 4),
+        ([503] * 3, 3, "", True, 7),
+        ([503, 200, 200, 503, 503], 3, "", True, 9),
+        ([200, 503], 3, "1", True, 6),
+        ([503] * 99, 3, "", False, 16),
+    ],
+    ids=["good", "bad", "pool", "pool, thorough", "all dead", "some dead", "one dead, thorough", "no database"],
 )
-def test_probe_passes_with_the_first_good_answer(
-    port: tuple[int, Answers, list[str]], failures: int, attempts: int, healthy: bool, asked: int
+def test_probe_passes_when_each_connection_has_answered(
+    port: tuple[int, Answers, list[str]],
+    answers: Answers,
+    connections: int,
+    thorough: str,
+    healthy: bool,
+    asked: int,
 ) -> None:
     number, left, requests = port
-    left += [503] * failures
-    assert passes(http_probe(number, "/system", attempts=attempts)) is healthy
+    left += answers
+    assert passes(http_probe(number, "/system", connections=connections), THOROUGH=thorough) is healthy
     assert requests == ["/system None"] * asked
 
 
@@ -56,9 +72,9 @@ def test_probe_shows_its_credential_each_time(port: tuple[int, Answers, list[str
     number, left, requests = port
     left += [503]
     (tmp_path / "header").write_text("Basic eA==")
-    assert passes(http_probe(number, "/system", str(tmp_path / "header"), attempts=2))
-    assert requests == ["/system Basic eA=="] * 2
+    assert passes(http_probe(number, "/system", str(tmp_path / "header"), connections=1))
+    assert requests == ["/system Basic eA=="] * 3
 
 
 def test_closed_port_is_tried_as_often(port: tuple[int, Answers, list[str]]) -> None:
-    assert not passes(http_probe(9, "/system", attempts=3))
+    assert not passes(http_probe(9, "/system", connections=3))

@@ -382,7 +382,7 @@ def record(
     monitor = RecordingMonitor(project=PROJECT, stack=stack, preview=preview)
     asked = monitor.deployment.asked
 
-    async def run(shell: Shell, script: str, *, patience: float) -> Answer:
+    async def complete(shell: Shell, script: str, *, patience: float, attempt: float) -> Answer:
         asked.append((shell.machine, script))
         return Answer(code=0, output=HEALTHY_SERVER, errors="")
 
@@ -390,7 +390,7 @@ def record(
         asked.append((account.url, path))
         return {"data": [{"id": ZONE_NUMBER, **(wanted or {})}]}, {"*"}
 
-    with mock.patch.object(Shell, "run", run), mock.patch.object(Account, "_get", get):
+    with mock.patch.object(Shell, "_complete", complete), mock.patch.object(Account, "_get", get):
         isolated(
             lambda: asyncio.run(run_in_stack(program)),
             config or {},

@@ -21,7 +21,8 @@ class Service:
         self.results = list(results)
         self.commands: list[list[str]] = []
 
-    def exec_run(self, command: list[str]) -> tuple[int, bytes]:
+    def exec_run(self, command: list[str], environment: dict[str, str]) -> tuple[int, bytes]:
+        assert environment == {"THOROUGH": "1"}
         self.commands.append(command)
         result = self.results.pop(0) if len(self.results) > 1 else self.results[0]
         if isinstance(result, Exception):
