@@ -7,7 +7,7 @@ import pulumi
 import pulumi_docker as docker
 
 from components.network import Networks, data_volume
-from components.reach import MachineError, Shell, after
+from components.reach import MachineError, Shell, after, unless_explained
 from components.service import File, Healthcheck, Service, ServiceArgs
 from components.site import Site
 from settings import Acme
@@ -97,9 +97,11 @@ class Certificate(pulumi.ComponentResource):
         async def issued(shell: Shell) -> bool:
             if not pulumi.runtime.is_dry_run():
                 pulumi.log.info(f"waiting for the certificate of {args.acme.host}", self, ephemeral=True)
-                answer = await shell.run(f"docker exec {container} python3 /keeper.py wait", patience=PATIENCE)
+                answer = await shell.settled(
+                    f"docker exec {container} python3 /keeper.py wait", patience=PATIENCE, repeat=unless_explained
+                )
                 if answer.code:
-                    reason = answer.output.strip() or answer.errors
+                    reason = answer.output.strip() or f"{answer.failure}."
                     raise MachineError(
                         f"No certificate for {args.acme.host}: {reason} Then run again; all else is kept."
                     )

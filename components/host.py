@@ -8,7 +8,7 @@ from typing import Protocol, cast
 import pulumi
 import pulumi_docker as docker
 
-from components.reach import MachineError, Shell, here, ssh_shell
+from components.reach import MachineError, Shell, here, ssh_shell, unless_explained
 from components.site import Site
 from rendering.ssh import client_options
 from settings import Server
@@ -117,7 +117,7 @@ class RemoteHost(pulumi.ComponentResource):
 
         async def checked(shell: Shell) -> str:
             if not pulumi.runtime.is_dry_run():
-                await shell.reached(patience=10)
+                await shell.reached(patience=20)
                 await check_server(shell, args.site, args.ports)
             return f"ssh://{server.user}@{server.address}:{server.port}"
 
@@ -142,12 +142,11 @@ async def check_server(shell: Shell, site: Site, ports: Sequence[int]) -> None:
     Raises:
         MachineError: no engine, too old, too small, or a port is taken.
     """
-    answer = await shell.run(QUESTIONS, patience=60)
+    answer = await shell.settled(QUESTIONS, patience=60, repeat=unless_explained)
     if answer.code:
-        reason = answer.errors.splitlines()[-1] if answer.errors else "no reason given"
         raise MachineError(
-            f"{shell.machine}: its Docker engine does not answer ({reason}). Install docker, and put the user into "
-            "group docker; then run again."
+            f"{shell.machine}: its Docker engine does not answer ({answer.failure}). Install docker, and put the user "
+            "into group docker; then run again."
         )
     engine, rest = answer.output.split("\n", 1)
     found = json.loads(engine)

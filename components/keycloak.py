@@ -95,6 +95,9 @@ class Keycloak(pulumi.ComponentResource):
                     "KC_DB_POOL_INITIAL_SIZE": "1",
                     "KC_DB_POOL_MIN_SIZE": "1",
                     "KC_DB_POOL_MAX_SIZE": "30",
+                    # Connections that a restart of the database has ended would each fail a request. Keycloak has no
+                    # option of its own for it; this one of Quarkus is read at run time (docs/adr/0016).
+                    "QUARKUS_DATASOURCE_JDBC_VALIDATE_ON_BORROW": "true",
                     "KC_HOSTNAME": args.endpoint.apply(lambda endpoint: f"{endpoint.origin}{ROOT_PATH}"),
                     "KC_HTTP_ENABLED": "true",
                     "KC_HTTP_RELATIVE_PATH": ROOT_PATH,

@@ -7,6 +7,7 @@ update only: a preview contacts nothing. They change nothing.
 import asyncio
 import contextlib
 import os
+import re
 import shlex
 import signal
 import time
@@ -22,6 +23,16 @@ KEY_PATIENCE = 20.0
 """Seconds in which a machine that starts may still show another host key than the one it is being given."""
 LOGIN_PATIENCE = 120.0
 """Seconds in which a machine that starts may not know its user yet."""
+PAUSE = 2.0
+"""Seconds between two attempts."""
+REASON_PATIENCE = 10.0
+"""Seconds for which a command that fails without a reason is run again."""
+
+MARKER = "ohif-exit-code"
+WITH_MARKER = f'sh -c "$1"; printf \'\\n{MARKER} %d\\n\' "$?"'
+"""Runs the script and prints its exit code as the last line. ssh's own exit code cannot tell a lost connection from a
+command that failed: both may be 255, and a connection that is closed in good order ends with 0 or 1."""
+COMPLETE = re.compile(rf"(.*)\n{MARKER} (\d+)\n", re.DOTALL)
 
 
 class MachineError(pulumi.RunError):
@@ -36,10 +47,45 @@ class Answer:
     output: str
     errors: str
 
+    @property
+    def last_line(self) -> str:
+        """The line that most likely names the reason of a failure; empty if there was none."""
+        return _last_line(self.errors) or _last_line(self.output)
+
+    @property
+    def failure(self) -> str:
+        """Exit code and last line, for messages."""
+        return f"exit code {self.code}: {self.last_line or 'no reason given'}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lost:
+    """An attempt whose connection ended before the answer was complete."""
+
+    code: int | None
+    """ssh's exit code, negative for a signal; `None`: it did not end in time."""
+    errors: str
+
+    @property
+    def failure(self) -> str:
+        """Last line and exit code, for messages."""
+        ended = "no exit code" if self.code is None else f"exit code {self.code}"
+        return f"{_last_line(self.errors) or 'no reason given'} ({ended})"
+
+    def limit(self, patience: float) -> float:
+        """Seconds after which nothing will change any more."""
+        if "host key" in self.errors.lower():
+            return min(KEY_PATIENCE, patience)
+        return min(LOGIN_PATIENCE, patience) if "permission denied" in self.errors.lower() else patience
+
 
 @dataclass(frozen=True, kw_only=True)
 class Shell:
-    """Runs commands on one machine."""
+    """Runs commands on one machine.
+
+    An answer counts only when it is complete. If the connection is refused or breaks, the script is run again within
+    its time, so scripts must be fit to run twice.
+    """
 
     machine: str
     """For messages."""
@@ -47,12 +93,58 @@ class Shell:
     """The command line before the script; empty: on this machine."""
 
     async def run(self, script: str, *, patience: float) -> Answer:
-        """Run a script of sh; `patience` in seconds.
+        """Run a script of sh and wait for its answer, for at most `patience` seconds.
 
         Raises:
-            MachineError: it takes longer, or the program that reaches the machine is missing.
+            MachineError: it takes longer, the machine cannot be reached, or the SSH client is missing.
         """
-        line = [*self.prefix, shlex.join(["sh", "-c", script])] if self.prefix else ["sh", "-c", script]
+        return await self._complete(script, patience=patience, attempt=patience)
+
+    async def reached(self, *, patience: float) -> None:
+        """Wait until a command can be run, for at most `patience` seconds.
+
+        Raises:
+            MachineError: it cannot. A wrong host key is not waited for.
+        """
+        await self._complete("true", patience=patience, attempt=60)
+
+    async def settled(self, script: str, *, patience: float, repeat: Callable[[Answer], float]) -> Answer:
+        """Run a script until its answer is final.
+
+        `repeat` returns for how many seconds since the first such answer the script is run again; 0: it is final.
+        """
+        started = time.monotonic()
+        first: dict[float, float] = {}
+        while True:
+            answer = await self.run(script, patience=max(1.0, started + patience - time.monotonic()))
+            now = time.monotonic()
+            wanted = repeat(answer)
+            since = first.setdefault(wanted, now)
+            if now - since >= wanted or now - started + PAUSE >= patience:
+                return answer
+            await asyncio.sleep(PAUSE)
+
+    async def _complete(self, script: str, *, patience: float, attempt: float) -> Answer:
+        started = time.monotonic()
+        before = ""
+        while True:
+            left = started + patience - time.monotonic()
+            tried = await self._attempt(script, min(left, attempt))
+            if isinstance(tried, Answer):
+                return tried
+            waited = time.monotonic() - started
+            if tried.code is None and waited + PAUSE >= patience:
+                raise MachineError(
+                    f"{self.machine}: no answer within {patience:.0f} s{before}; look at it, then run again."
+                )
+            if waited + PAUSE >= tried.limit(patience):
+                raise MachineError(self._unreachable(tried))
+            before = f" (SSH failed in between: {tried.failure})"
+            await asyncio.sleep(PAUSE)
+
+    async def _attempt(self, script: str, seconds: float) -> Answer | Lost:
+        with_marker = ["sh", "-c", WITH_MARKER, "sh", script]
+        line = [*self.prefix, shlex.join(with_marker)] if self.prefix else ["sh", "-c", script]
         try:
             process = await asyncio.create_subprocess_exec(
                 *line,
@@ -65,39 +157,36 @@ class Shell:
         except FileNotFoundError as error:
             raise MachineError(f"{line[0]} is not on this machine; install an OpenSSH client.") from error
         try:
-            output, errors = await asyncio.wait_for(process.communicate(), patience)
-        except TimeoutError as error:
+            output, errors = await asyncio.wait_for(process.communicate(), seconds)
+        except TimeoutError:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             await process.wait()
-            raise MachineError(
-                f"{self.machine}: no answer within {patience:.0f} s; look at it, then run again."
-            ) from error
-        return Answer(code=process.returncode or 0, output=output.decode(), errors=errors.decode().strip())
+            return Lost(code=None, errors=f"no answer within {seconds:.0f} s")
+        shown, said = output.decode(errors="replace"), errors.decode(errors="replace").strip()
+        code = process.returncode or 0
+        if not self.prefix:
+            # Nothing that could break lies between.
+            return Answer(code=code, output=shown, errors=said)
+        if found := COMPLETE.fullmatch(shown):
+            return Answer(code=int(found[2]), output=found[1], errors=said)
+        return Lost(code=code, errors=said)
 
-    async def reached(self, *, patience: float) -> None:
-        """Wait until a command can be run, for at most `patience` seconds.
+    def _unreachable(self, lost: Lost) -> str:
+        if "host key" in lost.errors.lower():
+            return (
+                f"{self.machine} shows another SSH host key than the one that is known, so it may not be that "
+                "machine. Nothing was changed. Find out why before you go on."
+            )
+        return (
+            f"{self.machine} cannot be reached by SSH: {lost.failure}. "
+            "Check address, firewall (adminNetworks) and ssh:privateKeyFile, then run again."
+        )
 
-        Raises:
-            MachineError: it cannot. A wrong host key is not waited for.
-        """
-        started = time.monotonic()
-        while True:
-            answer = await self.run("true", patience=60)
-            if not answer.code:
-                return
-            waited = time.monotonic() - started
-            if "host key" in answer.errors.lower() and waited > min(KEY_PATIENCE, patience):
-                raise MachineError(
-                    f"{self.machine} shows another SSH host key than the one that is known, so it may not be that "
-                    "machine. Nothing was changed. Find out why before you go on."
-                )
-            if waited > (min(LOGIN_PATIENCE, patience) if "permission denied" in answer.errors.lower() else patience):
-                raise MachineError(
-                    f"{self.machine} cannot be reached by SSH: {_last_line(answer.errors)}. "
-                    "Check address, firewall (adminNetworks) and ssh:privateKeyFile, then run again."
-                )
-            await asyncio.sleep(2)
+
+def unless_explained(answer: Answer) -> float:
+    """For `Shell.settled`: a failure without a reason may be of a moment, one with a reason is final."""
+    return REASON_PATIENCE if answer.code and not answer.last_line else 0
 
 
 def after(
@@ -120,4 +209,5 @@ def here() -> Shell:
 
 
 def _last_line(text: str) -> str:
-    return text.splitlines()[-1].strip().rstrip(".") if text else "no reason given"
+    lines = text.strip().splitlines()
+    return lines[-1].strip().rstrip(".") if lines else ""

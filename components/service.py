@@ -204,20 +204,30 @@ def _mounted(path: str, volume: docker.Volume | Mount) -> docker.ContainerVolume
     return docker.ContainerVolumeArgs(container_path=path, volume_name=volume.name)
 
 
-def http_probe(port: int, path: str, authorization_file: str | None = None) -> Sequence[str]:
+def http_probe(port: int, path: str, authorization_file: str | None = None, connections: int = 0) -> Sequence[str]:
     """A healthcheck command for images without an HTTP client; bash speaks enough of it.
 
     `authorization_file` holds the value of the `Authorization` header: on a command line it would show in the list
-    of processes.
+    of processes. With `connections`, the size of a pool that is used in turn, a failure is followed by as many requests
+    as it takes until each connection has answered; if the environment has `THOROUGH`, this is done in any case.
     """
     header = f"Authorization: $(<{authorization_file})\\r\\n" if authorization_file else ""
-    return [
-        "/bin/bash",
-        "-c",
+    probe = (
         f"exec 3<>/dev/tcp/127.0.0.1/{port} && "
         f'printf "GET {path} HTTP/1.0\\r\\n{header}\\r\\n" >&3 && '
-        'read -r _ code _ <&3 && [ "$code" = 200 ]',
-    ]
+        'read -r _ code _ <&3 && [ "$code" = 200 ]'
+    )
+    if not connections:
+        return ["/bin/bash", "-c", probe]
+    in_a_row = connections + 1
+    # Each in a shell of its own, which a refused connection ends.
+    script = (
+        f'good=0 needed=1; [ -z "$THOROUGH" ] || needed={in_a_row}; '
+        f"for attempt in {{1..{4 * in_a_row}}}; do "
+        f"if ({probe}); then good=$((good + 1)); [ $good -lt $needed ] || exit 0; "
+        f"else good=0 needed={in_a_row}; fi; done; exit 1"
+    )
+    return ["/bin/bash", "-c", script]
 
 
 def duration(seconds: int) -> str:

@@ -1,7 +1,6 @@
 """A Linode of the program's own: VM, firewall, address that stays, data volume."""
 
 import base64
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,16 +11,13 @@ import pulumi_random as random
 
 from components.cloud import Cloud, CloudArgs
 from components.host import SSH_PORT
-from components.reach import MachineError, Shell, after, ssh_shell
+from components.reach import Shell, after, ssh_shell
 from components.site import Site
+from components.vm_setup import wait_for
 from rendering import cloud_init
 from rendering.ssh import SEED_BYTES, client_options, host_key
 from settings import Network, Vm
 
-BOOT_PATIENCE = 600
-"""Seconds until a new VM must take an SSH connection."""
-SETUP_PATIENCE = 900
-"""Seconds for cloud-init: security updates and Docker."""
 SWAP_MB = 1024
 
 
@@ -181,35 +177,6 @@ class VmHost(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self),
         )
         self.register_outputs({})
-
-
-async def wait_for(shell: Shell) -> None:
-    """Wait until cloud-init has done its work and the engine answers.
-
-    Raises:
-        MachineError: one of them failed.
-    """
-    await shell.reached(patience=BOOT_PATIENCE)
-    # Its exit code is 2 when it worked but has to say something (cloud-init, "Return codes").
-    setup = await shell.run("cloud-init status --wait --format json", patience=SETUP_PATIENCE)
-    if setup.code not in (0, 2):
-        raise MachineError(
-            f"{shell.machine}: cloud-init failed: {_reasons(setup.output)}. See /var/log/cloud-init-output.log there; "
-            "after mending, run again."
-        )
-    engine = await shell.run("docker version --format '{{.Server.Version}}'", patience=60)
-    if engine.code:
-        raise MachineError(
-            f"{shell.machine}: the Docker engine does not answer: {engine.errors}. See `journalctl -u docker` there; "
-            "after mending, run again."
-        )
-
-
-def _reasons(status: str) -> str:
-    try:
-        return "; ".join(json.loads(status)["errors"]) or "no reason given"
-    except (ValueError, KeyError):
-        return status.strip() or "no reason given"
 
 
 def _by_address(network: Network) -> tuple[int, int, int]:

@@ -13,6 +13,7 @@ from urllib.parse import quote
 import jinja2
 
 from access import FromAdminNetworks, Role, Route, SignedIn
+from rendering.orthanc import INDEX_CONNECTIONS
 
 TEMPLATES = Path(__file__).parent.parent / "assets" / "nginx"
 
@@ -36,6 +37,10 @@ HTTPS_SOCKET = "unix:/tmp/https.sock"
 AUTH_CACHE_SECONDS = 3
 """How long an answer of oauth2-proxy is used again for the same cookies and roles."""
 
+
+ARCHIVE_ATTEMPTS = INDEX_CONNECTIONS + 1
+"""How often a read is given to the archive while it answers 503: one more than the dead connections that it may have
+after a restart of its database (docs/adr/0016)."""
 
 CHALLENGE_PATH = r"^/\.well-known/acme-challenge/[\w-]{1,128}(?![\s\S])"
 """Where a certification authority asks for the proof; the token is base64url (RFC 8555, 8.3)."""
@@ -266,6 +271,7 @@ def _rendered(template: str, config: GatewayConfig) -> str:
             auth_cache_seconds=AUTH_CACHE_SECONDS,
             log_bounds=LOG_BOUNDS,
             archive_sources=" ".join(f"{origin}{public}/" for public in _archive_roots(config.routes)),
+            attempts={"archive": ARCHIVE_ATTEMPTS},
             storing_roles="|".join(role for role in Role if role is not Role.VIEWER),
         )
     )

@@ -15,6 +15,9 @@ IDENTITY_SCRIPT = "/etc/orthanc/one_identity.lua"
 """Refuses an instance whose UIDs are stored under another parent (assets/orthanc)."""
 SEARCH_SCRIPT = "/etc/orthanc/search.py"
 """Makes a comma in a searched text a comma (assets/orthanc)."""
+INDEX_CONNECTIONS = 20
+"""Connections to the database, taken in turn. Each that a restart of the database has ended fails one request with 503,
+then opens again, and waits for the database meanwhile."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +90,7 @@ def render(config: OrthancConfig) -> str:
                 "Username": config.database_name,
                 "Password": config.database_password,
                 "EnableSsl": False,
-                "IndexConnectionsCount": 20,
+                "IndexConnectionsCount": INDEX_CONNECTIONS,
                 "MaximumConnectionRetries": 120,
                 "ConnectionRetryInterval": 1,
             },

@@ -29,6 +29,7 @@ from names import PROJECT, docker_name
 from settings.dicom import USUAL_PORT
 from settings.place import LOOPBACK
 from tools import archive_change, placeholders, preflight, recovery
+from tools.health import wait_until_healthy
 from tools.pulumi_run import Pulumi
 from tools.recovery import CONTAINER_TYPE, CONTAINERS
 from tools.stack_state import (
@@ -92,12 +93,18 @@ def up(pulumi: Pulumi) -> None:
         pulumi.update("refresh", f"--target={CONTAINERS}")
     archive_change.keep_former_volumes(pulumi)
     changes = pulumi.update("up")
+    _wait_until_healthy(pulumi)
     decision = network.last_decision()
     if decision and not decision.kept:
         network.save_decision(network.Decision(decision.open, decision.reason, decision.decided, kept=True))
     seconds = time.monotonic() - started
     print_line(f"  {changes.summary} in {seconds:.0f} s" if changes.any else f"  nothing changed ({seconds:.0f} s)")
     _print_addresses(pulumi)
+
+
+def _wait_until_healthy(pulumi: Pulumi) -> None:
+    if engine := recovery.connect(pulumi, read_deployment(pulumi)):
+        wait_until_healthy(preflight.find(engine, pulumi.stack).containers)
 
 
 def _print_addresses(pulumi: Pulumi) -> None:

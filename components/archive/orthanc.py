@@ -131,8 +131,11 @@ class Orthanc(pulumi.ComponentResource):
                 ],
                 volumes={STORAGE_PATH: volume},
                 healthcheck=Healthcheck(
-                    # Answers only to the credential, and only when the index does.
-                    command=http_probe(orthanc.PORT, "/system", AUTHORIZATION_FILE),
+                    # Answers only to the credential, and only when the index does (`/system` does not ask it). After a
+                    # restart of the database it uses up the connections that are dead, which would each fail a store.
+                    command=http_probe(
+                        orthanc.PORT, "/changes?last", AUTHORIZATION_FILE, connections=orthanc.INDEX_CONNECTIONS
+                    ),
                     start_period=120,
                     interval=3,
                 ),

@@ -68,7 +68,7 @@ class Api:
             found, pages, page = found + answer["data"], answer["pages"], page + 1
         return found
 
-    def wait(self, path: str, name: str, wanted: str) -> Props:
+    def wait(self, path: str, name: str, wanted: Any) -> Props:
         """Polls an object until a property has the value."""
         deadline = time.monotonic() + _PATIENCE
         while (real := self.call("GET", path)).get(name) != wanted:
@@ -425,7 +425,12 @@ class Volume(Entity):
         return made, {**outputs, **self._active(client, made, inputs)}
 
     def _active(self, client: Api, resource_id: str, inputs: Props) -> Props:
-        return self.outputs(client, client.wait(self.path(inputs, resource_id), "status", "active"))
+        path = self.path(inputs, resource_id)
+        real = client.wait(path, "status", "active")
+        if "linodeId" in inputs:
+            # Officially WaitForVolumeLinodeID: an instance does not take a volume at once.
+            real = client.wait(path, "linode_id", inputs["linodeId"])
+        return self.outputs(client, real)
 
     def update(self, client: Api, resource_id: str, state: Props, inputs: Props) -> Props:
         path = self.path(inputs, resource_id)

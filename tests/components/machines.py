@@ -3,7 +3,11 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import SimpleNamespace
 
+import pytest
+
+from components import reach
 from components.reach import Answer, Shell
 
 
@@ -13,11 +17,25 @@ class Told(Shell):
 
     answers: Callable[[str], Answer]
 
-    async def run(self, script: str, *, patience: float) -> Answer:
-        """What the test says."""
-        assert patience > 0
+    async def _complete(self, script: str, *, patience: float, attempt: float) -> Answer:
+        assert patience >= attempt > 0 or script == "true"
         await asyncio.sleep(0)
         return self.answers(script)
+
+
+class Clock:
+    """Time that passes only while a coroutine sleeps."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.now = 0.0
+        real = asyncio.sleep
+
+        async def sleep(seconds: float) -> None:
+            self.now += seconds
+            await real(0)
+
+        patch.setattr(reach, "time", SimpleNamespace(monotonic=lambda: self.now))
+        patch.setattr(asyncio, "sleep", sleep)
 
 
 def telling(answers: Callable[[str], Answer]) -> Shell:

@@ -12,7 +12,7 @@ from components.host import QUESTIONS, check_server, listening
 from components.reach import MachineError, Shell
 from components.site import Site
 from tests.assets.scripts import program
-from tests.components.machines import answer, telling
+from tests.components.machines import Clock, answer, telling
 
 SITE = Site(project="ohif", stack="ward", images={}, protect_data=True)
 GIB = 1024**3
@@ -91,12 +91,17 @@ def test_server_that_can(told: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("code", "errors", "says"),
     [
-        (127, "sh: 1: docker: not found", "(sh: 1: docker: not found)"),
-        (1, "Client:\npermission denied while trying to connect to the Docker daemon", "(permission denied while"),
-        (1, "", "(no reason given)"),
+        (127, "sh: 1: docker: not found", "(exit code 127: sh: 1: docker: not found)"),
+        (
+            1,
+            "Client:\npermission denied while trying to connect to the Docker daemon",
+            "(exit code 1: permission denied while",
+        ),
+        (1, "", "(exit code 1: no reason given)"),
     ],
 )
-def test_engine_that_does_not_answer(code: int, errors: str, says: str) -> None:
+def test_engine_that_does_not_answer(monkeypatch: pytest.MonkeyPatch, code: int, errors: str, says: str) -> None:
+    Clock(monkeypatch)
     with pytest.raises(MachineError) as refusal:
         check(telling(lambda _: answer(code=code, errors=errors)), 80)
     assert says in str(refusal.value)

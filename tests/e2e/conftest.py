@@ -38,6 +38,7 @@ ORDER = (
     "test_audit.py",
     "test_sessions.py",
     "test_lifecycle.py",
+    "test_databases.py",
     "test_archive_held_in.py",
     "test_dicom_tls.py",
     "test_switch.py",

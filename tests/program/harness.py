@@ -384,7 +384,7 @@ def record(
     monitor = RecordingMonitor(project=PROJECT, stack=stack, preview=preview)
     asked = monitor.deployment.asked
 
-    async def run(shell: Shell, script: str, *, patience: float) -> Answer:
+    async def complete(shell: Shell, script: str, *, patience: float, attempt: float) -> Answer:
         asked.append((shell.machine, script))
         return Answer(code=0, output=HEALTHY_SERVER, errors="")
 
@@ -397,7 +397,7 @@ def record(
         monitor.deployment.waited.append((origin, there))
 
     with (
-        mock.patch.object(Shell, "run", run),
+        mock.patch.object(Shell, "_complete", complete),
         mock.patch.object(Account, "_get", get),
         mock.patch("components.origin.wait_until_it_answers", answers),
     ):

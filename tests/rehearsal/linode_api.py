@@ -1,7 +1,9 @@
 """A stand-in of the part of the Linode API (v4) that the program and the Linode plugins use, for one account.
 
 It answers and refuses as the real API does, so far as its reference tells (techdocs.akamai.com/linode-api); what the
-objects do in the world is a `Hardware`'s business. Nothing is kept when the process ends.
+objects do in the world is a `Hardware`'s business. As with the real one, a request is answered at once and the work
+follows: an instance is `provisioning`, then `booting`, then `running`, a volume `creating`, then `active`, and has its
+`linode_id` once it is attached. Nothing is kept when the process ends.
 """
 
 from __future__ import annotations
@@ -11,8 +13,10 @@ import binascii
 import ipaddress
 import itertools
 import json
+import queue
 import re
 import threading
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -148,8 +152,59 @@ class Account:
     events: list[Json] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
     """All calls, for tests that count them."""
+    failures: list[str] = field(default_factory=list)
+    """What the hardware could not do."""
     _ids: Iterator[int] = field(default_factory=lambda: itertools.count(1001))
     _lock: threading.RLock = field(default_factory=threading.RLock)
+    _work: queue.Queue[Callable[[], None]] = field(default_factory=queue.Queue)
+
+    def __post_init__(self) -> None:
+        threading.Thread(target=self._labour, name="linode-hardware", daemon=True).start()
+
+    def _labour(self) -> None:
+        """Does the hardware's work in the order of the requests, without keeping other requests waiting."""
+        while True:
+            task = self._work.get()
+            try:
+                task()
+            except Exception:  # a failure of one thing is that thing's event, and the rest goes on
+                self.failures.append(traceback.format_exc())
+                traceback.print_exc()
+            finally:
+                self._work.task_done()
+
+    def _later(
+        self, event: Json | None, work: Callable[[], None], then: Callable[[], None] = lambda: None, **status: Any
+    ) -> None:
+        """Puts work of the hardware off; `then` changes what the API shows once it is done.
+
+        `status` is `thing=` and the statuses `during=` and `after=` the work, where the object shows them.
+        """
+
+        def task() -> None:
+            with self._lock:
+                if "during" in status:
+                    status["thing"]["status"] = status["during"]
+                if event:
+                    event.update(status="started", percent_complete=1)
+            try:
+                work()
+            except Exception:
+                if event:
+                    event.update(status="failed")
+                raise
+            with self._lock:
+                then()
+                if "after" in status:
+                    status["thing"]["status"] = status["after"]
+                if event:
+                    event.update(status="finished", percent_complete=100)
+
+        self._work.put(task)
+
+    def settle(self) -> None:
+        """Waits until all work of the hardware is done, for tests that look at the world."""
+        self._work.join()
 
     def answer(self, request: Request) -> tuple[Any, str]:
         """The answer's JSON, and the token's scopes. Raises RefusedError."""
@@ -217,13 +272,17 @@ class Account:
     def event(self, request: Request, event_id: str) -> Json:
         return self._get({event["id"]: event for event in self.events}, event_id)
 
-    def _happened(self, action: str, kind: str, thing: Json) -> None:
+    def _happened(self, action: str, kind: str, thing: Json, status: str = "finished") -> Json:
         entity = {"id": thing["id"], "type": kind, "label": thing.get("label") or thing.get("domain"), "url": ""}
-        base = {"percent_complete": 100, "status": "finished", "username": "rehearsal", "read": False, "seen": False}
+        done = 100 if status == "finished" else 0
+        base = {"percent_complete": done, "status": status, "username": "rehearsal", "read": False, "seen": False}
         rest = {"rate": None, "time_remaining": None, "secondary_entity": None, "message": "", "duration": 1.0}
-        self.events.append(
-            {"id": next(self._ids), "action": action, "created": now(), "entity": entity, **base, **rest}
-        )
+        event = {"id": next(self._ids), "action": action, "created": now(), "entity": entity, **base, **rest}
+        self.events.append(event)
+        return event
+
+    def _scheduled(self, action: str, kind: str, thing: Json) -> Json:
+        return self._happened(action, kind, thing, "scheduled")
 
     # Addresses
 
@@ -336,7 +395,7 @@ class Account:
         made = self._get(self.firewalls, firewall_id)
         del self.firewalls[made["id"]]
         for device in made["entities"]:
-            self.hardware.filter(device["id"], None)
+            self._filter(device["id"], None)
         self._happened("firewall_delete", "firewall", made)
         return {}
 
@@ -373,7 +432,7 @@ class Account:
         for entity in made["entities"]:
             if entity["device_id"] == int(device_id):
                 made["entities"].remove(entity)
-                self.hardware.filter(entity["id"], None)
+                self._filter(entity["id"], None)
                 return {}
         raise not_found()
 
@@ -390,7 +449,10 @@ class Account:
     def _enforce(self, firewall: Json) -> None:
         rules = firewall["rules"] if firewall["status"] == "enabled" else None
         for entity in firewall["entities"]:
-            self.hardware.filter(entity["id"], rules)
+            self._filter(entity["id"], rules)
+
+    def _filter(self, instance_id: int, rules: Json | None) -> None:
+        self._later(None, lambda: self.hardware.filter(instance_id, rules))
 
     # Instances
 
@@ -417,7 +479,7 @@ class Account:
             "id": next(self._ids),
             "label": label,
             "group": "",
-            "status": "offline",
+            "status": "provisioning",
             "hypervisor": "kvm",
             "type": kind["id"],
             "region": region,
@@ -449,13 +511,16 @@ class Account:
         address["linode_id"] = made["id"]
         self.instances[made["id"]] = made
         made["_swap"] = swap
-        self.hardware.make(shown(made), user_data)
+        order = shown(made)
+        boots = image is not None and body.get("booted", True)
+        created = self._scheduled("linode_create", "linode", made)
+        after = "provisioning" if boots else "offline"
+        self._later(created, lambda: self.hardware.make(order, user_data), thing=made, after=after)
         if firewall:
             self._guard(firewall, made["id"])
-        self._happened("linode_create", "linode", made)
-        if image is not None and body.get("booted", True):
+        if boots:
             self._boot(made)
-        return shown(made)
+        return order
 
     def _address_for(self, wanted: list[Any], region: str) -> Json:
         if not wanted:
@@ -470,9 +535,16 @@ class Account:
         return entry
 
     def _boot(self, instance: Json) -> None:
-        self.hardware.boot(instance["id"])
-        instance["status"] = "running"
-        self._happened("linode_boot", "linode", instance)
+        event = self._scheduled("linode_boot", "linode", instance)
+        boot = self.hardware.boot
+        self._later(event, lambda: boot(instance["id"]), thing=instance, during="booting", after="running")
+
+    def _existing(self, instance_id: str) -> Json:
+        """An instance that can be given orders."""
+        made = self._get(self.instances, instance_id)
+        if made["status"] == "deleting":
+            raise RefusedError(400, "Linode busy.")
+        return made
 
     @route("GET", "linode/instances", "linodes")
     def list_instances(self, request: Request) -> Json:
@@ -498,46 +570,59 @@ class Account:
     @route("DELETE", "linode/instances/{}", "linodes")
     def remove_instance(self, request: Request, instance_id: str) -> Json:
         made = self._get(self.instances, instance_id)
-        self.hardware.remove(made["id"])
-        del self.instances[made["id"]]
-        for volume in self.volumes.values():
-            if volume["linode_id"] == made["id"]:
-                self._detached(volume)
-        for firewall in self.firewalls.values():
-            firewall["entities"] = [entity for entity in firewall["entities"] if entity["id"] != made["id"]]
-        for address in list(self.addresses.values()):
-            if address["linode_id"] == made["id"]:
-                address["linode_id"] = None
-                if not address["reserved"]:
-                    del self.addresses[address["address"]]
-        self._happened("linode_delete", "linode", made)
+        if made["status"] == "deleting":
+            return {}
+        made["status"] = "deleting"
+        event = self._scheduled("linode_delete", "linode", made)
+
+        def gone() -> None:
+            del self.instances[made["id"]]
+            for volume in self.volumes.values():
+                if volume["linode_id"] == made["id"]:
+                    self._detached(volume)
+            for firewall in self.firewalls.values():
+                firewall["entities"] = [entity for entity in firewall["entities"] if entity["id"] != made["id"]]
+            for address in list(self.addresses.values()):
+                if address["linode_id"] == made["id"]:
+                    address["linode_id"] = None
+                    if not address["reserved"]:
+                        del self.addresses[address["address"]]
+
+        self._later(event, lambda: self.hardware.remove(made["id"]), gone, thing=made, during="deleting")
         return {}
 
     @route("POST", "linode/instances/{}/boot", "linodes")
     def boot(self, request: Request, instance_id: str) -> Json:
-        self._boot(self._get(self.instances, instance_id))
+        made = self._existing(instance_id)
+        made["status"] = "booting"
+        self._boot(made)
         return {}
 
     @route("POST", "linode/instances/{}/shutdown", "linodes")
     def shut_down(self, request: Request, instance_id: str) -> Json:
-        made = self._get(self.instances, instance_id)
-        self.hardware.shut_down(made["id"])
-        made["status"] = "offline"
-        self._happened("linode_shutdown", "linode", made)
+        made = self._existing(instance_id)
+        made["status"] = "shutting_down"
+        event = self._scheduled("linode_shutdown", "linode", made)
+        off = self.hardware.shut_down
+        self._later(event, lambda: off(made["id"]), thing=made, during="shutting_down", after="offline")
         return {}
 
     @route("POST", "linode/instances/{}/reboot", "linodes")
     def reboot(self, request: Request, instance_id: str) -> Json:
-        made = self._get(self.instances, instance_id)
-        self.hardware.shut_down(made["id"])
-        self.hardware.boot(made["id"])
-        made["status"] = "running"
-        self._happened("linode_reboot", "linode", made)
+        made = self._existing(instance_id)
+        made["status"] = "rebooting"
+        event = self._scheduled("linode_reboot", "linode", made)
+
+        def again() -> None:
+            self.hardware.shut_down(made["id"])
+            self.hardware.boot(made["id"])
+
+        self._later(event, again, thing=made, during="rebooting", after="running")
         return {}
 
     @route("POST", "linode/instances/{}/resize", "linodes")
     def resize(self, request: Request, instance_id: str) -> Json:
-        made = self._get(self.instances, instance_id)
+        made = self._existing(instance_id)
         kind = known_type(request.body.get("type"))
         made["type"] = kind["id"]
         made["specs"].update({name: kind[name] for name in ("disk", "memory", "vcpus")})
@@ -615,7 +700,7 @@ class Account:
         made = {
             "id": next(self._ids),
             "label": label,
-            "status": "active",
+            "status": "creating",
             "size": checked_size(body.get("size", 20)),
             "region": region,
             "linode_id": None,
@@ -627,29 +712,37 @@ class Account:
             "io_ready": False,
             **stamps(),
         }
-        self.hardware.make_volume(made)
         self.volumes[made["id"]] = made
-        self._happened("volume_create", "volume", made)
+        event = self._scheduled("volume_create", "volume", made)
+        self._later(event, lambda: self.hardware.make_volume(made), thing=made, after="active")
         if instance is not None:
             self._attach(made, instance)
-        return made
+        return shown(made)
 
     def _attach(self, volume: Json, instance: Json) -> None:
-        self.hardware.attach(volume, instance["id"])
-        volume.update(linode_id=instance["id"], linode_label=instance["label"])
-        self._happened("volume_attach", "volume", volume)
+        if instance["status"] == "deleting":
+            raise RefusedError(400, "Linode busy.")
+        volume["_promised"] = instance["id"]
+        event = self._scheduled("volume_attach", "volume", volume)
+
+        def attached() -> None:
+            # An instance that was deleted meanwhile has none.
+            if instance["id"] in self.instances:
+                volume.update(linode_id=instance["id"], linode_label=instance["label"])
+
+        self._later(event, lambda: self.hardware.attach(volume, instance["id"]), attached)
 
     def _detached(self, volume: Json) -> None:
-        volume.update(linode_id=None, linode_label=None)
+        volume.update(linode_id=None, linode_label=None, _promised=None)
         self._happened("volume_detach", "volume", volume)
 
     @route("GET", "volumes", "volumes")
     def list_volumes(self, request: Request) -> Json:
-        return page([thing for thing in self.volumes.values() if matches(thing, request.filters)])
+        return page([shown(thing) for thing in self.volumes.values() if matches(thing, request.filters)])
 
     @route("GET", "volumes/{}", "volumes")
     def volume(self, request: Request, volume_id: str) -> Json:
-        return self._get(self.volumes, volume_id)
+        return shown(self._get(self.volumes, volume_id))
 
     @route("PUT", "volumes/{}", "volumes")
     def change_volume(self, request: Request, volume_id: str) -> Json:
@@ -659,14 +752,14 @@ class Account:
             made["label"] = checked_label(label, 1, 32, self.volumes, made["id"], pattern="[A-Za-z0-9_-]+")
         if "tags" in request.body:
             made["tags"] = tags(request.body)
-        return made
+        return shown(made)
 
     @route("DELETE", "volumes/{}", "volumes")
     def remove_volume(self, request: Request, volume_id: str) -> Json:
         made = self._get(self.volumes, volume_id)
-        if made["linode_id"] is not None:
+        if made.get("_promised") is not None:
             raise RefusedError(400, "This volume is currently attached to a Linode. Please detach it first.")
-        self.hardware.remove_volume(made["id"])
+        self._later(None, lambda: self.hardware.remove_volume(made["id"]))
         del self.volumes[made["id"]]
         self._happened("volume_delete", "volume", made)
         return {}
@@ -675,20 +768,25 @@ class Account:
     def attach(self, request: Request, volume_id: str) -> Json:
         made = self._get(self.volumes, volume_id)
         instance = self._own(self.instances, request.body.get("linode_id"), "linode_id")
-        if made["linode_id"] is not None:
+        if made.get("_promised") is not None:
             raise RefusedError(400, "Volume is already attached")
         if instance["region"] != made["region"]:
             raise bad("linode_id", "The Linode is not in the region of the Volume")
         self._attach(made, instance)
-        return made
+        return shown(made)
 
     @route("POST", "volumes/{}/detach", "volumes")
     def detach(self, request: Request, volume_id: str) -> Json:
         made = self._get(self.volumes, volume_id)
         # The official plugin detaches also when the instance is gone and has left the volume alone.
-        if made["linode_id"] is not None:
-            self.hardware.detach(made, made["linode_id"])
-            self._detached(made)
+        if (instance_id := made.get("_promised")) is not None:
+            made["_promised"] = None
+            event = self._scheduled("volume_detach", "volume", made)
+
+            def detached() -> None:
+                made.update(linode_id=None, linode_label=None)
+
+            self._later(event, lambda: self.hardware.detach(made, instance_id), detached)
         return {}
 
     @route("POST", "volumes/{}/resize", "volumes")
@@ -697,10 +795,10 @@ class Account:
         size = checked_size(request.body.get("size"))
         if size < made["size"]:
             raise bad("size", "Volumes can only be resized up")
-        made["size"] = size
-        self.hardware.resize_volume(made)
-        self._happened("volume_resize", "volume", made)
-        return made
+        made.update(size=size, status="resizing")
+        event = self._scheduled("volume_resize", "volume", made)
+        self._later(event, lambda: self.hardware.resize_volume(made), thing=made, after="active")
+        return shown(made)
 
     # Domains
 
@@ -835,7 +933,7 @@ def stamps() -> Json:
 
 
 def shown(instance: Json) -> Json:
-    """An instance without what the API keeps to itself."""
+    """An instance or a volume without what the API keeps to itself."""
     return {name: value for name, value in instance.items() if not name.startswith("_")}
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import queue
+import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -169,7 +172,9 @@ def test_an_instance_stands_behind_its_firewall_before_it_boots(api: httpx.Clien
     text = base64.b64encode(b"#cloud-config\n").decode()
     asked = instance(firewall_id=wall["id"], ipv4=[address], metadata={"user_data": text})
     new = made(api, "linode/instances", asked)
-    assert (new["ipv4"], new["ipv6"], new["status"]) == ([address], "2001:db8:5100::a/128", "running")
+    assert (new["ipv4"], new["ipv6"], new["status"]) == ([address], "2001:db8:5100::a/128", "provisioning")
+    account.settle()
+    assert api.get(f"linode/instances/{new['id']}").json()["status"] == "running"
     assert isinstance(account.hardware, PaperHardware)
     assert [what for what, _ in account.hardware.told] == ["make", "filter", "boot"]
     assert account.hardware.told[0][1][1] == b"#cloud-config\n"
@@ -177,13 +182,14 @@ def test_an_instance_stands_behind_its_firewall_before_it_boots(api: httpx.Clien
     assert [(event["entity"]["id"], event["status"]) for event in events] == [(new["id"], "finished")]
 
 
-def test_a_reserved_address_stays_in_its_region_and_outlives_the_instance(api: httpx.Client) -> None:
+def test_a_reserved_address_stays_in_its_region_and_outlives_the_instance(api: httpx.Client, account: Account) -> None:
     address = reserved(api, "us-east")
     assert api.post("linode/instances", json=instance(ipv4=[address])).status_code == 400
     first = made(api, "linode/instances", instance(ipv4=[address], region="us-east"))
     second = api.post("linode/instances", json=instance(ipv4=[address], region="us-east", label="other"))
     assert "assigned already" in second.text
     assert api.delete(f"linode/instances/{first['id']}").status_code == 200
+    account.settle()
     assert api.get(f"networking/ips/{address}").json()["linode_id"] is None
     assert made(api, "linode/instances", instance(ipv4=[address], region="us-east"))["ipv4"] == [address]
 
@@ -194,6 +200,7 @@ def test_a_volume_outlives_the_instance(api: httpx.Client, account: Account) -> 
     assert disk["filesystem_path"] == "/dev/disk/by-id/scsi-0Linode_Volume_data"
     assert api.delete(f"volumes/{disk['id']}").status_code == 400
     api.delete(f"linode/instances/{first['id']}")
+    account.settle()
     assert api.get(f"volumes/{disk['id']}").json()["linode_id"] is None
     second = made(api, "linode/instances", instance())
     made(api, f"volumes/{disk['id']}/attach", {"linode_id": second["id"]})
@@ -202,6 +209,7 @@ def test_a_volume_outlives_the_instance(api: httpx.Client, account: Account) -> 
     assert api.post(f"volumes/{disk['id']}/resize", json={"size": 10}).status_code == 400
     made(api, f"volumes/{disk['id']}/detach", {})
     api.delete(f"volumes/{disk['id']}")
+    account.settle()
     assert isinstance(account.hardware, PaperHardware)
     told = [what for what, arguments in account.hardware.told if arguments[0] == disk["id"]]
     assert told == ["make_volume", "attach", "attach", "detach", "remove_volume"]
@@ -234,11 +242,119 @@ def test_changed_firewall_rules_reach_the_instance(api: httpx.Client, account: A
     new = made(api, "linode/instances", instance(firewall_id=wall["id"]))
     closed = {**RULES, "inbound": []}
     assert api.put(f"networking/firewalls/{wall['id']}/rules", json=closed).status_code == 200
+    account.settle()
     assert isinstance(account.hardware, PaperHardware)
     what, (instance_id, rules) = account.hardware.told[-1]
     assert (what, instance_id, rules["inbound"]) == ("filter", new["id"], [])
     api.put(f"networking/firewalls/{wall['id']}", json={"status": "disabled"})
+    account.settle()
     assert account.hardware.told[-1] == ("filter", (new["id"], None))
+
+
+class SlowHardware(PaperHardware):
+    """Hardware that takes as long as the test wants."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.steps = threading.Semaphore(0)
+        self.begun: queue.Queue[str] = queue.Queue()
+
+    def _work(self, what: str) -> None:
+        self.begun.put(what)
+        assert self.steps.acquire(timeout=30)
+
+    def make(self, instance: dict[str, Any], user_data: bytes) -> None:
+        self._work("make")
+
+    def boot(self, instance_id: int) -> None:
+        self._work("boot")
+
+    def remove(self, instance_id: int) -> None:
+        self._work("remove")
+
+    def make_volume(self, volume: dict[str, Any]) -> None:
+        self._work("make_volume")
+
+    def attach(self, volume: dict[str, Any], instance_id: int) -> None:
+        self._work("attach")
+
+    def go_on(self, to: str | None = None) -> None:
+        """Ends the step that is under way; waits until the next one is."""
+        self.steps.release()
+        if to:
+            assert self.begun.get(timeout=30) == to
+
+
+def quick(api: httpx.Client) -> None:
+    """Requests of all kinds are answered at once."""
+    zone = {"domain": "hospital.example", "type": "master", "soa_email": "a@hospital.example"}
+    started = time.monotonic()
+    made_zone = made(api, "domains", zone)
+    made(api, f"domains/{made_zone['id']}/records", {"type": "A", "name": "pacs", "target": "192.0.2.7"})
+    api.delete(f"domains/{made_zone['id']}")
+    for path in ("linode/instances", "volumes", "account/events", "networking/ips", "profile"):
+        assert api.get(path).status_code == 200
+    assert time.monotonic() - started < 1
+
+
+def test_requests_are_answered_at_once_while_the_hardware_works() -> None:
+    hardware = SlowHardware()
+    account = Account(hardware, {"all": "*"})
+    server = serve(account)
+    with httpx.Client(base_url=f"http://127.0.0.1:{server.server_address[1]}/v4/", headers=ALL) as api:
+
+        def shows(path: str, name: str = "status") -> Any:
+            quick(api)
+            return api.get(path).json()[name]
+
+        started = time.monotonic()
+        new, disk = made(api, "linode/instances", instance()), made(api, "volumes", volume())
+        vm, store = f"linode/instances/{new['id']}", f"volumes/{disk['id']}"
+        made(api, f"{store}/attach", {"linode_id": new["id"]})
+        assert time.monotonic() - started < 1
+        assert (new["status"], disk["status"]) == ("provisioning", "creating")
+        assert hardware.begun.get(timeout=30) == "make"
+        assert shows(vm) == "provisioning"
+        hardware.go_on(to="boot")
+        assert shows(vm) == "booting"
+        hardware.go_on(to="make_volume")
+        assert (shows(vm), shows(store)) == ("running", "creating")
+        hardware.go_on(to="attach")
+        assert (shows(store), shows(store, "linode_id")) == ("active", None)
+        assert api.delete(store).status_code == 400
+        hardware.go_on()
+        account.settle()
+        assert shows(store, "linode_id") == new["id"]
+        events = api.get("account/events").json()["data"]
+        assert {(event["action"], event["status"]) for event in events} == {
+            (action, "finished") for action in ("linode_create", "linode_boot", "volume_create", "volume_attach")
+        }
+        assert api.delete(vm).status_code == 200
+        assert hardware.begun.get(timeout=30) == "remove"
+        assert shows(vm) == "deleting"
+        assert api.post(f"{vm}/boot", json={}).status_code == 400
+        hardware.go_on()
+        account.settle()
+        assert api.get(vm).status_code == 404
+        assert shows(store, "linode_id") is None
+    server.shutdown()
+    server.server_close()
+
+
+def test_what_the_hardware_cannot_do_is_an_event_and_ends_nothing_else(api: httpx.Client, account: Account) -> None:
+    def fails(*_: Any) -> None:
+        raise RuntimeError("no space left")
+
+    assert isinstance(account.hardware, PaperHardware)
+    account.hardware.make_volume = fails  # type: ignore[assignment]
+    disk = made(api, "volumes", volume())
+    new = made(api, "linode/instances", instance())
+    account.settle()
+    assert "no space left" in account.failures[0]
+    assert api.get(f"volumes/{disk['id']}").json()["status"] == "creating"
+    assert api.get(f"linode/instances/{new['id']}").json()["status"] == "running"
+    failed = [event["action"] for event in api.get("account/events").json()["data"] if event["status"] == "failed"]
+    assert failed == ["volume_create"]
 
 
 def test_rules_are_written_for_both_families() -> None:

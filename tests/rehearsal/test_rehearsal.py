@@ -292,6 +292,7 @@ def test_a_reboot_brings_everything_back(running: Production, made: World, tell:
     started = time.monotonic()
     with httpx.Client(base_url=made.api_url, headers={"Authorization": "Bearer rehearsal-token"}, timeout=120) as api:
         assert api.post(f"/v4/linode/instances/{max(made.account.instances)}/reboot", json={}).status_code == 200
+    made.account.settle()
     seconds_until(lambda: sees_the_study(running), "login after the reboot", 300)
     tell.append(f"reboot: login and study after {time.monotonic() - started:.0f} s")
     assert set(changes(running.up())) == {"unchanged"}

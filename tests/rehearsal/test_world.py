@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import time
@@ -10,7 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from components.reach import Answer, Shell, ssh_shell
+from components.vm_setup import wait_for
 from offline.images.build import name_of
+from rendering.ssh import client_options
 from tests.rehearsal import acme, duckdns
 from tests.rehearsal.machines import GATEWAY4, LABELS, NAME
 from tests.rehearsal.virtual import Machine, key_pair
@@ -160,12 +164,50 @@ def test_a_reboot_brings_everything_back(made: World, machine: Machine) -> None:
     assert machine.inside("systemctl", "list-units", "--failed", "--quiet") == ""
 
 
+def test_questions_over_ssh_survive_what_happens_to_the_connection(machine: Machine) -> None:
+    shell = shell_of(machine)
+    cut = "for process in $(pgrep -f '^sshd[a-z-]*: deploy'); do kill -9 $process; done"
+
+    async def cut_while_asking() -> Answer:
+        question = asyncio.create_task(shell.run("sleep 4; echo whole; exit 255", patience=90))
+        await asyncio.sleep(2)
+        await asyncio.to_thread(machine.inside, "sh", "-c", cut)
+        assert not question.done()
+        await asyncio.to_thread(machine.inside, "systemctl", "restart", "ssh")
+        return await question
+
+    assert asyncio.run(cut_while_asking()) == Answer(code=255, output="whole\n", errors="")
+
+
+def test_machine_may_be_asked_at_each_moment_of_its_boot(machine: Machine) -> None:
+    shell = shell_of(machine)
+
+    async def ask_all_the_while() -> None:
+        booting = asyncio.create_task(asyncio.to_thread(machine.reboot))
+        after = 0
+        # The boot itself is still under way when the cloud is done with it.
+        while after < 5:
+            await wait_for(shell)
+            after += booting.done()
+        await booting
+
+    asyncio.run(ask_all_the_while())
+
+
+def shell_of(machine: Machine) -> Shell:
+    """The machine as the program asks it."""
+    options = client_options(machine.host_key[1], str(machine.key))
+    return ssh_shell(user="deploy", address=machine.address, port=22, options=options)
+
+
 def test_changed_rules_count_at_once(made: World, machine: Machine) -> None:
     path = f"networking/firewalls/{machine.firewall}/rules"
     rules = machine.api.get(path).json()
     machine.api.put(path, json={**rules, "inbound": rules["inbound"][:1]})
+    machine.settle()
     assert probe(made, [(machine.address, 80), (machine.address6, 80)]) == ["TimeoutError", "TimeoutError"]
     machine.api.put(path, json=rules)
+    machine.settle()
     assert probe(made, [(machine.address, 80), (machine.address6, 80)]) == ["open", "open"]
 
 

@@ -107,7 +107,13 @@ class Machine:
         self.instance = self.post("linode/instances", asked)
         self.address6: str = self.instance["ipv6"].partition("/")[0]
         self.post(f"volumes/{self.volume}/attach", {"linode_id": self.instance["id"]})
+        self.settle()
         assert "status: done" in self.inside("cloud-init", "status", "--wait")
+
+    def settle(self) -> None:
+        """Waits until the cloud has done what it was asked for."""
+        self.world.account.settle()
+        assert self.world.account.failures == []
 
     def inside(self, *command: str) -> str:
         """Runs a command at the machine's console; returns what it printed."""
@@ -129,19 +135,23 @@ class Machine:
     def reboot(self) -> None:
         """Asks the cloud for a reboot."""
         self.post(f"linode/instances/{self.instance['id']}/reboot", {})
+        self.settle()
 
     def replace(self) -> None:
         """A new instance in the place of the old one."""
         assert self.api.delete(f"linode/instances/{self.instance['id']}").status_code == 200
+        self.settle()
         self.make()
 
     def remove(self) -> None:
         """Deletes everything of it."""
         self.api.delete(f"linode/instances/{self.instance['id']}")
+        self.settle()
         for path in (
             f"volumes/{self.volume}",
             f"networking/firewalls/{self.firewall}",
             f"networking/ips/{self.address}",
         ):
             assert self.api.delete(path).status_code == 200, path
+        self.settle()
         self.api.close()

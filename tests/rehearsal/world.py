@@ -123,6 +123,8 @@ def _made(
         stack.callback(server.stop)
     stack.callback(duckdns.serve(names, DUCKDNS, GATEWAY4).shutdown)
     api = linode_api.serve(account, port)
+    # No work may be under way while the leftovers are removed.
+    stack.callback(account.settle)
     stack.callback(api.shutdown)
     authority = acme.Acme(engine, image=images["pebble"], directory=DIRECTORY / "acme")
     (DIRECTORY / "ca.pem").write_text(authority.bundle)

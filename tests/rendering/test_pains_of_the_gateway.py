@@ -171,8 +171,9 @@ def test_pain_19_start_up_race() -> None:
     assert 1 <= int(valid.removeprefix("valid=").removesuffix("s")) <= 10
     assert {it.args[0] for it in GATEWAY.http.all("upstream")} == set(EXAMPLE.upstreams)
     for upstream in GATEWAY.http.all("upstream"):
-        (server,) = upstream.values("server")
-        assert {"resolve", "max_fails=0"} <= set(server)
+        ((host, *options), *same) = upstream.values("server")
+        assert {"resolve", "max_fails=0"} <= set(options)
+        assert all(again == (host, *options) for again in same)
         assert upstream.all("zone")
         assert upstream.all("keepalive")
     for it in GATEWAY.server.walk():
