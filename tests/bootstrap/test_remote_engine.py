@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from bootstrap import remote_engine
 from bootstrap.remote_engine import forward
 from tests.assets.scripts import program
-from tools import remote_engine
 
 RESET = "kex_exchange_identification: read: Connection reset by peer"
 
