@@ -313,7 +313,7 @@ def test_the_archive_is_asked_nothing_longer_than_its_log() -> None:
 FIXED = {
     "$time_iso8601": 25,
     "$request_id": 32,
-    "$remote_addr": 39,
+    "$proxy_protocol_addr": 39,
     "$status": 3,
     "$body_bytes_sent": 20,
     "$request_length": 20,
