@@ -19,7 +19,7 @@ ARCHITECTURE = ROOT / "docs/architecture.svg"
 HTML = sorted(PAGES.glob("*.html"))
 CSS = [THEME_CSS, PAGES_CSS]
 SVG = [*sorted(RESOURCES.glob("img/*.svg")), ARCHITECTURE]
-EXPECTED_PAGES = {"403.html", "404.html", "4xx.html", "429.html", "502.html", "signin-failed.html"}
+EXPECTED_PAGES = {"403.html", "404.html", "4xx.html", "429.html", "502.html", "sign-out.html", "signin-failed.html"}
 
 THEME_LIGHT = (THEME_CSS, ":root")
 THEME_DARK = (THEME_CSS, ":root.pf-v5-theme-dark")
@@ -266,6 +266,7 @@ def test_page_tells_no_software(path: Path) -> None:
 def test_pages_lead_on() -> None:
     leads = {path.name: {link["href"] for link in Page(path.read_text("utf-8")).all("a")} for path in HTML}
     assert leads.pop("403.html") == {"/", "/logout"}
+    assert leads.pop("sign-out.html") == {"/", "/logout"}
     assert leads.pop("502.html") == set()
     assert set(map(frozenset, leads.values())) == {frozenset({"/"})}
     waiting = Page((PAGES / "502.html").read_text("utf-8"))

@@ -21,7 +21,8 @@ import pulumi_docker as docker
 
 image = docker.RemoteImage("image", name="nginx:latest", keep_locally=True)
 docker.Container(
-    "container", name="ohif-bad-archive", hostname="archive", image="nginx:latest", privileged=True,
+    "container", name="ohif-bad-archive", hostname="archive", image="nginx:latest",
+    capabilities=docker.ContainerCapabilitiesArgs(drops=["ALL"], adds=["CAP_SYS_ADMIN"]),
     ports=[docker.ContainerPortArgs(internal=80, external=8080)],
 )
 """
@@ -78,7 +79,7 @@ def test_violation_stops_the_preview_with_problem_and_fix(tmp_path: Path) -> Non
     assert answer.returncode != 0, answer.stdout
     for line in (
         "image nginx:latest has no exact version. Fix: name a version such as 1.30.6, or a digest (@sha256:…).",
-        "container archive sets privileged, which opens it to its host. Fix: remove privileged.",
+        "container archive adds the capabilities ['CAP_SYS_ADMIN'], and [] are allowed. Fix: change capabilities.adds",
         "container archive publishes a port, and only the gateway may. Fix: remove ports;",
         "container archive runs as root. Fix: set user to the uid of the image's own user.",
     ):

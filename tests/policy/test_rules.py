@@ -151,7 +151,7 @@ VIOLATIONS = [
     realm("brute-force", *BRUTE_FORCE, "quickLoginCheckMilliSeconds", value=1000.0, problem="quick succession"),
     realm("brute-force", *BRUTE_FORCE, "permanentLockout", value=True, problem="for good"),
     realm("realm-closed", "registrationAllowed", value=True, problem="registrationAllowed"),
-    realm("realm-closed", "resetPasswordAllowed", value=True, problem="does not match the mail server"),
+    realm("realm-closed", "resetPasswordAllowed", value=True, problem="without a mail server"),
     realm("realm-closed", "passwordPolicy", value="length(4)", problem="short passwords"),
     realm("framing", "securityDefenses", "headers", "xFrameOptions", value="ALLOW", problem="frame"),
     Violation("audit", tokens.REALM_EVENTS, put("eventsEnabled", value=False), "not recorded"),
