@@ -45,9 +45,11 @@ def connected(host: str, port: int, data: bytes, kind: str) -> socket.socket | N
 
 
 def is_open(connection: socket.socket) -> bool:
-    """Whether the other side has not closed it."""
+    """Whether the other side has not closed it; an answer, such as a refusal, may come before the end."""
     try:
-        return bool(connection.recv(1, socket.MSG_PEEK))
+        while connection.recv(1 << 20):
+            pass
+        return False
     except BlockingIOError:
         return True
     except OSError:
