@@ -47,7 +47,7 @@ def test_wrong_passphrase_is_said_and_nothing_changes(stack: Stack) -> None:
         check=False,
     )
     assert done.returncode == 1
-    assert "the passphrase does not fit" in done.stdout + done.stderr
+    assert "the passphrase does not decrypt" in done.stdout + done.stderr
     assert lives(stack) == before
 
 

@@ -46,7 +46,7 @@ def test_a_confirmed_switch_leaves_the_old_data_and_can_be_undone(
     reconfigured(archive=OTHER.value, confirmArchiveSwitch=True)
     said = stack.up()
     for name in kept:
-        assert f"volume {name} stays" in said
+        assert f"volume {name} is kept on the engine" in said
     assert kept < volumes(stack)
     password = outputs.credentials["viewer"]
     with closing(sign_in(stack.url, "viewer", password)) as viewer:
