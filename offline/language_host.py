@@ -76,8 +76,9 @@ class ProgramHost(LanguageServer):
                 grpc.StatusCode.FAILED_PRECONDITION,
                 f"{virtualenv} is no virtual environment; `make policy` creates that of the policy pack",
             )
+        # -u: the engine waits for the first line, the plugin's port, which would otherwise stay in a buffer.
         process = subprocess.Popen(
-            [python, request.info.program_directory, *request.args],
+            [python, "-u", request.info.program_directory, *request.args],
             cwd=request.pwd or None,
             env=dict(entry.split("=", 1) for entry in request.env),
             stdin=subprocess.DEVNULL,

@@ -49,10 +49,14 @@ def run(tmp_path: Path) -> Run:
         "PULUMI_CONFIG_PASSPHRASE": "x",
         "PULUMI_SKIP_UPDATE_CHECK": "true",
     }
+    # Where it is set, output is never buffered, and a plugin's port always arrives.
+    environment.pop("PYTHONUNBUFFERED", None)
 
     def call(*words: str) -> subprocess.CompletedProcess[str]:
         command = [pulumi, *words, "--non-interactive", "--color=never"]
-        return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+        return subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=120
+        )
 
     return call
 
