@@ -88,7 +88,9 @@ def is_within(name: str, prefixes: tuple[str, ...]) -> bool:
 def read_sources(root: Path, folders: tuple[str, ...]) -> dict[str, str]:
     """Source text by module name: the modules in `root` itself and everything below its folders."""
     files = [*root.glob("*.py"), *(file for folder in folders for file in (root / folder).rglob("*.py"))]
-    return {_module(file.relative_to(root)): file.read_text() for file in files}
+    # The policy pack's virtual environment is in its folder.
+    ours = [file for file in files if "site-packages" not in file.parts]
+    return {_module(file.relative_to(root)): file.read_text() for file in ours}
 
 
 def _module(file: Path) -> str:
