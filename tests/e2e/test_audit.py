@@ -22,7 +22,7 @@ from tests.e2e.bystanders import another_gateway, neighbour, network_name
 from tests.e2e.conftest import Sessions
 from tests.e2e.harness import CONFIG_FILE_IN_USE, NAME, THINGS, Stack, by_hand, run, state_environment, wait_until
 from tests.e2e.realm import Realm
-from tools.dicomweb import FrontDoorError, StackOutputs, client, login_form, sign_in
+from tools.dicomweb import SESSION_COOKIES, FrontDoorError, StackOutputs, client, login_form, sign_in
 
 FIELDS: dict[str, type | tuple[type, ...]] = {
     "time": str,
@@ -300,6 +300,10 @@ def used(stack: Stack, session: Sessions, outputs: StackOutputs) -> Mapping[str,
         ticket = next(value for name, value in values.items() if name.startswith(user) and "session=" in f"{name}=")
         values[f"{user}'s ticket"] = ticket.split("|")[0]
         values[f"{user}'s signature"] = ticket.split("|")[-1]
+    # A session that is longer than any is, as a browser sends it that was given two in one cookie.
+    values["a long session"] = f"{ticket}{ticket}"
+    for name in SESSION_COOKIES:
+        assert httpx.get(f"{stack.url}/pacs/studies", cookies={name: values["a long session"]}).status_code == 401
     with closing(client(stack.url)) as admin:
         answer = admin.post(
             "/keycloak/realms/master/protocol/openid-connect/token",
