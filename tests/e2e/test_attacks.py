@@ -293,7 +293,7 @@ def test_callers_without_a_session_do_not_hold_each_other_up(stack: Stack) -> No
     for connection in connections:
         assert connection.recv(4096).startswith(b"HTTP/1.1 401 ")
         connection.close()
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 5
 
 
 def test_slow_requests_take_nobody_elses_place_and_are_ended(stack: Stack, slow: list[socket.socket]) -> None:

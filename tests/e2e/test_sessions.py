@@ -23,8 +23,8 @@ from tools.dicomweb import SESSION_COOKIES, StackOutputs, client, login_form, si
 AT_ONCE = 20
 LONGEST_TOKEN_LIFE = 30
 """Seconds. The tests wait for several tokens to end, so the stack that they run on must have short ones."""
-SHORT_IDLE, SHORT_MAXIMUM = 15, 21
-"""Seconds; longer than a token, as in any stack."""
+SHORT_IDLE, SHORT_MAXIMUM = 20, 26
+"""Seconds; longer than a token, as in any stack, and than its refresh, the gateway's memory and OHIF's pause together."""
 
 PAGE = {"Accept": "text/html", "Sec-Fetch-Mode": "navigate"}
 SCRIPT = {"Accept": "*/*", "Sec-Fetch-Mode": "cors", "Sec-Fetch-Site": "same-origin"}
@@ -247,6 +247,7 @@ def test_reader_at_work_keeps_the_session_and_the_end_is_seen(
     page: Page, stack: Stack, outputs: StackOutputs, realm: Realm
 ) -> None:
     asked: list[str] = []
+    shortened: list[int] = []
 
     def short_idle(route: Route) -> None:
         if route.request.method == "HEAD":
@@ -255,7 +256,8 @@ def test_reader_at_work_keeps_the_session_and_the_end_is_seen(
             return
         answer = route.fetch()
         body, count = re.subn(r'("sessionIdleSeconds": )\d+', rf"\g<1>{SHORT_IDLE}", answer.text())
-        assert count == 1
+        # What is raised here would leave the page waiting for ever.
+        shortened.append(count)
         route.fulfill(response=answer, body=body)
 
     # The realm's idle time is shortened for this test, so OHIF must be told the same.
@@ -267,6 +269,7 @@ def test_reader_at_work_keeps_the_session_and_the_end_is_seen(
         screen.log_in(page, "viewer", outputs.credentials["viewer"])
         screen.settled_picture(page)
         until_quiet(page, traffic)
+        assert shortened and set(shortened) == {1}
         traffic.clear()
         until = time.monotonic() + SHORT_IDLE + 4
         while time.monotonic() < until:
