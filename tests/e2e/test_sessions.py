@@ -24,7 +24,7 @@ AT_ONCE = 20
 LONGEST_TOKEN_LIFE = 30
 """Seconds. The tests wait for several tokens to end, so the stack that they run on must have short ones."""
 SHORT_IDLE, SHORT_MAXIMUM = 20, 26
-"""Seconds; longer than a token, as in any stack, and than its refresh, the gateway's memory and OHIF's pause together."""
+"""Seconds; longer than a token, and than its refresh, the gateway's memory and OHIF's pause together."""
 
 PAGE = {"Accept": "text/html", "Sec-Fetch-Mode": "navigate"}
 SCRIPT = {"Accept": "*/*", "Sec-Fetch-Mode": "cors", "Sec-Fetch-Site": "same-origin"}

@@ -68,5 +68,11 @@ def test_missing_linter_is_named_and_an_error_only_if_strict(
 
 def test_make_runs_every_linter_by_default() -> None:
     """`LINT` is a variable of make's own, so the options have another name."""
-    shown = subprocess.run(["make", "--dry-run", "checks"], cwd=paths.ROOT, capture_output=True, text=True, check=True)
+    shown = subprocess.run(
+        ["make", "--no-print-directory", "--dry-run", "checks"],
+        cwd=paths.ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert shown.stdout.split() == ["python", "-m", "tools.lint"]
