@@ -16,9 +16,11 @@ from tools.pulumi_run import Pulumi
 from tools.stack_state import Deployment, read_config, read_deployment, type_token
 
 EXIT_SECONDS = 3.0
-CONTAINER_TYPE = type_token(pulumi_docker.Container)
-CONTAINERS = f"**{CONTAINER_TYPE}**"
-"""Matches the URNs of all containers, for `--target`."""
+ENGINE_TYPES = tuple(
+    type_token(kind) for kind in (pulumi_docker.Container, pulumi_docker.Network, pulumi_docker.Volume)
+)
+"""What a stack has in the engine, and `docker system prune` may have removed."""
+IN_ENGINE = tuple(f"--target=**{kind}**" for kind in ENGINE_TYPES)
 
 
 def release_lock(pulumi: Pulumi) -> None:
@@ -56,8 +58,8 @@ def remove_pending(pulumi: Pulumi, deployment: Deployment) -> None:
     remove_pending_containers(pulumi, deployment)
     if incomplete := pending_operations.in_keycloak(deployment):
         # Keycloak has to run for this. Its containers are complete, because its objects are created after them.
-        pulumi.update("refresh", f"--target={CONTAINERS}")
-        pulumi.update("up", f"--target={CONTAINERS}")
+        pulumi.update("refresh", *IN_ENGINE)
+        pulumi.update("up", *IN_ENGINE)
         pending_operations.remove_from_keycloak(incomplete, read_deployment(pulumi, show_secrets=True))
     clear_pending(pulumi)
 
@@ -68,6 +70,18 @@ def remove_pending_containers(pulumi: Pulumi, deployment: Deployment) -> None:
         pending_operations.remove_from_engine(preflight.find(engine, pulumi.stack), deployment)
 
 
+def remove_unattachable(engine: docker.DockerClient, stack: str) -> None:
+    """Remove stopped containers whose networks were removed, e.g. by `docker network prune`: they cannot start again.
+
+    No data is lost: all of it is in volumes.
+    """
+    known = {network.id for network in engine.networks.list()}
+    for container in preflight.find(engine, stack).containers:
+        attached = {network["NetworkID"] for network in container.attrs["NetworkSettings"]["Networks"].values()}
+        if container.status != "running" and not attached <= known:
+            container.remove()
+
+
 def clear_pending(pulumi: Pulumi) -> None:
     """Remove pending creations from the state."""
-    pulumi.update("refresh", f"--target={CONTAINERS}", "--clear-pending-creates")
+    pulumi.update("refresh", *IN_ENGINE, "--clear-pending-creates")

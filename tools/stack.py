@@ -31,7 +31,7 @@ from settings.place import LOOPBACK
 from tools import archive_change, placeholders, preflight, recovery
 from tools.health import wait_until_healthy
 from tools.pulumi_run import Pulumi
-from tools.recovery import CONTAINER_TYPE, CONTAINERS
+from tools.recovery import ENGINE_TYPES, IN_ENGINE
 from tools.stack_state import (
     Deployment,
     image_names,
@@ -88,9 +88,11 @@ def up(pulumi: Pulumi) -> None:
     _check(pulumi, deployment)
     print_line(f"Stack {pulumi.stack}")
     recovery.remove_pending(pulumi, deployment)
-    if CONTAINER_TYPE in resource_types(deployment):
-        # Detects containers that no longer run. A full refresh would fail while Keycloak is down.
-        pulumi.update("refresh", f"--target={CONTAINERS}")
+    if not set(ENGINE_TYPES).isdisjoint(resource_types(deployment)):
+        if engine := recovery.connect(pulumi, deployment):
+            recovery.remove_unattachable(engine, pulumi.stack)
+        # Detects what no longer runs or was removed. A full refresh would fail while Keycloak is down.
+        pulumi.update("refresh", *IN_ENGINE)
     archive_change.keep_former_volumes(pulumi)
     changes = pulumi.update("up")
     _wait_until_healthy(pulumi)

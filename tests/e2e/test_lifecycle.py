@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from tests.e2e.harness import CONFIG_FILE, NAME, ROOT, THINGS, Stack, by_hand, state_environment
+from tests.e2e.harness import CONFIG_FILE, LABEL, NAME, ROOT, THINGS, Stack, by_hand, state_environment
 from tools.dicomweb import StackOutputs
 
 ODD_ORDERS = (
@@ -93,9 +93,14 @@ def test_restart_of_one_ends_in_a_working_login(stack: Stack, outputs: StackOutp
     stack.wait_for_login(outputs.credentials)
 
 
-def test_down_and_up_keep_studies_and_users(stack: Stack, outputs: StackOutputs) -> None:
+@pytest.mark.parametrize("pruned", [[], ["networks"], ["containers", "networks"]], ids="+".join)
+def test_down_and_up_keep_studies_and_users(stack: Stack, outputs: StackOutputs, pruned: list[str]) -> None:
+    """Also after `docker network prune` or `docker system prune` between them."""
     stack.down()
     assert not [container.name for container in stack.containers() if container.status == "running"]
+    for kind in pruned:
+        removed = getattr(stack.engine, kind).prune(filters={"label": LABEL})
+        assert removed[f"{kind.capitalize()}Deleted"]
     stack.up()
     stack.wait_for_login(outputs.credentials)
     assert stack.outputs().credentials == outputs.credentials
