@@ -13,7 +13,7 @@ CHOSEN := --stack $(STACK) $(if $(CONFIG),--config-file $(CONFIG))
 
 # What holds whichever archive runs is tested with the other one too: the same tests, on a stack of its own.
 OTHER_ARCHIVE := E2E_STACK=e2e-dcm4chee E2E_CONFIG=$(CURDIR)/tests/e2e/Pulumi.e2e-dcm4chee.yaml
-OF_BOTH_ARCHIVES := $(foreach it,contract journey headers roles dicom attacks archive_held_in,tests/e2e/test_$(it).py)
+OF_BOTH_ARCHIVES := $(foreach it,contract journey headers roles dicom attacks archive_isolation,tests/e2e/test_$(it).py)
 
 .PHONY: help pin up down destroy preview sample rotate test rehearsal lint fmt env bench-up lock policy
 

@@ -4,22 +4,22 @@ from pulumi import Output, ResourceOptions
 
 import outputs
 import settings
-from components.archive import ArchiveArgs, archive_secrets, make_archive, remember_archive
-from components.auth_proxy import AuthProxy, AuthProxyArgs
-from components.gateway import Gateway, GatewayArgs, Upstreams
-from components.identity import Identity, IdentityArgs
-from components.keycloak import Keycloak, KeycloakArgs
-from components.machine import make_host, make_records, obtain_certificate, served_certificate
-from components.network import Networks, NetworksArgs
-from components.origin import origin_when_it_answers
+from components.archive import ArchiveArgs, archive_secrets, make_archive, require_confirmed_archive
+from components.auth_proxy.auth_proxy import AuthProxy, AuthProxyArgs
+from components.containers.networks import Networks, NetworksArgs
+from components.containers.stack_context import StackContext
+from components.gateway.gateway import Gateway, GatewayArgs, Upstreams
+from components.keycloak.identity import Identity, IdentityArgs
+from components.keycloak.server import Keycloak, KeycloakArgs
+from components.public_name.entrance import make_host, make_records, obtain_certificate, served_certificate
+from components.public_name.origin import origin_when_it_answers
 from components.secrets import Secrets, SecretsArgs
-from components.site import Site
-from components.viewer import Viewer, ViewerArgs
+from components.viewer.viewer import Viewer, ViewerArgs
 
 told = settings.load()
-site = Site(project=told.project, stack=told.stack, images=told.images, protect_data=told.protect_data)
+site = StackContext(project=told.project, stack=told.stack, images=told.images, protect_data=told.protect_data)
 
-chosen = remember_archive("archive-choice", told.archive)
+chosen = require_confirmed_archive("archive-choice", told.archive)
 
 secrets = Secrets("secrets", SecretsArgs(users=told.user_names, archive=archive_secrets(told.archive.kind)), chosen)
 host = make_host("host", site, told)

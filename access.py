@@ -2,7 +2,7 @@
 
 Closed by default: a path that no route matches is 404, a method that no rule of its route names is 405.
 `Rule.access` has no default, so a route cannot be added without deciding who may use it.
-The gateway's configuration is rendered from this table (rendering/nginx.py) and the contract tests are
+The gateway's configuration is rendered from this table (components/gateway/nginx_config.py) and the contract tests are
 generated from it, so neither can drift from it.
 
 Paths are matched after the gateway has decoded and normalised them, and what was matched is what is sent

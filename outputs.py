@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import pulumi
 
-from components.host import Host
-from components.keycloak import ROOT_PATH
+from components.keycloak.server import ROOT_PATH
+from components.machine.host import Host
 from components.secrets import Secrets
 from settings import CONSOLE_USER, PublicEndpoint
 

@@ -11,7 +11,8 @@ one machine only are that machine's matter (docs/adr/0003-images-of-the-machine.
 
 import pulumi
 
-from settings import archive, dicom, image_table, machine, name, people, place, reading, tls
+from settings import addresses, archive, dicom, dns, images, machine, parsing, tls, users
+from settings.addresses import EVERY_NETWORK
 from settings.model import (
     CONSOLE_USER,
     Acme,
@@ -34,8 +35,7 @@ from settings.model import (
     User,
     Vm,
 )
-from settings.place import EVERY_NETWORK
-from settings.reading import ConfigurationError
+from settings.parsing import ConfigurationError
 
 __all__ = [
     "CONSOLE_USER",
@@ -110,31 +110,31 @@ def load() -> Settings:
         ConfigurationError: a key is unknown or a value cannot be used.
     """
     config = pulumi.Config()
-    reading.refuse_unknown_keys(config.name, KEYS)
+    parsing.refuse_unknown_keys(config.name, KEYS)
     kept_in = archive.archive(config)
-    there = machine.machine(config, kept_in.kind)
-    host = place.host(config, there)
-    http_port = reading.integer(config, "port", at_least=1, at_most=65535)
-    https_port = reading.integer(config, "httpsPort", at_least=1, at_most=65535)
-    bound = place.bind_addresses(config, there)
+    machine_settings = machine.machine(config, kept_in.kind)
+    host = addresses.host(config, machine_settings)
+    http_port = parsing.integer(config, "port", at_least=1, at_most=65535)
+    https_port = parsing.integer(config, "httpsPort", at_least=1, at_most=65535)
+    bound = addresses.bind_addresses(config, machine_settings)
     sessions = SessionLimits(
-        idle=reading.duration(config, "sessionIdle", at_most=24 * reading.HOUR),
-        maximum=reading.duration(config, "sessionMax", at_most=7 * 24 * reading.HOUR),
-        access_token=reading.duration(config, "accessTokenLife", at_most=reading.HOUR),
+        idle=parsing.duration(config, "sessionIdle", at_most=24 * parsing.HOUR),
+        maximum=parsing.duration(config, "sessionMax", at_most=7 * 24 * parsing.HOUR),
+        access_token=parsing.duration(config, "accessTokenLife", at_most=parsing.HOUR),
     )
     if sessions.idle > sessions.maximum:
         raise ConfigurationError("sessionIdle", "is longer than sessionMax; make it shorter.")
     if sessions.access_token >= sessions.idle:
         # A session is kept alive by refreshing the access token, so a token must end before the session does.
         raise ConfigurationError("accessTokenLife", "must be shorter than sessionIdle.")
-    certificate = tls.certificate(config, host, http_port, there, bound)
+    certificate = tls.certificate(config, host, http_port, machine_settings, bound)
     if certificate is not None and http_port == https_port:
         raise ConfigurationError("httpsPort", "must not be the same as port.")
-    if certificate is None and not isinstance(there, LocalMachine):
+    if certificate is None and not isinstance(machine_settings, LocalMachine):
         pulumi.log.warn("tls is none: passwords and patients' data travel in the clear. Set ohif:tls and ohif:host.")
-    table = image_table.images(config)
-    loose = image_table.unpinned(table, kept_in.kind)
-    if loose and not isinstance(there, LocalMachine):
+    table = images.images(config)
+    loose = images.unpinned(table, kept_in.kind)
+    if loose and not isinstance(machine_settings, LocalMachine):
         pulumi.log.warn(
             f"images without a digest: {', '.join(loose)}. Their registry decides what runs under these tags; "
             "`make pin` writes the digests of today into images.lock.json."
@@ -142,20 +142,20 @@ def load() -> Settings:
     return Settings(
         project=pulumi.get_project(),
         stack=pulumi.get_stack(),
-        machine=there,
+        machine=machine_settings,
         host=host,
         http_port=http_port,
         https_port=https_port,
         certificate=certificate,
-        dns=name.dns(config, host, there),
+        dns=dns.dns(config, host, machine_settings),
         bind_addresses=bound,
-        admin_networks=place.admin_networks(config, there, bound),
-        archive=archive.within_volume(kept_in, there),
+        admin_networks=addresses.admin_networks(config, machine_settings, bound),
+        archive=archive.within_volume(kept_in, machine_settings),
         dicom=dicom.dicom(config),
-        users=people.users(config),
+        users=users.users(config),
         sessions=sessions,
-        mfa=reading.choice(config, "mfa", Mfa),
-        smtp=people.smtp(config),
-        protect_data=reading.boolean(config, "protectData"),
+        mfa=parsing.choice(config, "mfa", Mfa),
+        smtp=users.smtp(config),
+        protect_data=parsing.boolean(config, "protectData"),
         images=table,
     )

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import pulumi
 
-from settings import reading
+from settings import parsing
 from settings.model import Archive, ArchiveKind, LocalMachine, Server, Vm
-from settings.reading import ConfigurationError
+from settings.parsing import ConfigurationError
 
 AE_TITLE = re.compile(r"[A-Za-z0-9_.-]{1,16}")
 """PS3.5 allows more; these need no quoting in a path, an LDAP name or a configuration file."""
@@ -22,8 +22,8 @@ LEAST_MEMORY: Mapping[ArchiveKind, int] = {ArchiveKind.ORTHANC: 256, ArchiveKind
 
 
 def archive(config: pulumi.Config) -> Archive:
-    kind = reading.choice(config, "archive", ArchiveKind)
-    memory = reading.integer(config, "archiveMemory", at_least=0, at_most=1024 * 1024) or DEFAULT_MEMORY[kind]
+    kind = parsing.choice(config, "archive", ArchiveKind)
+    memory = parsing.integer(config, "archiveMemory", at_least=0, at_most=1024 * 1024) or DEFAULT_MEMORY[kind]
     if memory < LEAST_MEMORY[kind]:
         raise ConfigurationError("archiveMemory", f"{memory} is too little for {kind}: {LEAST_MEMORY[kind]} at least.")
     return Archive(
@@ -32,7 +32,7 @@ def archive(config: pulumi.Config) -> Archive:
         device_name=_device_name(config),
         memory_mib=memory,
         maximum_gb=_maximum_gb(config, kind),
-        confirm_switch=reading.boolean(config, "confirmArchiveSwitch"),
+        confirm_switch=parsing.boolean(config, "confirmArchiveSwitch"),
     )
 
 
@@ -44,7 +44,7 @@ def within_volume(archive: Archive, machine: LocalMachine | Server | Vm) -> Arch
 
 
 def _maximum_gb(config: pulumi.Config, kind: ArchiveKind) -> int:
-    maximum = reading.integer(config, "archiveMaximumGb", at_least=0, at_most=1024 * 1024)
+    maximum = parsing.integer(config, "archiveMaximumGb", at_least=0, at_most=1024 * 1024)
     if maximum and kind is not ArchiveKind.ORTHANC:
         raise ConfigurationError("archiveMaximumGb", f"has no effect with {kind}; remove it.")
     return maximum
@@ -58,8 +58,8 @@ def ae_title(key: str, value: object) -> str:
 
 
 def _device_name(config: pulumi.Config) -> str:
-    entry = reading.fields(config, "dcm4chee", frozenset({"deviceName"}))
-    name = reading.text("dcm4chee", entry, "deviceName") or "dcm4chee-arc"
+    entry = parsing.fields(config, "dcm4chee", frozenset({"deviceName"}))
+    name = parsing.text("dcm4chee", entry, "deviceName") or "dcm4chee-arc"
     if not DEVICE_NAME.fullmatch(name):
         raise ConfigurationError("dcm4chee", f"deviceName {name!r} must be letters, digits, _ and -")
     return name

@@ -5,9 +5,9 @@ from typing import Any
 
 import pulumi
 
-from settings import archive, place, reading
+from settings import addresses, archive, parsing
 from settings.model import Dicom, DicomTls, Network
-from settings.reading import ConfigurationError
+from settings.parsing import ConfigurationError
 
 KEY = "dicom"
 USUAL_PORT = 11112
@@ -15,7 +15,7 @@ USUAL_PORT = 11112
 
 
 def dicom(config: pulumi.Config) -> Dicom | None:
-    entry = reading.fields(config, KEY, frozenset({"enabled", "port", "callers", "networks", "tls"}))
+    entry = parsing.fields(config, KEY, frozenset({"enabled", "port", "callers", "networks", "tls"}))
     enabled, port = entry.get("enabled", False), entry.get("port", USUAL_PORT)
     if not isinstance(enabled, bool):
         raise ConfigurationError(KEY, "enabled must be true or false.")
@@ -28,7 +28,8 @@ def dicom(config: pulumi.Config) -> Dicom | None:
         raise ConfigurationError(KEY, "callers is empty, so nobody could send; list the modalities' AE titles.")
     if not found.networks:
         raise ConfigurationError(
-            KEY, f"networks is empty, so nobody could send; list networks such as 192.0.2.0/24, or [{place.ANYWHERE}]."
+            KEY,
+            f"networks is empty, so nobody could send; list networks such as 192.0.2.0/24, or [{addresses.ANYWHERE}].",
         )
     if port in (config.require_int("port"), config.require_int("httpsPort")):
         raise ConfigurationError(KEY, f"port {port} is the browsers' already; take another, such as {USUAL_PORT}.")
@@ -49,14 +50,14 @@ def _networks(entry: Mapping[str, object]) -> tuple[Network, ...]:
     values = entry.get("networks", [])
     if not isinstance(values, list):
         raise ConfigurationError(KEY, "networks must be a list of networks such as 192.0.2.0/24.")
-    return place.networks(KEY, values)
+    return addresses.networks(KEY, values)
 
 
 def _tls(entry: Mapping[str, Any]) -> DicomTls | None:
     if "tls" not in entry:
         return None
     key, fields = f"{KEY}.tls", entry["tls"]
-    reading.refuse_fields(key, fields, frozenset({"certificate", "key", "clientCa"}))
+    parsing.refuse_fields(key, fields, frozenset({"certificate", "key", "clientCa"}))
     certificate, client_ca = _pem(key, fields, "certificate"), _pem(key, fields, "clientCa")
     private = _pem(key, fields, "key", "PRIVATE KEY")
     if certificate is None or private is None:
@@ -65,7 +66,7 @@ def _tls(entry: Mapping[str, Any]) -> DicomTls | None:
 
 
 def _pem(key: str, fields: Mapping[str, object], field: str, kind: str = "CERTIFICATE") -> str | None:
-    text = reading.text(key, fields, field)
+    text = parsing.text(key, fields, field)
     if text is not None and (not text.startswith("-----BEGIN ") or f"{kind}-----" not in text):
         raise ConfigurationError(key, f"{field} must be a {kind.lower()} in PEM.")
     return text

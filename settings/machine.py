@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pulumi
 
-from settings import reading
+from settings import parsing
 from settings.model import ArchiveKind, LocalMachine, Machine, Server, Target, Vm
-from settings.reading import ConfigurationError
+from settings.parsing import ConfigurationError
 
 LINODE_API = "https://api.linode.com"
 MAKE_ONE = "Make one at cloud.linode.com under API Tokens"
@@ -30,7 +30,7 @@ PUBLIC_KEY = re.compile(
     r" [A-Za-z0-9+/]{32,}={0,3})( [^\n]*)?\s*"
 )
 IMAGE = re.compile(r"linode/debian(1[3-9]|[2-9][0-9])|private/[0-9]{1,12}")
-"""Others read the host key in another format, or have Docker in other packages (rendering/cloud_init.py)."""
+"""Others read the host key in another format, or have Docker in other packages (components/machine/cloud_init.py)."""
 VOLUME_LABEL = re.compile(r"[A-Za-z0-9_-]{1,32}")
 """Linode API, "Create a volume"."""
 WORD = re.compile(r"[a-z0-9][a-z0-9._/-]{1,62}")
@@ -38,10 +38,10 @@ WORD = re.compile(r"[a-z0-9][a-z0-9._/-]{1,62}")
 
 def machine(config: pulumi.Config, archive: ArchiveKind) -> Machine:
     """The machine of the stack's target. Settings of another target are refused: they would have no effect."""
-    target = reading.choice(config, "target", Target)
-    vm = reading.fields(config, "vm", VM_FIELDS)
-    server = reading.fields(config, "server", SERVER_FIELDS)
-    ssh = reading.fields(config, "ssh", SSH_FIELDS)
+    target = parsing.choice(config, "target", Target)
+    vm = parsing.fields(config, "vm", VM_FIELDS)
+    server = parsing.fields(config, "server", SERVER_FIELDS)
+    ssh = parsing.fields(config, "ssh", SSH_FIELDS)
     remote = [Target.LINODE, Target.SERVER]
     for key, entry, of in (("vm", vm, [Target.LINODE]), ("server", server, [Target.SERVER]), ("ssh", ssh, remote)):
         if entry and target not in of:
@@ -56,7 +56,7 @@ def machine(config: pulumi.Config, archive: ArchiveKind) -> Machine:
 
 
 def _server(entry: dict[str, object], private_key_file: str | None) -> Server:
-    address, host_key = reading.text("server", entry, "address"), reading.text("server", entry, "hostKey")
+    address, host_key = parsing.text("server", entry, "address"), parsing.text("server", entry, "hostKey")
     found = SSH_ADDRESS.fullmatch(address or "")
     if not found or not 1 <= int(found["port"] or 22) <= 65535:
         raise ConfigurationError("server", f"address {address!r} is not ssh://user@host or ssh://user@host:port.")
@@ -83,10 +83,10 @@ def _vm(entry: dict[str, object], ssh: dict[str, object], archive: ArchiveKind) 
             "target",
             f"linode takes no label {label}, which the stack's name makes; take a short stack name of a-z and -.",
         )
-    region = reading.text("vm", entry, "region")
+    region = parsing.text("vm", entry, "region")
     if not region:
         raise ConfigurationError("vm", "needs a region such as eu-central or us-east.")
-    public_key = reading.text("ssh", ssh, "publicKey")
+    public_key = parsing.text("ssh", ssh, "publicKey")
     if not public_key:
         raise ConfigurationError(
             "ssh",
@@ -96,7 +96,7 @@ def _vm(entry: dict[str, object], ssh: dict[str, object], archive: ArchiveKind) 
     # Linode API, "Create a volume": 10 GB to 16 TB, by data center.
     if type(size) is not int or not 10 <= size <= 16384:
         raise ConfigurationError("vm", "volumeGb must be a whole number from 10 to 16384.")
-    image = reading.text("vm", entry, "image") or "linode/debian13"
+    image = parsing.text("vm", entry, "image") or "linode/debian13"
     if not IMAGE.fullmatch(image):
         raise ConfigurationError(
             "vm",
@@ -104,7 +104,7 @@ def _vm(entry: dict[str, object], ssh: dict[str, object], archive: ArchiveKind) 
         )
     words = {
         "region": region,
-        "type": reading.text("vm", entry, "type") or LINODE_TYPE[archive],
+        "type": parsing.text("vm", entry, "type") or LINODE_TYPE[archive],
         "image": image,
     }
     for field, word in words.items():
@@ -133,7 +133,7 @@ def _token(linode: pulumi.Config) -> pulumi.Output[str] | None:
 
 def _private_key_file(entry: dict[str, object]) -> str | None:
     """Where the private key is; it has to be there before anything is made, though not for a preview elsewhere."""
-    path = reading.text("ssh", entry, "privateKeyFile")
+    path = parsing.text("ssh", entry, "privateKeyFile")
     if path and not pulumi.runtime.is_dry_run():
         try:
             Path(path).expanduser().open("rb").close()

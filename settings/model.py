@@ -108,7 +108,7 @@ class ProvidedCertificate:
     """PEM: the certificate, then its intermediates."""
     key: pulumi.Output[str]
     """PEM, secret."""
-    staples: bool
+    ocsp_stapling: bool
     """Whether it names an OCSP responder."""
     ca_certificate: str | None
     """PEM of a private authority, for those that must trust it; `None` for one that everybody trusts."""
@@ -290,7 +290,7 @@ class Settings:
         return tuple(user.name for user in self.users)
 
     @property
-    def only_here(self) -> bool:
+    def loopback_only(self) -> bool:
         """Whether nobody but the engine's machine itself can reach the gateway."""
         return all(ipaddress.ip_address(address).is_loopback for address in self.bind_addresses)
 

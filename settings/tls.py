@@ -8,10 +8,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import AuthorityInformationAccessOID
 
-from settings import place, reading
+from settings import addresses, parsing
+from settings.dns import EMAIL
 from settings.model import Acme, Machine, ProvidedCertificate, Server, Tls
-from settings.name import EMAIL
-from settings.reading import ConfigurationError
+from settings.parsing import ConfigurationError
 
 PROVIDED_KEYS = ("tlsCertificate", "tlsKey", "tlsCa")
 ACME_FIELDS = frozenset({"email", "server", "staging", "caCertificate"})
@@ -28,8 +28,8 @@ def certificate(
     config: pulumi.Config, host: str | None, http_port: int, machine: Machine, bound: tuple[str, ...]
 ) -> Acme | ProvidedCertificate | None:
     """The certificate; `None`: HTTP."""
-    tls = reading.choice(config, "tls", Tls)
-    acme = reading.fields(config, "acme", ACME_FIELDS)
+    tls = parsing.choice(config, "tls", Tls)
+    acme = parsing.fields(config, "acme", ACME_FIELDS)
     chain, key, ca = (config.require(name) for name in PROVIDED_KEYS)
     if acme and tls is not Tls.LETSENCRYPT:
         raise ConfigurationError("acme", f"has no effect with tls {tls}; remove it.")
@@ -49,16 +49,16 @@ def certificate(
 
 
 def _acme(entry: dict[str, object], host: str | None, http_port: int, bound: tuple[str, ...]) -> Acme:
-    if host is None or not place.is_name(host):
+    if host is None or not addresses.is_name(host):
         raise ConfigurationError(
             "host",
             f"{host or ''!r} must be a domain name such as pacs.example.org with tls letsencrypt: "
             "there are no certificates for addresses.",
         )
-    email = reading.text("acme", entry, "email")
+    email = parsing.text("acme", entry, "email")
     if not email or not EMAIL.fullmatch(email):
         raise ConfigurationError("acme", "needs email, where the certification authority can reach you.")
-    server, staging = reading.text("acme", entry, "server"), entry.get("staging", False)
+    server, staging = parsing.text("acme", entry, "server"), entry.get("staging", False)
     if not isinstance(staging, bool):
         raise ConfigurationError("acme", "staging must be true or false.")
     if server and staging:
@@ -69,7 +69,7 @@ def _acme(entry: dict[str, object], host: str | None, http_port: int, bound: tup
         )
     if server and not re.fullmatch(r"https://[^\s/]+/\S*", server):
         raise ConfigurationError("acme", f"server {server!r} is not the https address of an ACME directory.")
-    ca_certificate = reading.text("acme", entry, "caCertificate")
+    ca_certificate = parsing.text("acme", entry, "caCertificate")
     if ca_certificate:
         _certificates("acme", ca_certificate)
     if ca_certificate and not (server or staging):
@@ -78,7 +78,7 @@ def _acme(entry: dict[str, object], host: str | None, http_port: int, bound: tup
         )
     if not server and http_port != HTTP_PORT:
         raise ConfigurationError("port", f"must be {HTTP_PORT} with tls letsencrypt: there the proof is asked for.")
-    if not server and place.is_loopback(bound):
+    if not server and addresses.is_loopback(bound):
         raise ConfigurationError(
             "bindAddress",
             "is a loopback address, where Let's Encrypt cannot ask for the proof; 0.0.0.0 is every address.",
@@ -123,7 +123,7 @@ def provided(chain: str, key: str, ca: str, host: str, now: datetime.datetime) -
     if ca:
         _certificates("tlsCa", ca)
     return ProvidedCertificate(
-        chain=chain, key=pulumi.Output.secret(key), staples=_has_responder(first), ca_certificate=ca or None
+        chain=chain, key=pulumi.Output.secret(key), ocsp_stapling=_has_responder(first), ca_certificate=ca or None
     )
 
 

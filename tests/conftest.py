@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from settings import image_table
+from settings import images
 from tests.program.cases import CASES, Case, deploy
 from tests.program.harness import Deployment
 
@@ -14,7 +14,7 @@ from tests.program.harness import Deployment
 def _unpinned() -> Iterator[None]:
     """Images by their tags, whatever `make pin` has written in this clone."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(image_table, "LOCK", Path("/nowhere/images.lock.json"))
+        patch.setattr(images, "LOCK", Path("/nowhere/images.lock.json"))
         yield
 
 

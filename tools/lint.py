@@ -21,7 +21,7 @@ from bootstrap.console import UserError, print_error, print_line, run
 from bootstrap.paths import LOGS, ROOT, cache
 
 ACTIONLINT = "1.7.12"
-WITHOUT_SHEBANG = frozenset({"assets/cloud-init/data-volume.sh"})
+WITHOUT_SHEBANG = frozenset({"assets/machine/data-volume.sh"})
 """The program puts a line in front of it, so its shell is named here."""
 EXCEPTIONS = {"offline/images/postgres/docker-entrypoint.sh": ("SC1090",)}
 """ShellCheck codes by file: here, the sourced file's name is known only at run time."""

@@ -19,7 +19,7 @@ from keycloak import KeycloakAdmin, KeycloakError
 
 from bootstrap.console import UserError, print_error, print_line
 from bootstrap.paths import STATE, write_file
-from components.keycloak import REALM, ROOT_PATH
+from components.keycloak.server import REALM, ROOT_PATH
 from names import SECRETS_COMPONENT, USER_SECRET_PREFIX
 from settings import CONSOLE_USER
 from tools.pending_operations import plain

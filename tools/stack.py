@@ -26,8 +26,8 @@ from bootstrap import network, state
 from bootstrap.console import UserError, print_error, print_line
 from bootstrap.paths import BACKEND, STATE
 from names import PROJECT, docker_name
+from settings.addresses import LOOPBACK
 from settings.dicom import USUAL_PORT
-from settings.place import LOOPBACK
 from tools import archive_change, placeholders, preflight, recovery
 from tools.health import wait_until_healthy
 from tools.pulumi_run import Pulumi

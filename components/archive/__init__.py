@@ -19,7 +19,7 @@ __all__ = [
     "archive_roots",
     "archive_secrets",
     "make_archive",
-    "remember_archive",
+    "require_confirmed_archive",
 ]
 
 _MAKERS: Mapping[ArchiveKind, type[Orthanc] | type[Dcm4chee]] = {
@@ -43,7 +43,7 @@ def archive_roots(kind: ArchiveKind) -> Sequence[ArchiveRoot]:
     return _MAKERS[kind].ROOTS
 
 
-def remember_archive(name: str, told: settings.Archive) -> pulumi.ResourceOptions:
+def require_confirmed_archive(name: str, told: settings.Archive) -> pulumi.ResourceOptions:
     """Keep the choice in the stack's state. What gets the options is touched only once the choice is agreed."""
     args = ArchiveChoiceArgs(
         archive=told.kind,

@@ -9,11 +9,11 @@ import pulumi
 import settings
 from access import ADMIN_PATH, ArchiveRoot
 from components.archive.interface import ArchiveArgs, DicomWebSource
-from components.database import Database, DatabaseArgs
-from components.network import data_volume
-from components.service import File, Healthcheck, Service, ServiceArgs, http_probe
+from components.containers.database import Database, DatabaseArgs
+from components.containers.networks import data_volume
+from components.containers.service import File, Healthcheck, Service, ServiceArgs, http_probe
 
-ASSETS = Path(__file__).parent.parent.parent / "assets" / "dcm4chee"
+ASSETS = Path(__file__).parents[2] / "assets" / "archive" / "dcm4chee"
 WEB_ROOT = "/dcm4chee-arc"
 HTTP_PORT = 8080
 DIMSE_PORT = 11112
@@ -73,7 +73,7 @@ class Dcm4chee(pulumi.ComponentResource):
     address: str
     dimse_address: str
     dicomweb_root: str
-    own_links: bool
+    rewrite_links: bool
     misreads_searches: bool
     authorization: pulumi.Output[str] | None
     source: DicomWebSource
@@ -88,7 +88,7 @@ class Dcm4chee(pulumi.ComponentResource):
         self.address = f"dcm4chee:{HTTP_PORT}"
         self.dimse_address = f"dcm4chee:{DIMSE_PORT}"
         self.dicomweb_root = f"{WEB_ROOT}/aets/{args.told.ae_title}/rs"
-        self.own_links = True
+        self.rewrite_links = True
         self.misreads_searches = False
         self.authorization = None
         self.source = DicomWebSource(

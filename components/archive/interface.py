@@ -8,16 +8,16 @@ import pulumi
 
 import settings
 from access import ArchiveRoot
-from components.network import Networks
+from components.containers.networks import Networks
+from components.containers.stack_context import StackContext
 from components.secrets import Secrets
-from components.site import Site
 
 
 @dataclass(frozen=True, kw_only=True)
 class ArchiveArgs:
     """What an archive runs with."""
 
-    site: Site
+    site: StackContext
     networks: Networks
     secrets: Secrets
     told: settings.Archive
@@ -67,7 +67,7 @@ class Archive(Protocol):
         ...
 
     @property
-    def own_links(self) -> bool:
+    def rewrite_links(self) -> bool:
         """Whether its DICOMweb answers hold links below `dicomweb_root`, which the gateway has to turn into its own."""
         ...
 

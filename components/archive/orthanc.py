@@ -9,13 +9,13 @@ import pulumi
 
 import settings
 from access import ADMIN_PATH, ArchiveRoot
+from components.archive import orthanc_config
 from components.archive.interface import ArchiveArgs, DicomWebSource
-from components.database import Database, DatabaseArgs
-from components.network import data_volume
-from components.service import File, Healthcheck, Service, ServiceArgs, http_probe
-from rendering import orthanc
+from components.containers.database import Database, DatabaseArgs
+from components.containers.networks import data_volume
+from components.containers.service import File, Healthcheck, Service, ServiceArgs, http_probe
 
-ASSETS = Path(__file__).parent.parent.parent / "assets" / "orthanc"
+ASSETS = Path(__file__).parents[2] / "assets" / "archive" / "orthanc"
 GATEWAY_USER = "gateway"
 STORAGE_PATH = "/var/lib/orthanc/db"
 AUTHORIZATION_FILE = "/etc/orthanc-health"
@@ -53,7 +53,7 @@ class Orthanc(pulumi.ComponentResource):
     address: str
     dimse_address: str
     dicomweb_root: str
-    own_links: bool
+    rewrite_links: bool
     misreads_searches: bool
     authorization: pulumi.Output[str]
     source: DicomWebSource
@@ -66,10 +66,10 @@ class Orthanc(pulumi.ComponentResource):
     def __init__(self, name: str, args: ArchiveArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("ohif:index:Orthanc", name, None, opts)
         credential, database_password = args.secrets.archive["archive"], args.secrets.archive["archive-database"]
-        self.address = f"orthanc:{orthanc.PORT}"
-        self.dimse_address = f"orthanc:{orthanc.DIMSE_PORT}"
-        self.dicomweb_root = orthanc.DICOMWEB_ROOT
-        self.own_links = False
+        self.address = f"orthanc:{orthanc_config.PORT}"
+        self.dimse_address = f"orthanc:{orthanc_config.DIMSE_PORT}"
+        self.dicomweb_root = orthanc_config.DICOMWEB_ROOT
+        self.rewrite_links = False
         self.misreads_searches = True
         self.authorization = credential.apply(basic_authorization)
         self.source = DicomWebSource(
@@ -94,8 +94,8 @@ class Orthanc(pulumi.ComponentResource):
         )
         volume = data_volume(f"{name}-volume", "orthanc", args.site, self)
         configuration = pulumi.Output.all(credential, database_password).apply(
-            lambda passwords: orthanc.render(
-                orthanc.OrthancConfig(
+            lambda passwords: orthanc_config.render(
+                orthanc_config.OrthancConfig(
                     name="Archive",
                     user=GATEWAY_USER,
                     password=passwords[0],
@@ -125,7 +125,7 @@ class Orthanc(pulumi.ComponentResource):
                     File(path="/etc/orthanc/orthanc.json", content=configuration),
                     *(
                         File(path=path, content=(ASSETS / Path(path).name).read_text())
-                        for path in (orthanc.IDENTITY_SCRIPT, orthanc.SEARCH_SCRIPT)
+                        for path in (orthanc_config.IDENTITY_SCRIPT, orthanc_config.SEARCH_SCRIPT)
                     ),
                     File(path=AUTHORIZATION_FILE, content=self.authorization),
                 ],
@@ -134,7 +134,10 @@ class Orthanc(pulumi.ComponentResource):
                     # Answers only to the credential, and only when the index does (`/system` does not ask it). After a
                     # restart of the database it uses up the connections that are dead, which would each fail a store.
                     command=http_probe(
-                        orthanc.PORT, "/changes?last", AUTHORIZATION_FILE, connections=orthanc.INDEX_CONNECTIONS
+                        orthanc_config.PORT,
+                        "/changes?last",
+                        AUTHORIZATION_FILE,
+                        connections=orthanc_config.INDEX_CONNECTIONS,
                     ),
                     start_period=120,
                     interval=3,

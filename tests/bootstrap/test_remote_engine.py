@@ -7,7 +7,7 @@ import pytest
 
 from bootstrap import remote_engine
 from bootstrap.remote_engine import forward
-from tests.assets.scripts import program
+from tests.scripts import program
 
 RESET = "kex_exchange_identification: read: Connection reset by peer"
 

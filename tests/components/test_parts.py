@@ -6,9 +6,9 @@ import pytest
 
 from components.archive import DicomWebSource
 from components.archive.orthanc import basic_authorization
-from components.gateway_files import page_files, viewer_files
-from components.keycloak import theme_files
-from components.site import Site
+from components.containers.stack_context import StackContext
+from components.gateway.files import page_files, viewer_files
+from components.keycloak.server import theme_files
 from images import DEFAULT_IMAGES
 from tests.program.harness import ROOT, Deployment, run_program
 
@@ -19,7 +19,9 @@ def local() -> Deployment:
 
 
 def test_site_tells_stacks_apart() -> None:
-    names = {Site(project="ohif", stack=stack, images={}, protect_data=False).docker_name("x") for stack in "ab"}
+    names = {
+        StackContext(project="ohif", stack=stack, images={}, protect_data=False).docker_name("x") for stack in "ab"
+    }
     assert names == {"ohif-a-x", "ohif-b-x"}
 
 
@@ -39,7 +41,7 @@ def test_viewer_has_a_configuration_for_those_who_store_and_one_for_those_who_re
 
 
 def test_every_page_and_theme_file_lands_in_its_container() -> None:
-    pages = {path.name for path in (ROOT / "assets/nginx/pages").iterdir()}
+    pages = {path.name for path in (ROOT / "assets/gateway/pages").iterdir()}
     assert {file.path.removeprefix("/etc/ohif/pages/") for file in page_files()} == pages
     themes = ROOT / "assets/keycloak/themes"
     landed = {

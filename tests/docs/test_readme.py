@@ -12,7 +12,7 @@ import yaml  # type: ignore[import-untyped]
 from access import Access, Anyone, FromAdminNetworks, Role, Route, SignedIn
 from images import DEFAULT_IMAGES
 from settings import KEYS
-from tests.rendering.gateway_file import EXAMPLES
+from tests.components.gateway.gateway_file import EXAMPLES
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
-from tests.e2e import wire
+from tests.e2e import raw_http
 from tests.e2e.archive import API, PEERS
 from tests.e2e.attacks import ANONYMOUS, ATTACKS, EVIL, INJECTED, PACSADMIN, REPORTER, VIEWER, WITHOUT_ROLE, Attack
 from tests.e2e.conftest import Sessions
@@ -90,7 +90,7 @@ def before(session: Sessions) -> dict[str, object]:
 @pytest.fixture(scope="module", autouse=True)
 def slow(stack: Stack, before: dict[str, object]) -> Iterator[list[socket.socket]]:
     """Connections that have begun a request and do not go on, from before the first attack on."""
-    connections = [wire.connect(stack.url, 1) for _ in range(SLOW_CONNECTIONS)]
+    connections = [raw_http.connect(stack.url, 1) for _ in range(SLOW_CONNECTIONS)]
     for connection in connections:
         connection.sendall(b"GET / HTTP/1.1\r\nHost: ")
     yield connections
@@ -141,7 +141,7 @@ def test_the_table_is_long_and_has_no_row_twice() -> None:
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: f"{attack.identity} {attack.name[:90]}")
 def test_attack(stack: Stack, known: Mapping[str, str], cookies: Cookies, attack: Attack) -> None:
-    answers = wire.send(stack.url, attack.request({**known, **cookies(attack)}), ends=attack.ends)
+    answers = raw_http.send(stack.url, attack.request({**known, **cookies(attack)}), ends=attack.ends)
     assert len(answers) == attack.answers
     for answer in answers:
         assert answer.status < 500
@@ -255,7 +255,7 @@ def test_a_session_from_before_the_login_is_not_taken_over(
             f"Cookie: {f'{planted};{own}' if first else f'{own};{planted}'}",
             "Connection: close",
         )
-        (answer,) = wire.send(stack.url, ("\r\n".join(request) + "\r\n\r\n").encode())
+        (answer,) = raw_http.send(stack.url, ("\r\n".join(request) + "\r\n\r\n").encode())
         assert answer.status == 302, "the login itself works"
         assert attacker.get("/oauth2/userinfo").json()["preferredUsername"] == VIEWER
 
@@ -277,7 +277,9 @@ def test_a_body_on_a_read_does_not_shift_the_answers_of_others(
     attack = Attack(name="", identity=VIEWER, target="/pacs/studies", body=smuggled, expect=frozenset({200}))
     listed = session(VIEWER).get("/pacs/studies").json()
     for _ in range(20):
-        assert [answer.status for answer in wire.send(stack.url, attack.request({**known, **cookies(attack)}))] == [200]
+        assert [answer.status for answer in raw_http.send(stack.url, attack.request({**known, **cookies(attack)}))] == [
+            200
+        ]
         studies = session(VIEWER).get("/pacs/studies")
         assert studies.status_code == 200
         assert studies.json() == listed
@@ -286,7 +288,7 @@ def test_a_body_on_a_read_does_not_shift_the_answers_of_others(
 def test_callers_without_a_session_do_not_hold_each_other_up(stack: Stack) -> None:
     """Many at once, as a viewer whose session ended asks: each is refused at once."""
     request = f"GET /pacs/studies HTTP/1.1\r\nHost: {urlsplit(stack.url).netloc}\r\nConnection: close\r\n\r\n".encode()
-    connections = [wire.connect(stack.url, 10) for _ in range(30)]
+    connections = [raw_http.connect(stack.url, 10) for _ in range(30)]
     started = time.monotonic()
     for connection in connections:
         connection.sendall(request)

@@ -15,12 +15,12 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
-from tests.e2e import wire
+from tests.e2e import raw_http
 from tests.e2e.archive import API
 from tests.e2e.attacks import SPELLINGS, TOKEN
-from tests.e2e.bystanders import another_gateway, neighbour, network_name
 from tests.e2e.conftest import Sessions
 from tests.e2e.harness import CONFIG_FILE_IN_USE, NAME, THINGS, Stack, by_hand, run, state_environment, wait_until
+from tests.e2e.other_containers import another_gateway, neighbour, network_name
 from tests.e2e.realm import Realm
 from tools.dicomweb import SESSION_COOKIES, FrontDoorError, StackOutputs, client, login_form, sign_in
 
@@ -118,7 +118,7 @@ def test_another_spelling_of_a_search_is_no_search(stack: Stack, session: Sessio
         f"Cookie: {cookies}",
         "Connection: close",
     )
-    (answer,) = wire.send(stack.url, ("\r\n".join(lines_sent) + "\r\n\r\n").encode())
+    (answer,) = raw_http.send(stack.url, ("\r\n".join(lines_sent) + "\r\n\r\n").encode())
     assert answer.status == 400
     wait_until(lambda: any(line["agent"] == agent for line in lines(stack)), "line in the gateway's log", 10)
     (line,) = (line for line in lines(stack) if line["agent"] == agent)
@@ -134,7 +134,7 @@ def test_every_query_to_the_archive_is_logged(stack: Stack, session: Sessions, p
 
 
 LONGEST = {False: 7_000, True: 25_000}
-"""Bytes on the disk about one request, without and with a session (tests/rendering/test_gateway_file.py)."""
+"""Bytes on the disk about one request, without and with a session (tests/components/gateway/test_gateway_file.py)."""
 
 
 def size_of_log(stack: Stack) -> int:
@@ -161,7 +161,7 @@ def test_one_request_takes_little_of_the_log(stack: Stack, session: Sessions, us
                 f"Cookie: {cookies}\r\nUser-Agent: {fill * 6_000}\r\nReferer: {fill * 6_000}\r\n"
                 "Content-Length: 0\r\n\r\n"
             )
-            (answer,) = wire.send(stack.url, raw.encode("latin-1"))
+            (answer,) = raw_http.send(stack.url, raw.encode("latin-1"))
             assert answer.status < 500 or answer.status == 501
     # Others may ask meanwhile.
     assert size_of_log(stack) - before < requests * LONGEST[bool(user)]

@@ -13,10 +13,10 @@ import httpx
 import pytest
 from docker.models.containers import Container
 
-from tests.e2e.bystanders import NOBODY, network_name
+from tests.components.gateway.real_nginx import image, put
 from tests.e2e.harness import Stack
-from tests.e2e.wire import connect
-from tests.rendering.real_nginx import image, put
+from tests.e2e.other_containers import NOBODY, network_name
+from tests.e2e.raw_http import connect
 from tools import sample
 from tools.dicomweb import StackOutputs, sign_in
 

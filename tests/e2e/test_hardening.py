@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from tests.e2e.bystanders import another_gateway, neighbour, network_name, reached_from
 from tests.e2e.harness import NAME, THINGS, Stack, wait_until
+from tests.e2e.other_containers import another_gateway, neighbour, network_name, reached_from
 from tools.dicomweb import FrontDoorError, StackOutputs, client, login_form, sign_in
 
 MEBI = 1024 * 1024

@@ -12,8 +12,8 @@ import httpx
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from rendering.nginx import AUTH_CACHE_SECONDS
-from rendering.oauth2_proxy import refresh_after
+from components.auth_proxy.oauth2_proxy_config import refresh_after
+from components.gateway.nginx_config import AUTH_CACHE_SECONDS
 from tests.e2e import screen
 from tests.e2e.harness import Stack, wait_until
 from tests.e2e.realm import Realm
@@ -27,7 +27,7 @@ SHORT_IDLE, SHORT_MAXIMUM = 20, 26
 """Seconds; longer than a token, and than its refresh, the gateway's memory and OHIF's pause together."""
 
 PAGE = {"Accept": "text/html", "Sec-Fetch-Mode": "navigate"}
-SCRIPT = {"Accept": "*/*", "Sec-Fetch-Mode": "cors", "Sec-Fetch-Site": "same-origin"}
+SCRIPT = {"Accept": "*/*", "Sec-Fetch-Mode": "cors", "Sec-Fetch-StackContext": "same-origin"}
 DEEP_LINK = f"/ohif-viewer/viewer?StudyInstanceUIDs={sample.study_uid()}"
 
 

@@ -15,7 +15,7 @@ from pydicom.uid import UID, generate_uid
 from tests.e2e.archive import API
 from tests.e2e.conftest import Sessions
 from tests.e2e.harness import Stack
-from tests.e2e.wire import connect
+from tests.e2e.raw_http import connect
 from tools import sample
 
 MIB = 1024 * 1024

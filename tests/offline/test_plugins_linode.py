@@ -12,8 +12,8 @@ import pytest
 from offline.plugins import linode
 from offline.plugins.provider import PluginError
 from tests.offline.plugin_driver import Driver, run, values
+from tests.rehearsal.fake_hardware import PaperHardware
 from tests.rehearsal.linode_api import Account, serve
-from tests.rehearsal.paper import PaperHardware
 
 REGION = "eu-central"
 WEB = {"label": "web", "action": "ACCEPT", "protocol": "TCP", "ports": "80, 443", "ipv4s": ["0.0.0.0/0"]}

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from rendering import nginx
+from components.gateway import nginx_config
 from tests.certificates import signed
+from tests.components.gateway.gateway_file import parse
 from tests.program.cases import CASES, PROD, PROVIDED, Case, prod
 from tests.program.harness import (
     VM_ADDRESS,
@@ -15,7 +16,6 @@ from tests.program.harness import (
     is_secret,
     open_texts,
 )
-from tests.rendering.gateway_file import parse
 
 CA = signed("a hospital's authority").pem
 
@@ -56,7 +56,7 @@ def test_gateway_speaks_https_exactly_when_told(case: Case, deployment: Deployme
     assert bool(http.all("ssl_certificate")) is case.secure
     internal = {443: 8443, 2762: 11112}
     for port in gateway.inputs["ports"]:
-        family = nginx.IPV6_SHIFT if ":" in port["ip"] else 0
+        family = nginx_config.IPV6_SHIFT if ":" in port["ip"] else 0
         assert port["internal"] == family + internal.get(port["external"], 11112 if port["external"] == 11112 else 8080)
 
 

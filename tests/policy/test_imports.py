@@ -12,7 +12,7 @@ from tests.policy.import_graph import ImportGraph, read_sources
 
 ROOT = Path(__file__).resolve().parents[2]
 NOT_THE_PRODUCT = ("tests", "docs")
-PROGRAM_FOLDERS = ("components", "rendering", "settings")
+PROGRAM_FOLDERS = ("components", "settings")
 FOLDERS = tuple(
     folder.name
     for folder in sorted(ROOT.iterdir())

@@ -29,8 +29,8 @@ from pulumi.runtime.proto import resource_pb2
 from pulumi.runtime.stack import run_in_stack
 
 import settings
-from components.linode_account import Account
-from components.reach import Answer, Shell
+from components.machine.linode_account import Account
+from components.machine.remote_shell import Answer, Shell
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT_FILE = ROOT / "Pulumi.yaml"
@@ -400,7 +400,7 @@ def record(
     with (
         mock.patch.object(Shell, "_complete", complete),
         mock.patch.object(Account, "_get", get),
-        mock.patch("components.origin.wait_until_it_answers", answers),
+        mock.patch("components.public_name.origin.wait_until_it_answers", answers),
     ):
         isolated(
             lambda: asyncio.run(run_in_stack(program)),

@@ -13,9 +13,9 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.rehearsal.fake_hardware import PaperHardware
 from tests.rehearsal.linode_api import Account, allowed, serve
 from tests.rehearsal.machines import ruleset
-from tests.rehearsal.paper import PaperHardware
 
 ALL = {"Authorization": "Bearer all"}
 PASSWORD = "Correct-horse-battery-7"

@@ -34,7 +34,7 @@ from tests.rehearsal.production import (
     trusting_browser,
     words_of,
 )
-from tests.rehearsal.virtual import key_pair
+from tests.rehearsal.vm import key_pair
 from tests.rehearsal.world import DUCKDNS, NARROW_TOKEN, World, operators
 from tools.dicomweb import FrontDoorError, sign_in
 from tools.sample import store_sample, study_link, study_uid

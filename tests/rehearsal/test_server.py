@@ -11,7 +11,7 @@ from bootstrap import state
 from offline.images.build import name_of
 from tests.e2e.harness import run, state_environment
 from tests.rehearsal.production import CONFIG_FILE, STACK, Production, changes, resolving, serial
-from tests.rehearsal.virtual import Machine, key_pair
+from tests.rehearsal.vm import Machine, key_pair
 from tests.rehearsal.world import World, local_images
 from tools.dicomweb import sign_in
 from tools.sample import store_sample

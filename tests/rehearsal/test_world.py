@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from components.reach import Answer, Shell, ssh_shell
-from components.vm_setup import wait_for
+from components.machine.remote_shell import Answer, Shell, ssh_shell
+from components.machine.ssh_config import client_options
+from components.machine.vm_setup import wait_for
 from offline.images.build import name_of
-from rendering.ssh import client_options
 from tests.rehearsal import acme, duckdns
 from tests.rehearsal.machines import GATEWAY4, LABELS, NAME
-from tests.rehearsal.virtual import Machine, key_pair
+from tests.rehearsal.vm import Machine, key_pair
 from tests.rehearsal.world import DIRECTORY, DUCKDNS, World, local_images
 
 HOST = "pacs.world.example"

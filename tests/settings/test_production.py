@@ -375,7 +375,7 @@ def test_certificate_that_covers_the_host_is_taken(names: tuple[str, ...], host:
     made = pair(*names)
     certificate = load(**provided(made.pem, made.key_pem, host=host)).certificate
     assert isinstance(certificate, ProvidedCertificate)
-    assert (certificate.chain, certificate.staples) == (made.pem, False)
+    assert (certificate.chain, certificate.ocsp_stapling) == (made.pem, False)
 
 
 def test_certificate_with_a_responder_is_stapled_and_intermediates_stay() -> None:
@@ -383,7 +383,7 @@ def test_certificate_with_a_responder_is_stapled_and_intermediates_stay() -> Non
     chain = made.pem + pair("Intermediate").pem
     certificate = load(**provided(chain, made.key_pem)).certificate
     assert isinstance(certificate, ProvidedCertificate)
-    assert (certificate.chain, certificate.staples) == (chain, True)
+    assert (certificate.chain, certificate.ocsp_stapling) == (chain, True)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ import pytest
 import settings
 from access import Role
 from images import DEFAULT_IMAGES
-from settings import ConfigurationError, Mfa, Settings, image_table
+from settings import ConfigurationError, Mfa, Settings
+from settings import images as image_settings
 from tests.program.harness import ROOT, defaults, load_settings, project_config, run_program, stack_config
 
 STACK_FILES = sorted([*ROOT.glob("Pulumi.*.yaml"), *ROOT.glob("tests/*/Pulumi.*.yaml")])
@@ -404,7 +405,7 @@ DIGEST = "sha256:" + "0123456789abcdef" * 4
 
 def lock(path: Path, content: object, monkeypatch: pytest.MonkeyPatch) -> None:
     path.write_text(json.dumps(content))
-    monkeypatch.setattr("settings.image_table.LOCK", path)
+    monkeypatch.setattr("settings.images.LOCK", path)
 
 
 def test_a_digest_is_taken_as_given() -> None:
@@ -435,9 +436,9 @@ def test_a_lock_file_with_something_else_is_refused(
 
 def test_images_that_a_registry_could_change_are_named(tmp_path: Path) -> None:
     images = load(images={"gateway": f"nginx:1@{DIGEST}"}).images
-    loose = image_table.unpinned(images, "orthanc")
+    loose = image_settings.unpinned(images, "orthanc")
     assert "gateway" not in loose and "keycloak" in loose
     assert not {"dcm4chee", "dcm4chee-db"} & set(loose)
     file = tmp_path / "images.json"
     file.write_text(json.dumps({key: f"built/{key}:1" for key in DEFAULT_IMAGES}))
-    assert image_table.unpinned(load({"OHIF_IMAGES": str(file)}).images, "orthanc") == []
+    assert image_settings.unpinned(load({"OHIF_IMAGES": str(file)}).images, "orthanc") == []

@@ -23,7 +23,7 @@ def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_scripts_are_found_by_name_and_by_first_line() -> None:
     found = lint.shell_scripts()
-    assert {".ci/run", "assets/cloud-init/data-volume.sh", "offline/images/vm/boot"} <= set(found)
+    assert {".ci/run", "assets/machine/data-volume.sh", "offline/images/vm/boot"} <= set(found)
     assert not [name for name in found if name.endswith((".py", ".md"))]
     assert set(lint.EXCEPTIONS) | set(lint.WITHOUT_SHEBANG) <= set(found), "an exception for a file that is gone"
 

@@ -1,0 +1,172 @@
+"""Orthanc's configuration file.
+
+Source of the keys: Orthanc Book, "Configuration", "Securing Orthanc", "Scalability", and the pages of the
+plugins DICOMweb and PostgreSQL. A key that a version does not know is ignored by it.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+PORT = 8042
+DIMSE_PORT = 4242
+DICOMWEB_ROOT = "/dicom-web"
+IDENTITY_SCRIPT = "/etc/orthanc/one_identity.lua"
+"""Refuses an instance whose UIDs are stored under another parent (assets/archive/orthanc)."""
+SEARCH_SCRIPT = "/etc/orthanc/search.py"
+"""Makes a comma in a searched text a comma (assets/archive/orthanc)."""
+INDEX_CONNECTIONS = 20
+"""Connections to the database, taken in turn. Each that a restart of the database has ended fails one request with 503,
+then opens again, and waits for the database meanwhile."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrthancConfig:
+    """What the file depends on."""
+
+    name: str
+    user: str
+    password: str
+    database_host: str
+    database_name: str
+    database_password: str
+    storage_path: str
+    ae_title: str
+    memory_mib: int
+    """Memory of the container; Orthanc's caches and buffers take shares of it."""
+    callers: Sequence[str]
+    """AE titles that may send by DICOM; empty: the DICOM port is closed."""
+    maximum_mb: int
+    """Size of all stored files at which further ones are refused; 0: no limit."""
+
+
+def render(config: OrthancConfig) -> str:
+    """The file, in JSON."""
+    return json.dumps(
+        {
+            "Name": config.name,
+            "StorageDirectory": config.storage_path,
+            "IndexDirectory": config.storage_path,
+            "HttpServerEnabled": True,
+            "HttpPort": PORT,
+            "HttpThreadsCount": 50,
+            "HttpTimeout": 60,
+            # Compression is the gateway's work.
+            "HttpCompressionEnabled": False,
+            "KeepAlive": True,
+            # Longer than the gateway keeps an idle connection: one that the archive closes first fails an upload.
+            "KeepAliveTimeout": 15,
+            "RemoteAccessAllowed": True,
+            "AuthenticationEnabled": True,
+            "RegisteredUsers": {config.user: config.password},
+            **dimse(config),
+            # Ways from the HTTP interface to the machine itself.
+            "ExecuteLuaEnabled": False,
+            "RestApiWriteToFileSystemEnabled": False,
+            "WebDavEnabled": False,
+            "OrthancPeers": {},
+            "HttpsVerifyPeers": True,
+            "CheckRevisions": False,
+            "OverwriteInstances": False,
+            "LuaScripts": [IDENTITY_SCRIPT],
+            # Without `AllowThreads` one search waits for the other.
+            "Python": {"Path": SEARCH_SCRIPT, "AllowThreads": True},
+            "StableAge": 30,
+            # At the limit nothing is deleted to make room: a store fails with 507, or 0xA700 by DICOM.
+            "MaximumStorageSize": config.maximum_mb,
+            "MaximumStorageMode": "Reject",
+            **memory(config.memory_mib),
+            # A ZIP or gzip file that expands to more is refused before its memory is taken.
+            "MaximumFileSizeInArchiveMB": config.memory_mib // 4,
+            "SaveJobs": True,
+            "JobsHistorySize": 20,
+            "ConcurrentJobs": 2,
+            "PostgreSQL": {
+                "EnableIndex": True,
+                "EnableStorage": False,
+                "Host": config.database_host,
+                "Port": 5432,
+                "Database": config.database_name,
+                "Username": config.database_name,
+                "Password": config.database_password,
+                "EnableSsl": False,
+                "IndexConnectionsCount": INDEX_CONNECTIONS,
+                "MaximumConnectionRetries": 120,
+                "ConnectionRetryInterval": 1,
+            },
+            "DicomWeb": {
+                "Enable": True,
+                "Root": f"{DICOMWEB_ROOT}/",
+                "PublicRoot": "/pacs/",
+                "EnableWado": False,
+                "StudiesMetadata": "MainDicomTags",
+                "SeriesMetadata": "Full",
+                "EnableMetadataCache": True,
+            },
+            "OrthancExplorer2": {"Enable": True, "IsDefaultOrthancUI": True},
+        },
+        indent=2,
+    )
+
+
+def memory(mib: int) -> dict[str, int]:
+    """Sizes in MiB of caches and buffers: together less than two thirds of the container's memory.
+
+    Orthanc's own defaults add up to 1.6 GiB. An object larger than a buffer exceeds it.
+    """
+    eighth, sixteenth = mib // 8, mib // 16
+    return {
+        "MaximumStorageCacheSize": eighth,
+        "StorageMemoryCapacity": eighth,
+        "DicomParserMemoryCapacity": eighth,
+        "DicomParserCacheSize": sixteenth,
+        "TranscoderMemoryCapacity": eighth,
+        "TranscoderCacheSize": sixteenth,
+    }
+
+
+def dimse(config: OrthancConfig) -> dict[str, object]:
+    """The DICOM port: closed, or open for the listed callers to verify and to store, and for nothing else.
+
+    Whoever may call may not ask what there is, nor have it sent: that would be a way round the login.
+    """
+    if not config.callers:
+        return {"DicomServerEnabled": False}
+    return {
+        "DicomServerEnabled": True,
+        "DicomPort": DIMSE_PORT,
+        "DicomAet": config.ae_title,
+        "DicomCheckCalledAet": True,
+        "StrictAetComparison": True,
+        # All associations come from the gateway, which has looked at their address.
+        "DicomCheckModalityHost": False,
+        "DicomAlwaysAllowEcho": False,
+        "DicomAlwaysAllowStore": False,
+        "DicomAlwaysAllowFind": False,
+        "DicomAlwaysAllowFindWorklist": False,
+        "DicomAlwaysAllowGet": False,
+        "DicomAlwaysAllowMove": False,
+        "DicomModalitiesInDatabase": False,
+        "DicomModalities": {
+            caller: {
+                "AET": caller,
+                # Orthanc wants an address to send to; it has no way out, and nothing is sent.
+                "Host": "127.0.0.1",
+                "Port": 104,
+                "AllowEcho": True,
+                "AllowStore": True,
+                "AllowFind": False,
+                "AllowFindWorklist": False,
+                "AllowGet": False,
+                "AllowMove": False,
+                "AllowStorageCommitment": False,
+                "AllowTranscoding": False,
+            }
+            for caller in config.callers
+        },
+        # Seconds without a word from the other side.
+        "DicomScpTimeout": 60,
+        "DicomScuTimeout": 10,
+        # An association each. The gateway lets in no more than there are threads (components/gateway/nginx_config.py).
+        "DicomThreadsCount": 16,
+    }

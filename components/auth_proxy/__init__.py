@@ -1,0 +1,1 @@
+"""oauth2-proxy: signs users in at Keycloak and keeps their sessions."""

@@ -1,0 +1,121 @@
+"""The relying party: oauth2-proxy, and the store of its sessions."""
+
+from dataclasses import dataclass
+
+import pulumi
+
+from components.auth_proxy import oauth2_proxy_config
+from components.containers.networks import Networks, private_network
+from components.containers.service import File, Healthcheck, Service, ServiceArgs
+from components.containers.stack_context import StackContext
+from components.keycloak.server import CLIENT_ID, REALM_PATH, Keycloak
+from components.secrets import Secrets
+from settings import PublicEndpoint, Settings
+
+STORE_PORT = 6379
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuthProxyArgs:
+    """What it signs people in with."""
+
+    site: StackContext
+    endpoint: pulumi.Output[PublicEndpoint]
+    told: Settings
+    keycloak: Keycloak
+    networks: Networks
+    secrets: Secrets
+
+
+class AuthProxy(pulumi.ComponentResource):
+    """oauth2-proxy with its sessions in Valkey: the browser holds a ticket, not tokens.
+
+    It answers the gateway only. The store keeps nothing on disk: after its restart people sign in again.
+    """
+
+    address: str
+    """`host:port` on the network `identity`."""
+    session_cookie: str
+    """Name of the cookie that holds a session's ticket."""
+
+    def __init__(self, name: str, args: AuthProxyArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("ohif:index:AuthProxy", name, None, opts)
+        self.address = f"auth-proxy:{oauth2_proxy_config.PORT}"
+        # The prefix binds a cookie to host and path, and asks for HTTPS (RFC 6265bis, 4.1.3.2).
+        self.session_cookie = "__Host-ohif_session" if args.told.secure else "ohif_session"
+        configuration = args.endpoint.apply(
+            lambda endpoint: oauth2_proxy_config.render(
+                oauth2_proxy_config.AuthProxyConfig(
+                    origin=endpoint.origin,
+                    secure=endpoint.secure,
+                    cookie_name=self.session_cookie,
+                    client_id=CLIENT_ID,
+                    realm_path=REALM_PATH,
+                    keycloak_address=args.keycloak.address,
+                    session_store_address=f"sessions:{STORE_PORT}",
+                    session_maximum=args.told.sessions.maximum,
+                    access_token_life=args.told.sessions.access_token,
+                )
+            )
+        )
+        network = private_network(f"{name}-store-network", "sessions", args.site, self)
+        Service(
+            f"{name}-store",
+            ServiceArgs(
+                site=args.site,
+                image="sessions",
+                alias="sessions",
+                networks=[network],
+                user="999:999",
+                entrypoint=["valkey-server"],
+                command=["/etc/valkey/valkey.conf"],
+                files=[
+                    File(
+                        path="/etc/valkey/valkey.conf",
+                        content=store_configuration(args.secrets.session_store),
+                    )
+                ],
+                temporary=["/tmp", "/data"],  # noqa: S108
+                healthcheck=Healthcheck(
+                    # Asked without the password, a working store says that it wants one.
+                    command=["sh", "-c", "valkey-cli ping | grep -qE 'PONG|NOAUTH'"],
+                ),
+                memory_mib=128,
+            ),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        Service(
+            f"{name}-server",
+            ServiceArgs(
+                site=args.site,
+                image="auth-proxy",
+                alias="auth-proxy",
+                networks=[args.networks.identity, network],
+                user="65532:65532",
+                entrypoint=["/bin/oauth2-proxy"],
+                command=["--config=/etc/oauth2-proxy.cfg"],
+                environment={
+                    "OAUTH2_PROXY_CLIENT_SECRET": args.secrets.client,
+                    "OAUTH2_PROXY_COOKIE_SECRET": args.secrets.cookie,
+                    "OAUTH2_PROXY_REDIS_PASSWORD": args.secrets.session_store,
+                },
+                files=[File(path="/etc/oauth2-proxy.cfg", content=configuration)],
+                healthcheck=Healthcheck(
+                    command=["wget", "-q", "-O", "/dev/null", f"http://127.0.0.1:{oauth2_proxy_config.PORT}/ping"],
+                ),
+                memory_mib=128,
+            ),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.register_outputs({})
+
+
+def store_configuration(password: pulumi.Output[str]) -> pulumi.Output[str]:
+    """Valkey's configuration: in memory only, and when memory is short the oldest sessions go first."""
+    return pulumi.Output.concat(
+        f"bind 0.0.0.0\nport {STORE_PORT}\nprotected-mode no\ndir /data\n",
+        'save ""\nappendonly no\nmaxmemory 64mb\nmaxmemory-policy volatile-ttl\n',
+        "requirepass ",
+        password,
+        "\n",
+    )

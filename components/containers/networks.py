@@ -1,0 +1,85 @@
+"""Docker networks and volumes, as every component makes them."""
+
+import hashlib
+import ipaddress
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_docker as docker
+
+from components.containers.stack_context import StackContext
+
+
+def private_network(
+    name: str, thing: str, site: StackContext, parent: pulumi.Resource, *, internal: bool = True, ipv6: bool = False
+) -> docker.Network:
+    """A network of the stack's own; `internal` has no way out of the machine."""
+    return docker.Network(
+        name,
+        name=site.docker_name(thing),
+        driver="bridge",
+        internal=internal,
+        ipv6=ipv6 or None,
+        ipam_configs=[docker.NetworkIpamConfigArgs(subnet=local_subnet(site.docker_name(thing)))] if ipv6 else None,
+        labels=[docker.NetworkLabelArgs(label=key, value=value) for key, value in site.labels.items()],
+        opts=pulumi.ResourceOptions(parent=parent, delete_before_replace=True),
+    )
+
+
+def local_subnet(name: str) -> str:
+    """An IPv6 network that is nobody else's, always the same for a name (RFC 4193: 40 bits by chance after `fd`)."""
+    digits = hashlib.sha256(name.encode()).hexdigest()[:10]
+    return str(ipaddress.ip_network(f"fd{digits[:2]}:{digits[2:6]}:{digits[6:10]}::/64"))
+
+
+def data_volume(
+    name: str, thing: str, site: StackContext, parent: pulumi.Resource, *, may_leave: bool = False
+) -> docker.Volume:
+    """A volume with data that cannot be made again.
+
+    Where the site protects data, nothing that the program does takes it away: the engine keeps it even when it leaves
+    the stack, and unless it `may_leave` without a person's word, it is protected in the state.
+    """
+    return docker.Volume(
+        name,
+        name=site.docker_name(thing),
+        labels=[docker.VolumeLabelArgs(label=key, value=value) for key, value in site.labels.items()],
+        opts=pulumi.ResourceOptions(
+            parent=parent, protect=site.protect_data and not may_leave, retain_on_delete=site.protect_data
+        ),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworksArgs:
+    """What the networks have to carry."""
+
+    site: StackContext
+    ipv6: bool
+    """Whether IPv6 clients reach the gateway with their own address."""
+
+
+class Networks(pulumi.ComponentResource):
+    """The networks that several services share. Each database, and the store of sessions, has one of its own.
+
+    Who signs people in and who keeps their images share none: whoever takes over the archive or the viewer reaches
+    neither Keycloak nor oauth2-proxy, which trusts what the gateway says of a request. The archive shares one with the
+    gateway alone, because not every archive can ask for a credential.
+    """
+
+    edge: docker.Network
+    """Has a way out; only what publishes a port or must reach the outside is on it."""
+    identity: docker.Network
+    """No way out: the gateway, oauth2-proxy and Keycloak."""
+    imaging: docker.Network
+    """No way out: the gateway and the viewer."""
+    archive: docker.Network
+    """No way out: the gateway and the archive."""
+
+    def __init__(self, name: str, args: NetworksArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("ohif:index:Networks", name, None, opts)
+        self.edge = private_network(f"{name}-edge", "edge", args.site, self, internal=False, ipv6=args.ipv6)
+        self.identity = private_network(f"{name}-identity", "identity", args.site, self)
+        self.imaging = private_network(f"{name}-imaging", "imaging", args.site, self)
+        self.archive = private_network(f"{name}-archive", "archive", args.site, self)
+        self.register_outputs({})

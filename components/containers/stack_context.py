@@ -1,0 +1,27 @@
+"""What all Docker objects of one stack have in common."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import names
+from images import Image
+
+
+@dataclass(frozen=True, kw_only=True)
+class StackContext:
+    """Names, labels, images and care for data of one stack, so that several stacks live on one engine."""
+
+    project: str
+    stack: str
+    images: Mapping[str, Image]
+    protect_data: bool
+    """Whether data volumes are protected in the state and kept by the engine."""
+
+    def docker_name(self, thing: str) -> str:
+        """The name of a container, network or volume."""
+        return names.docker_name(self.project, self.stack, thing)
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """Labels on every Docker object of the stack."""
+        return names.docker_labels(self.project, self.stack)

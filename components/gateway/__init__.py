@@ -1,0 +1,1 @@
+"""The gateway: nginx, its configuration and the files in its container."""

@@ -1,0 +1,100 @@
+"""The files in the gateway's container."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pulumi
+
+from components.archive import Archive, DicomWebSource
+from components.containers.service import File
+from components.gateway import nginx_config
+from components.public_name.certificate import CertificateVolume
+from components.viewer import ohif_config
+from settings import Dicom, ProvidedCertificate
+
+ASSETS = Path(__file__).parents[2] / "assets"
+ROOT = "/etc/ohif"
+"""Where the gateway's files are in the container."""
+
+
+CERTIFICATES = "/certificates"
+PROVIDED_CHAIN, PROVIDED_KEY = f"{ROOT}/tls/chain.pem", f"{ROOT}/tls/key.pem"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AcmeCertificate:
+    """A certificate that certificate.py lays on a volume, some time after the gateway has started."""
+
+    host: str
+    volume: CertificateVolume
+
+
+ServedCertificate = AcmeCertificate | ProvidedCertificate
+
+
+def certificate_path(issued: AcmeCertificate) -> str:
+    """Chain and key in one file."""
+    return f"{CERTIFICATES}/served/{issued.host}.pem"
+
+
+def certificate_files(
+    certificate: ServedCertificate | None, configuration: pulumi.Output[nginx_config.GatewayConfig]
+) -> Sequence[File]:
+    """What the gateway needs of its certificate beside its own configuration."""
+    match certificate:
+        case None:
+            return []
+        case AcmeCertificate():
+            return [File(path=f"{ROOT}/waiting.conf", content=configuration.apply(nginx_config.render_waiting))]
+        case ProvidedCertificate():
+            return [
+                File(path=PROVIDED_CHAIN, content=certificate.chain),
+                File(path=PROVIDED_KEY, content=certificate.key),
+            ]
+
+
+def credential(archive: Archive) -> pulumi.Input[str]:
+    """What the gateway shows to the archive, in nginx's language."""
+    if archive.authorization is None:
+        return "# This archive checks no credential; nobody but the gateway is on its network.\n"
+    return pulumi.Output.concat('proxy_set_header Authorization "', archive.authorization, '";\n')
+
+
+def dicom_tls_files(dicom: Dicom | None) -> Sequence[File]:
+    """Certificate, key and, if modalities must show a certificate too, who signs theirs."""
+    if dicom is None or dicom.tls is None:
+        return []
+    files = [
+        File(path=f"{ROOT}/dicom/certificate.pem", content=dicom.tls.certificate),
+        File(path=f"{ROOT}/dicom/key.pem", content=dicom.tls.key),
+    ]
+    if dicom.tls.client_ca is not None:
+        files.append(File(path=f"{ROOT}/dicom/client-ca.pem", content=dicom.tls.client_ca))
+    return files
+
+
+def viewer_files(source: DicomWebSource, session_idle: int) -> Sequence[File]:
+    """OHIF's configuration, one for those who may store and one for those who only read."""
+    behaviour = "".join((ASSETS / "viewer" / name).read_text() for name in ("behaviour.js", "searches.js"))
+    return [
+        File(
+            path=f"{ROOT}/www/app-config.{variant}.js",
+            content=ohif_config.render(
+                ohif_config.ViewerConfig(
+                    archive_name=source.name,
+                    capabilities=source.capabilities,
+                    can_store=can_store,
+                    session_idle=session_idle,
+                    behaviour=behaviour,
+                )
+            ),
+        )
+        for variant, can_store in (("read", False), ("store", True))
+    ]
+
+
+def page_files() -> Sequence[File]:
+    """The gateway's own pages."""
+    pages = ASSETS / "gateway" / "pages"
+    return [File(path=f"{ROOT}/pages/{page.name}", content=page.read_text()) for page in sorted(pages.iterdir())]

@@ -1,0 +1,196 @@
+"""The one way in: nginx, which decides by access.py's table."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pulumi
+
+from access import routes
+from components.archive import Archive, archive_roots
+from components.auth_proxy.auth_proxy import AuthProxy
+from components.containers.networks import Networks
+from components.containers.service import File, Healthcheck, Mount, Port, Service, ServiceArgs
+from components.containers.stack_context import StackContext
+from components.gateway import nginx_config
+from components.gateway.files import (
+    ASSETS,
+    CERTIFICATES,
+    PROVIDED_CHAIN,
+    PROVIDED_KEY,
+    ROOT,
+    AcmeCertificate,
+    ServedCertificate,
+    certificate_files,
+    certificate_path,
+    credential,
+    dicom_tls_files,
+    page_files,
+    viewer_files,
+)
+from components.keycloak.server import CLIENT_ID, REALM_PATH, Keycloak
+from components.viewer.viewer import Viewer
+from settings import EVERY_NETWORK, ProvidedCertificate, PublicEndpoint, Settings
+
+MEMORY_MIB, TEMPORARY_MIB = 512, 16
+"""Enough for all that clients may hold at once by the limits in its file (test_gateway_memory.py)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Upstreams:
+    """What the gateway forwards to."""
+
+    keycloak: Keycloak
+    auth_proxy: AuthProxy
+    viewer: Viewer
+    archive: Archive
+
+
+@dataclass(frozen=True, kw_only=True)
+class GatewayArgs:
+    """What the gateway answers to, and who answers behind it."""
+
+    site: StackContext
+    networks: Networks
+    endpoint: pulumi.Output[PublicEndpoint]
+    told: Settings
+    certificate: ServedCertificate | None
+    """`None`: HTTP."""
+    to: Upstreams
+
+
+class Gateway(pulumi.ComponentResource):
+    """nginx: the only container that publishes a port.
+
+    It asks oauth2-proxy about every request that needs a session, shows the archive its credential, and serves
+    OHIF's configuration and its own error pages. It looks at the address of who sends by DICOM, and forwards that to
+    the archive. It keeps no data.
+    """
+
+    container_id: pulumi.Output[str]
+    """Known once nginx is healthy, which says nothing yet of HTTPS."""
+
+    def __init__(self, name: str, args: GatewayArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("ohif:index:Gateway", name, None, opts)
+        configuration = args.endpoint.apply(lambda endpoint: gateway_config(args, endpoint))
+        issued = args.certificate if isinstance(args.certificate, AcmeCertificate) else None
+        server = Service(
+            f"{name}-server",
+            ServiceArgs(
+                site=args.site,
+                image="gateway",
+                alias="gateway",
+                networks=[
+                    args.networks.edge,
+                    args.networks.identity,
+                    args.networks.imaging,
+                    args.networks.archive,
+                ],
+                user="101:101",
+                entrypoint=["/bin/sh", f"{ROOT}/start.sh"],
+                command=[],
+                environment={"CERTIFICATE": certificate_path(issued)} if issued else {},
+                files=[
+                    File(path=f"{ROOT}/start.sh", content=(ASSETS / "gateway" / "start.sh").read_text()),
+                    File(path=f"{ROOT}/nginx.conf", content=configuration.apply(nginx_config.render)),
+                    *certificate_files(args.certificate, configuration),
+                    File(path=f"{ROOT}/archive-credential.conf", content=credential(args.to.archive)),
+                    *dicom_tls_files(args.told.dicom),
+                    *viewer_files(args.to.archive.source, args.told.sessions.idle),
+                    *page_files(),
+                ],
+                volumes={CERTIFICATES: Mount(volume=issued.volume.volume, read_only=True)} if issued else {},
+                ports=[
+                    Port(
+                        address=address,
+                        external=external,
+                        internal=internal + (nginx_config.IPV6_SHIFT if ":" in address else 0),
+                    )
+                    for address in args.told.bind_addresses
+                    for external, internal in published_ports(args)
+                ],
+                healthcheck=Healthcheck(
+                    command=[
+                        "wget",
+                        "-q",
+                        "-O",
+                        "/dev/null",
+                        f"http://127.0.0.1:{nginx_config.HEALTH_PORT}/healthz",
+                    ],
+                    interval=3,
+                ),
+                memory_mib=MEMORY_MIB,
+                temporary_mib=TEMPORARY_MIB,
+            ),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.container_id = server.container_id
+        self.register_outputs({})
+
+
+def published_ports(args: GatewayArgs) -> Sequence[tuple[int, int]]:
+    """Ports of the engine's machine, and those inside that answer them."""
+    doors = [(args.told.http_port, nginx_config.HTTP_PORT)]
+    if args.certificate is not None:
+        doors.append((args.told.https_port, nginx_config.HTTPS_PORT))
+    if args.told.dicom is not None:
+        doors.append((args.told.dicom.port, nginx_config.DICOM_PORT))
+    return doors
+
+
+def gateway_config(args: GatewayArgs, endpoint: PublicEndpoint) -> nginx_config.GatewayConfig:
+    """What nginx's files depend on."""
+    return nginx_config.GatewayConfig(
+        scheme=endpoint.scheme,
+        tls=tls_config(args.certificate),
+        ipv6=args.told.dual_stack,
+        trust_bridge_address=args.told.loopback_only or args.told.admin_networks == EVERY_NETWORK,
+        host=endpoint.host,
+        authority=endpoint.authority,
+        port=endpoint.port,
+        routes=routes(archive_roots(args.told.archive.kind)),
+        admin_networks=args.told.admin_networks,
+        upstreams={
+            "auth_proxy": args.to.auth_proxy.address,
+            "keycloak": args.to.keycloak.address,
+            "viewer": args.to.viewer.address,
+            "archive": args.to.archive.address,
+        },
+        dicomweb_root=args.to.archive.dicomweb_root,
+        rewrite_links=args.to.archive.rewrite_links,
+        misreads_searches=args.to.archive.misreads_searches,
+        dimse=dimse(args.told, args.to.archive),
+        realm_path=REALM_PATH,
+        client_id=CLIENT_ID,
+        session_cookie=args.to.auth_proxy.session_cookie,
+        asset_root=ROOT,
+    )
+
+
+def tls_config(certificate: ServedCertificate | None) -> nginx_config.TlsConfig | None:
+    """Where nginx finds the certificate."""
+    match certificate:
+        case None:
+            return None
+        case AcmeCertificate():
+            path = certificate_path(certificate)
+            return nginx_config.TlsConfig(
+                certificate=path, key=path, ocsp_stapling=False, webroot=f"{CERTIFICATES}/webroot"
+            )
+        case ProvidedCertificate():
+            return nginx_config.TlsConfig(
+                certificate=PROVIDED_CHAIN, key=PROVIDED_KEY, ocsp_stapling=certificate.ocsp_stapling, webroot=None
+            )
+
+
+def dimse(told: Settings, archive: Archive) -> nginx_config.Dimse | None:
+    """How DICOM associations are forwarded, if they are."""
+    dicom = told.dicom
+    if dicom is None:
+        return None
+    return nginx_config.Dimse(
+        upstream=archive.dimse_address,
+        networks=dicom.networks,
+        trust_bridge_address=told.loopback_only or dicom.networks == EVERY_NETWORK,
+        tls=dicom.tls is not None,
+        client_certificates=dicom.tls is not None and dicom.tls.client_ca is not None,
+    )

@@ -1,0 +1,283 @@
+"""The gateway's nginx configuration, rendered from the route table."""
+
+import base64
+import functools
+import hashlib
+import ipaddress
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+import jinja2
+
+from access import FromAdminNetworks, Role, Route, SignedIn
+from components.archive.orthanc_config import INDEX_CONNECTIONS
+
+TEMPLATES = Path(__file__).parents[2] / "assets" / "gateway"
+
+HTTP_PORT = 8080
+HTTPS_PORT = 8443
+"""Inside the container: a program without privileges listens above 1023."""
+IPV6_SHIFT = 10_000
+"""Added to a port inside the container for IPv6: one that is published for both families would be published twice, and
+engines list such bindings in orders of their own, which the Docker provider takes for a change (service.py).
+"""
+HEALTH_PORT = 8081
+"""Inside the container, on loopback: the healthcheck needs no public host name."""
+
+DICOM_PORT = 11112
+"""Inside the container."""
+
+HTTP_SOCKET = "unix:/tmp/http.sock"
+HTTPS_SOCKET = "unix:/tmp/https.sock"
+"""Where nginx's `stream` hands on connections to its `http`."""
+
+AUTH_CACHE_SECONDS = 3
+"""How long an answer of oauth2-proxy is used again for the same cookies and roles."""
+
+
+ARCHIVE_ATTEMPTS = INDEX_CONNECTIONS + 1
+"""How often a read is given to the archive while it answers 503: one more than the dead connections that it may have
+after a restart of its database (docs/adr/0016)."""
+
+CHALLENGE_PATH = r"^/\.well-known/acme-challenge/[\w-]{1,128}(?![\s\S])"
+"""Where a certification authority asks for the proof; the token is base64url (RFC 8555, 8.3)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What clients may hold at once, all together; one address may hold half of it."""
+
+    connections: int
+    requests: int
+    """In progress: with HTTP/2, one connection has many."""
+    requests_of_session: int = 24
+    """At the archive. Fewer than half of its threads (`HttpThreadsCount` of Orthanc)."""
+
+
+LIMITS = Limits(connections=1024, requests=384)
+LIMITS_WITH_TLS = Limits(connections=384, requests=384)
+"""A browser opens six connections, and with HTTP/2 one, which costs more."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AssociationLimits:
+    """DICOM associations at once."""
+
+    all: int
+    of_one_client: int
+
+
+ASSOCIATIONS = AssociationLimits(all=16, of_one_client=6)
+"""A modality opens one or two."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogBounds:
+    """Most characters of the fields of the access log whose length a client decides."""
+
+    method: int = 20
+    user: int = 255
+    """Keycloak takes no longer user name."""
+    path: int = 1024
+    query: int = 2048
+    """The archive is asked nothing longer than these two, so its log is whole."""
+    anonymous: int = 256
+    """Path, and query, of a request without a session."""
+    upstream: int = 200
+    agent: int = 200
+
+
+LOG_BOUNDS = LogBounds()
+
+
+@dataclass(frozen=True, kw_only=True)
+class TlsConfig:
+    """With which certificate the gateway answers. Paths in its container."""
+
+    certificate: str
+    key: str
+    ocsp_stapling: bool
+    """Whether the certificate's own OCSP responder is asked for a proof to hand out."""
+    webroot: str | None
+    """Where the answers for the certification authority lie; `None`: nobody asks."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dimse:
+    """How DICOM associations are let in."""
+
+    upstream: str
+    """`host:port` of the archive's DICOM port."""
+    networks: Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network]
+    trust_bridge_address: bool
+    """As of `GatewayConfig`."""
+    tls: bool
+    client_certificates: bool
+    """Whether a modality must show one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GatewayConfig:
+    """What the file depends on."""
+
+    scheme: str
+    tls: TlsConfig | None
+    """`None`: HTTP."""
+    ipv6: bool
+    """Whether it listens for both families."""
+    trust_bridge_address: bool
+    """Whether a client that shows the address of the Docker bridge may be in an admin network: where only this
+    machine can reach the listener. Other containers never are."""
+    host: str
+    authority: str
+    """Host, and port unless it is the scheme's own."""
+    port: int
+    routes: Sequence[Route]
+    admin_networks: Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network]
+    upstreams: Mapping[str, str]
+    """`host:port` by the names `auth_proxy`, `keycloak`, `viewer`, `archive`."""
+    dicomweb_root: str
+    """The archive's DICOMweb root, without a trailing slash."""
+    rewrite_links: bool
+    """Whether the archive's answers hold links below that root."""
+    misreads_searches: bool
+    """Whether the archive finds something else where a search holds a backslash, `&` or an encoded `%2C`."""
+    dimse: Dimse | None
+    """`None`: no DICOM port."""
+    realm_path: str
+    client_id: str
+    session_cookie: str
+    """Name of oauth2-proxy's session cookie."""
+    asset_root: str
+    """Folder in the container with `www/` (OHIF's configurations) and `pages/`."""
+
+    @property
+    def host_is_address(self) -> bool:
+        """Whether browsers come by an IP address."""
+        return self.host.rpartition(".")[2].isdigit()
+
+
+@dataclass(frozen=True, kw_only=True)
+class GuardedRoute:
+    """A route as the template needs it."""
+
+    route: Route
+    methods: str | None
+    """Alternatives of a regular expression; `None` if every method passes."""
+    roles_by_method: Mapping[str, str]
+    """Method (or `default`) to the roles that oauth2-proxy is asked for, joined by commas; empty: no session."""
+    admin_networks_only: bool
+
+    @property
+    def needs_session(self) -> bool:
+        """Whether oauth2-proxy is asked before the request goes on."""
+        return bool(self.roles_by_method)
+
+    @property
+    def script_sources(self) -> str:
+        """Of the archive's pages: what their policy lets run."""
+        root = self.route.archive_root
+        sources = ["'self'"]
+        if root and root.evaluates:
+            sources.append("'unsafe-eval'")
+        if root and root.handlers:
+            digests = (hashlib.sha256(handler.encode()).digest() for handler in root.handlers)
+            # These texts alone, as handlers.
+            sources += ["'unsafe-hashes'", *(f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests)]
+        return " ".join(sources)
+
+    @property
+    def variable(self) -> str:
+        """Name of the map that picks the roles by the request's method."""
+        return f"roles_{self.route.name.replace('-', '_')}"
+
+
+def guard(route: Route) -> GuardedRoute:
+    """Read a route's rules.
+
+    Raises:
+        ValueError: the rules mix kinds of access that one nginx location cannot tell apart.
+    """
+    kinds = {type(rule.access) for rule in route.rules}
+    if len(kinds) != 1:
+        raise ValueError(f"route {route.name} mixes {sorted(kind.__name__ for kind in kinds)}")
+    methods = route.methods
+    roles: dict[str, str] = {}
+    for rule in route.rules:
+        if isinstance(rule.access, SignedIn):
+            wanted = ",".join(role for role in Role if role in rule.access.roles)
+            for method in sorted(rule.methods) if rule.methods else ["default"]:
+                roles.setdefault(method, wanted)
+    # A method that no rule names never gets so far; the map must not let it through either.
+    if roles:
+        roles.setdefault("default", Role.PACSADMIN)
+    return GuardedRoute(
+        route=route,
+        methods=None if methods is None else "|".join(sorted(methods)),
+        roles_by_method=roles,
+        admin_networks_only=kinds == {FromAdminNetworks},
+    )
+
+
+def render(config: GatewayConfig) -> str:
+    """The file, in nginx's language."""
+    return _rendered("nginx.conf.j2", config)
+
+
+def render_waiting(config: GatewayConfig) -> str:
+    """What answers until there is a certificate."""
+    return _rendered("waiting.conf.j2", config)
+
+
+@functools.cache
+def _environment() -> jinja2.Environment:
+    """The templates, compiled once."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        undefined=jinja2.StrictUndefined,
+        autoescape=False,  # noqa: S701 - nginx configuration, not HTML
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["escaped"] = re.escape
+    return environment
+
+
+def _rendered(template: str, config: GatewayConfig) -> str:
+    origin = f"{config.scheme}://{config.authority}"
+    return (
+        _environment()
+        .get_template(template)
+        .render(
+            config=config,
+            routes=[guard(route) for route in config.routes],
+            origin=origin,
+            quoted_home=quote(f"{origin}/", safe=""),
+            http_port=HTTP_PORT,
+            https_port=HTTPS_PORT,
+            http_socket=HTTP_SOCKET,
+            https_socket=HTTPS_SOCKET,
+            site_socket=f"{HTTPS_SOCKET} ssl" if config.tls else HTTP_SOCKET,
+            limits=LIMITS_WITH_TLS if config.tls else LIMITS,
+            dimse_limits=ASSOCIATIONS,
+            listen=lambda port: [str(port), f"[::]:{port + IPV6_SHIFT}"] if config.ipv6 else [str(port)],
+            challenge_path=CHALLENGE_PATH,
+            health_port=HEALTH_PORT,
+            dicom_port=DICOM_PORT,
+            auth_cache_seconds=AUTH_CACHE_SECONDS,
+            log_bounds=LOG_BOUNDS,
+            archive_sources=" ".join(f"{origin}{public}/" for public in _archive_roots(config.routes)),
+            attempts={"archive": ARCHIVE_ATTEMPTS},
+            storing_roles="|".join(role for role in Role if role is not Role.VIEWER),
+        )
+    )
+
+
+def _archive_roots(routes: Sequence[Route]) -> Sequence[str]:
+    """Public paths below which the archive is, without those below another."""
+    publics = sorted({route.archive_root.public for route in routes if route.archive_root})
+    return [it for it in publics if not any(it.startswith(f"{other}/") for other in publics)]

@@ -1,0 +1,1 @@
+"""Keycloak: the server, the realm, its clients and users."""

@@ -1,0 +1,153 @@
+"""Who may sign in: the realm, its client, roles and persons, inside a running Keycloak."""
+
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_keycloak as keycloak
+
+from access import Role
+from components.gateway.gateway import Gateway
+from components.keycloak.realm import SAVED_EVENTS, make_realm, make_user_profile
+from components.keycloak.second_factor import offer_codes, require_code
+from components.keycloak.server import CLIENT_ID, ROOT_PATH, Keycloak
+from components.secrets import Secrets
+from settings import CONSOLE_USER, Mfa, Settings
+
+EVENT_DAYS = 90
+SECONDS_PER_DAY = 24 * 3600
+
+ROLE_DESCRIPTIONS = {
+    Role.VIEWER: "Reads studies",
+    Role.REPORTER: "Reads studies, stores measurements and segmentations",
+    Role.PACSADMIN: "Administers the archive",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class IdentityArgs:
+    """What the realm holds, and how to reach Keycloak."""
+
+    told: Settings
+    secrets: Secrets
+    keycloak: Keycloak
+    gateway: Gateway
+    origin: pulumi.Output[str]
+    """Known once Keycloak answers there: its provider logs in once, without a retry."""
+
+
+class Identity(pulumi.ComponentResource):
+    """Realm `ohif` with its confidential client `ohif_viewer`, realm roles and persons.
+
+    Reached through the gateway with Keycloak's own admin API. A user's password counts at creation only: later
+    it is the person's own. It does not delete users whom the console made.
+    """
+
+    def __init__(self, name: str, args: IdentityArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("ohif:index:Identity", name, None, opts)
+        told, origin = args.told, args.origin
+        provider = keycloak.Provider(
+            f"{name}-keycloak",
+            url=origin,
+            base_path=ROOT_PATH,
+            root_ca_certificate=told.certificate.ca_certificate if told.certificate else None,
+            client_id="admin-cli",
+            username=CONSOLE_USER,
+            password=args.secrets.console,
+            # Making a realm takes Keycloak many seconds on a busy machine, and given up it would be half known.
+            client_timeout=120,
+            # A preview needs no server.
+            initial_login=False,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[args.keycloak, args.gateway]),
+        )
+        # What Keycloak holds goes with its database: a destroy need not take it apart, so it works when Keycloak
+        # is down.
+        child = pulumi.ResourceOptions(parent=self, provider=provider, deleted_with=args.keycloak.database.volume)
+
+        realm = make_realm(f"{name}-realm", told, child)
+        keycloak.RealmEvents(
+            f"{name}-events",
+            realm_id=realm.id,
+            events_enabled=True,
+            events_expiration=EVENT_DAYS * SECONDS_PER_DAY,
+            admin_events_enabled=True,
+            enabled_event_types=list(SAVED_EVENTS),
+            events_listeners=["jboss-logging"],
+            opts=child,
+        )
+        make_user_profile(f"{name}-user-profile", realm, child)
+        offer_codes(name, realm, told.mfa, child)
+        code_flow = require_code(name, realm, child) if told.mfa is Mfa.REQUIRED else None
+        roles = {
+            role: keycloak.Role(
+                f"{name}-role-{role}",
+                realm_id=realm.id,
+                name=role,
+                description=ROLE_DESCRIPTIONS[role],
+                opts=child,
+            )
+            for role in Role
+        }
+        client = keycloak.openid.Client(
+            f"{name}-client",
+            realm_id=realm.id,
+            client_id=CLIENT_ID,
+            name="Image viewer",
+            client_secret=args.secrets.client,
+            access_type="CONFIDENTIAL",
+            standard_flow_enabled=True,
+            implicit_flow_enabled=False,
+            direct_access_grants_enabled=False,
+            service_accounts_enabled=False,
+            pkce_code_challenge_method="S256",
+            # Exact, from the one endpoint: a redirect elsewhere cannot happen, and "invalid redirect_uri" neither.
+            valid_redirect_uris=[pulumi.Output.concat(origin, "/oauth2/callback")],
+            valid_post_logout_redirect_uris=[pulumi.Output.concat(origin, "/")],
+            web_origins=[],
+            base_url=pulumi.Output.concat(origin, "/"),
+            frontchannel_logout_enabled=False,
+            authentication_flow_binding_overrides=None
+            if code_flow is None
+            else keycloak.openid.ClientAuthenticationFlowBindingOverridesArgs(browser_id=code_flow),
+            opts=child,
+        )
+        keycloak.openid.UserRealmRoleProtocolMapper(
+            f"{name}-client-roles",
+            realm_id=realm.id,
+            client_id=client.id,
+            name="realm roles in groups",
+            claim_name="groups",
+            multivalued=True,
+            opts=child,
+        )
+        keycloak.openid.AudienceProtocolMapper(
+            f"{name}-client-audience",
+            realm_id=realm.id,
+            client_id=client.id,
+            name="audience",
+            included_client_audience=CLIENT_ID,
+            opts=child,
+        )
+        for user in told.users:
+            person = keycloak.User(
+                f"{name}-user-{user.name}",
+                realm_id=realm.id,
+                username=user.name,
+                enabled=True,
+                email=user.email,
+                # The operator vouches for the address; without it Keycloak would ask for a mail that it can't send.
+                email_verified=user.email is not None,
+                first_name=user.first_name,
+                last_name=user.last_name,
+                initial_password=keycloak.UserInitialPasswordArgs(value=args.secrets.users[user.name], temporary=False),
+                opts=child,
+            )
+            keycloak.UserRoles(
+                f"{name}-user-{user.name}-roles",
+                realm_id=realm.id,
+                user_id=person.id,
+                role_ids=[roles[role].id for role in sorted(user.roles)],
+                # Keycloak's own default roles stay with the user.
+                exhaustive=False,
+                opts=child,
+            )
+        self.register_outputs({})

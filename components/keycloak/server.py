@@ -1,0 +1,136 @@
+"""The Keycloak server. What is in it - realm, client, roles, users - is identity.py's."""
+
+import base64
+from dataclasses import dataclass
+from pathlib import Path
+
+import pulumi
+
+from components.containers.database import Database, DatabaseArgs
+from components.containers.networks import Networks
+from components.containers.service import File, Healthcheck, Service, ServiceArgs, http_probe
+from components.containers.stack_context import StackContext
+from components.secrets import Secrets
+from settings import CONSOLE_USER, PublicEndpoint
+
+THEMES = Path(__file__).parents[2] / "assets" / "keycloak" / "themes"
+ROOT_PATH = "/keycloak"
+REALM = "ohif"
+REALM_PATH = f"{ROOT_PATH}/realms/{REALM}"
+CLIENT_ID = "ohif_viewer"
+PORT = 8080
+MANAGEMENT_PORT = 9000
+"""Health; never forwarded to."""
+
+UNKNOWN_NAMES = r'/"loggerName":"org.keycloak.events"/{/userId=\\"null\\"/s/username=(\\.|[^"\\])*/username=\\"-\\"/}'
+"""sed script that removes the typed user name from an event without a user, and what follows it in the message.
+
+A password is easily typed into the field of the user name. A name that Keycloak does not know says nothing about who
+signed in; a known user's failed sign-in keeps name and id. Keycloak has no option for it (guide "All provider
+configuration", events-listener, jboss-logging), and escapes quotes but no backslashes, so the end of the name cannot be
+found safely.
+"""
+
+START = f"""\
+# Keycloak gives up when its database is not there yet, as after a reboot, when the engine starts all at once.
+until (exec 3<>"/dev/tcp/$KC_DB_URL_HOST/5432") 2>/dev/null; do sleep 0.3; done
+exec /opt/keycloak/bin/kc.sh "$@" > >(exec sed -u -E '{UNKNOWN_NAMES}')
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeycloakArgs:
+    """What the server runs with."""
+
+    site: StackContext
+    endpoint: pulumi.Output[PublicEndpoint]
+    """Keycloak's own links and the tokens' issuer begin with it."""
+    secrets: Secrets
+    networks: Networks
+    sends_mail: bool
+    """Whether it needs a way out."""
+
+
+class Keycloak(pulumi.ComponentResource):
+    """Keycloak in production mode, a single node, behind the gateway.
+
+    Settings: Keycloak guides "Configuring Keycloak for production", "Configuring the hostname (v2)", "Using a
+    reverse proxy". It does not terminate TLS and forms no cluster.
+    """
+
+    address: str
+    """`host:port` on the network `identity`."""
+    database: Database
+    container_id: pulumi.Output[str]
+    """Known once the server is healthy."""
+
+    def __init__(self, name: str, args: KeycloakArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("ohif:index:Keycloak", name, None, opts)
+        self.address = f"keycloak:{PORT}"
+        self.database = Database(
+            f"{name}-database",
+            DatabaseArgs(site=args.site, owner="keycloak", password=args.secrets.keycloak_database),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        server = Service(
+            f"{name}-server",
+            ServiceArgs(
+                site=args.site,
+                image="keycloak",
+                alias="keycloak",
+                networks=[
+                    args.networks.identity,
+                    self.database.network,
+                    *([args.networks.edge] if args.sends_mail else []),
+                ],
+                user="1000:0",
+                entrypoint=["/bin/bash", "-c", START, "start"],
+                command=["start", "--optimized"] if args.site.images["keycloak"].optimized else ["start"],
+                environment={
+                    "KC_DB": "postgres",
+                    "KC_DB_URL_HOST": self.database.host,
+                    "KC_DB_URL_DATABASE": self.database.name,
+                    "KC_DB_USERNAME": self.database.name,
+                    "KC_DB_PASSWORD": args.secrets.keycloak_database,
+                    "KC_DB_POOL_INITIAL_SIZE": "1",
+                    "KC_DB_POOL_MIN_SIZE": "1",
+                    "KC_DB_POOL_MAX_SIZE": "30",
+                    # Connections that a restart of the database has ended would each fail a request. Keycloak has no
+                    # option of its own for it; this one of Quarkus is read at run time (docs/adr/0016).
+                    "QUARKUS_DATASOURCE_JDBC_VALIDATE_ON_BORROW": "true",
+                    "KC_HOSTNAME": args.endpoint.apply(lambda endpoint: f"{endpoint.origin}{ROOT_PATH}"),
+                    "KC_HTTP_ENABLED": "true",
+                    "KC_HTTP_RELATIVE_PATH": ROOT_PATH,
+                    "KC_PROXY_HEADERS": "xforwarded",
+                    "KC_HEALTH_ENABLED": "true",
+                    # A single node: with the default it waits for dead cluster members at every start.
+                    "KC_CACHE": "local",
+                    "KC_BOOTSTRAP_ADMIN_USERNAME": CONSOLE_USER,
+                    "KC_BOOTSTRAP_ADMIN_PASSWORD": args.secrets.console,
+                    "KC_LOG_CONSOLE_OUTPUT": "json",
+                    "KC_SPI_EVENTS_LISTENER__JBOSS_LOGGING__SUCCESS_LEVEL": "info",
+                    "JAVA_OPTS_KC_HEAP": "-XX:InitialRAMPercentage=15 -XX:MaxRAMPercentage=55",
+                },
+                files=theme_files(),
+                healthcheck=Healthcheck(
+                    command=http_probe(MANAGEMENT_PORT, f"{ROOT_PATH}/health/ready"), start_period=180, interval=3
+                ),
+                memory_mib=1024,
+                depends_on=[self.database],
+            ),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.container_id = server.container_id
+        self.register_outputs({})
+
+
+def theme_files() -> list[File]:
+    """The login theme, as it lands in Keycloak's folder of themes."""
+    return [
+        File(
+            path=f"/opt/keycloak/themes/{path.relative_to(THEMES).as_posix()}",
+            content_base64=base64.b64encode(path.read_bytes()).decode(),
+        )
+        for path in sorted(THEMES.rglob("*"))
+        if path.is_file()
+    ]

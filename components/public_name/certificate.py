@@ -1,0 +1,111 @@
+"""The certificate that the gateway serves."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pulumi
+import pulumi_docker as docker
+
+from components.containers.networks import Networks, data_volume
+from components.containers.service import File, Healthcheck, Service, ServiceArgs
+from components.containers.stack_context import StackContext
+from components.machine.remote_shell import MachineError, Shell, after, unless_explained
+from settings import Acme
+
+ASSETS = Path(__file__).parents[2] / "assets" / "public_name"
+HOME = "/etc/letsencrypt"
+"""certbot's own place; `served/` and `webroot/` in it are what the gateway reads."""
+CA_FILE = "/run/ca.pem"
+PATIENCE = 1200
+"""Seconds for the first certificate: a fresh record may take a quarter of an hour to be seen."""
+DNS_PATIENCE = 900
+"""Seconds. Linode's name servers take up changes every few minutes."""
+
+
+class CertificateVolume(pulumi.ComponentResource):
+    """What the certification authority issued, and the account there. Kept, as a CA counts what it issues."""
+
+    volume: docker.Volume
+
+    def __init__(self, name: str, site: StackContext, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("ohif:index:CertificateVolume", name, None, opts)
+        # A stack that goes back to HTTP leaves it behind, and finds it when it comes again.
+        self.volume = data_volume(f"{name}-volume", "certificates", site, self, may_leave=True)
+        self.register_outputs({})
+
+
+@dataclass(frozen=True, kw_only=True)
+class CertificateArgs:
+    """For which name, and from whom."""
+
+    site: StackContext
+    networks: Networks
+    acme: Acme
+    volume: CertificateVolume
+    shell: pulumi.Output[Shell]
+    """Where the containers run: there one asks how it went."""
+    addresses: pulumi.Output[list[str]]
+    """Where the name has to point; empty: not checked."""
+    made_record: bool
+    """Whether the program made the name's record, which then may not be seen everywhere yet."""
+
+
+class Certificate(pulumi.ComponentResource):
+    """certbot beside the gateway: the first certificate, then renewals, each served without a dropped connection.
+
+    It needs the gateway on port 80 of the name. Source: RFC 8555 (HTTP-01), certbot's documentation.
+    """
+
+    ready: pulumi.Output[bool]
+    """Known once the gateway has a certificate to serve. In a preview nothing is waited for."""
+
+    def __init__(self, name: str, args: CertificateArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("ohif:index:Certificate", name, None, opts)
+        ca = args.acme.ca_certificate
+        keeper = Service(
+            f"{name}-keeper",
+            ServiceArgs(
+                site=args.site,
+                image="certbot",
+                alias="certificate",
+                networks=[args.networks.edge],
+                # The gateway's group reads what root's file modes allow it; root has no other privilege left.
+                user="0:101",
+                entrypoint=["python3", "/keeper.py"],
+                command=[],
+                environment={
+                    "DOMAIN": args.acme.host,
+                    "ACME_DIRECTORY": args.acme.directory,
+                    "ACME_EMAIL": args.acme.email,
+                    "EXPECTED_ADDRESSES": args.addresses.apply(" ".join),
+                    "DNS_PATIENCE": str(DNS_PATIENCE if args.made_record else 0),
+                },
+                files=[
+                    File(path="/keeper.py", content=(ASSETS / "certbot_loop.py").read_text()),
+                    *([File(path=CA_FILE, content=ca)] if ca else []),
+                ],
+                volumes={HOME: args.volume.volume},
+                healthcheck=Healthcheck(command=["python3", "/keeper.py", "check"], interval=60, start_period=60),
+                memory_mib=192,
+                # How it went is asked below, for an answer that a person understands.
+                wait=False,
+            ),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        container = args.site.docker_name("certificate")
+
+        async def issued(shell: Shell) -> bool:
+            if not pulumi.runtime.is_dry_run():
+                pulumi.log.info(f"waiting for the certificate of {args.acme.host}", self, ephemeral=True)
+                answer = await shell.settled(
+                    f"docker exec {container} python3 /keeper.py wait", patience=PATIENCE, repeat=unless_explained
+                )
+                if answer.code:
+                    reason = answer.output.strip() or f"{answer.failure}."
+                    raise MachineError(
+                        f"No certificate for {args.acme.host}: {reason} Then run again; all else is kept."
+                    )
+            return True
+
+        self.ready = after(keeper.container_id, args.shell, issued)
+        self.register_outputs({})

@@ -1,0 +1,1 @@
+"""The OHIF viewer and its configuration."""

@@ -1,0 +1,82 @@
+"""Which container images to use: the program's table, with the machine's and the stack's own over it."""
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pulumi
+
+from images import DEFAULT_IMAGES, LOCK, Image
+from settings import parsing
+from settings.parsing import ConfigurationError
+
+DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+def images(config: pulumi.Config) -> Mapping[str, Image]:
+    """The table that the stack uses, with the digests of `images.lock.json` where a name has none."""
+    table = dict(DEFAULT_IMAGES)
+    machine = os.environ.get("OHIF_IMAGES")
+    if machine:
+        try:
+            entries = json.loads(Path(machine).read_text())
+        except (OSError, ValueError) as error:
+            raise ConfigurationError("images", f"OHIF_IMAGES={machine} cannot be read: {error}") from error
+        named = _named_images(f"OHIF_IMAGES={machine}", entries)
+        table |= {key: replace(image, local=True) for key, image in named.items()}
+    table |= _named_images("images", parsing.entries(config, "images"))
+    digests = locked()
+    for key, image in table.items():
+        if not image.pinned and image.name in digests:
+            table[key] = replace(image, name=f"{image.name}@{digests[image.name]}")
+    return table
+
+
+def locked() -> Mapping[str, str]:
+    """Digests by image name.
+
+    Raises:
+        ConfigurationError: the file cannot be read, or holds something else.
+    """
+    try:
+        digests = json.loads(LOCK.read_text())
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise ConfigurationError("images", f"{LOCK.name} cannot be read: {error}") from error
+    if not isinstance(digests, dict):
+        raise ConfigurationError("images", f"{LOCK.name} is not a map from names to digests; run make pin.")
+    wrong = [name for name, it in digests.items() if not (isinstance(it, str) and DIGEST.fullmatch(it))]
+    if wrong:
+        raise ConfigurationError("images", f"{LOCK.name} has no digest sha256:… for {', '.join(wrong)}; run make pin.")
+    return dict(digests)
+
+
+def unpinned(table: Mapping[str, Image], archive: str) -> list[str]:
+    """Keys of the images of a stack with this archive that a registry could give another content."""
+    return [key for key, image in table.items() if image.archive in (None, archive) and not image.pinned]
+
+
+def _named_images(key: str, entries: object) -> dict[str, Image]:
+    if not isinstance(entries, dict):
+        raise ConfigurationError(key, "must be a map from names to images.")
+    named = {}
+    for name, entry in entries.items():
+        if name not in DEFAULT_IMAGES:
+            raise ConfigurationError(key, f"{name!r} is not one of {', '.join(DEFAULT_IMAGES)}.")
+        fields = {"name": entry} if isinstance(entry, str) else entry
+        where = f"{key}.{name}"
+        parsing.refuse_fields(where, fields, frozenset({"name", "optimized"}))
+        reference, optimized = parsing.text(where, fields, "name"), fields.get("optimized", False)
+        if reference is None or not isinstance(optimized, bool):
+            raise ConfigurationError(where, "must be an image's name, or a map of name and optimized (true or false).")
+        _, at, digest = reference.partition("@")
+        if at and not DIGEST.fullmatch(digest):
+            raise ConfigurationError(
+                where, f"{reference!r}: what follows the @ must be a digest: sha256: and 64 of 0-9 and a-f."
+            )
+        named[name] = replace(DEFAULT_IMAGES[name], name=reference, optimized=optimized)
+    return named

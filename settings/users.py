@@ -1,0 +1,69 @@
+"""Who may sign in, and the mail server that reaches them."""
+
+import re
+from collections.abc import Sequence
+
+import pulumi
+
+from access import Role
+from settings import parsing
+from settings.model import CONSOLE_USER, Smtp, User
+from settings.parsing import ConfigurationError
+
+USER_NAME = re.compile(r"[a-z0-9][a-z0-9._@-]{0,62}")
+
+
+def users(config: pulumi.Config) -> tuple[User, ...]:
+    found: list[User] = []
+    for position, entry in enumerate(parsing.items(config, "users")):
+        key = f"users[{position}]"
+        parsing.refuse_fields(key, entry, frozenset({"name", "roles", "email", "firstName", "lastName"}))
+        name = entry.get("name")
+        if not isinstance(name, str) or not USER_NAME.fullmatch(name):
+            raise ConfigurationError(key, f"name {name!r} must be small letters, digits and . _ @ -")
+        if name == CONSOLE_USER:
+            raise ConfigurationError(key, f"the name {name} belongs to Keycloak's console; take another.")
+        if name in {user.name for user in found}:
+            raise ConfigurationError(key, f"there are two users {name}.")
+        found.append(
+            User(
+                name=name,
+                roles=frozenset(_roles(key, entry.get("roles", []))),
+                email=parsing.text(key, entry, "email"),
+                first_name=parsing.text(key, entry, "firstName"),
+                last_name=parsing.text(key, entry, "lastName"),
+            )
+        )
+    return tuple(found)
+
+
+def _roles(key: str, values: object) -> Sequence[Role]:
+    if not isinstance(values, list):
+        raise ConfigurationError(key, "roles must be a list.")
+    unknown = [value for value in values if value not in list(Role)]
+    if unknown:
+        raise ConfigurationError(key, f"{unknown[0]!r} is not a role; roles are {', '.join(Role)}.")
+    return [Role(value) for value in values]
+
+
+def smtp(config: pulumi.Config) -> Smtp | None:
+    entry = parsing.fields(config, "smtp", frozenset({"host", "port", "from", "startTls", "user", "password"}))
+    if not entry:
+        return None
+    host, sender = parsing.text("smtp", entry, "host"), parsing.text("smtp", entry, "from")
+    user, password = parsing.text("smtp", entry, "user"), parsing.text("smtp", entry, "password")
+    if not host or not sender:
+        raise ConfigurationError("smtp", "needs host and from.")
+    if (user is None) != (password is None):
+        raise ConfigurationError("smtp", "needs user and password together.")
+    port, start_tls = entry.get("port", 587), entry.get("startTls", True)
+    if type(port) is not int or not 1 <= port <= 65535 or not isinstance(start_tls, bool):
+        raise ConfigurationError("smtp", "port must be a whole number from 1 to 65535, startTls true or false.")
+    return Smtp(
+        host=host,
+        port=port,
+        sender=sender,
+        start_tls=start_tls,
+        user=user,
+        password=None if password is None else pulumi.Output.secret(password),
+    )

@@ -1,0 +1,123 @@
+"""Orthanc's file: closed where it could reach the machine, and nobody comes in without the credential."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from components.archive.orthanc_config import DICOMWEB_ROOT, OrthancConfig, render
+
+ROOT = Path(__file__).resolve().parents[3]
+
+ORTHANC = OrthancConfig(
+    name="Archive",
+    user="gateway",
+    password='p"w\\',
+    database_host="orthanc-db",
+    database_name="orthanc",
+    database_password="dbpw",
+    storage_path="/var/lib/orthanc/db",
+    ae_title="ARCHIVE",
+    memory_mib=1024,
+    callers=(),
+    maximum_mb=36_000,
+)
+
+
+def parsed(*callers: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(render(replace(ORTHANC, callers=callers)))
+    return found
+
+
+def test_ways_to_the_machine_are_closed() -> None:
+    told = parsed()
+    for switch in ("ExecuteLuaEnabled", "RestApiWriteToFileSystemEnabled", "WebDavEnabled", "DicomServerEnabled"):
+        assert told[switch] is False, switch
+    assert told["OrthancPeers"] == {}
+
+
+def test_scripts_are_the_programs_own_two_and_refuse_nothing_by_mistake() -> None:
+    """Each is a file of the image's configuration folder, which the archive's own user cannot write."""
+    told = parsed()
+    assert told["LuaScripts"] == ["/etc/orthanc/one_identity.lua"]
+    assert told["Python"] == {"Path": "/etc/orthanc/search.py", "AllowThreads": True}
+    for path in (*told["LuaScripts"], told["Python"]["Path"]):
+        assert (ROOT / "assets/archive/orthanc" / Path(path).name).is_file()
+
+
+def test_caches_and_buffers_fit_into_the_memory_of_the_container() -> None:
+    told = parsed()
+    sizes = [told[key] for key in told if key.endswith(("CacheSize", "MemoryCapacity"))]
+    assert len(sizes) == 6
+    assert all(sizes)
+    assert sum(sizes) < 1024 * 2 // 3
+
+
+def test_credential_is_asked() -> None:
+    told = parsed()
+    assert told["AuthenticationEnabled"] is True
+    assert told["RegisteredUsers"] == {"gateway": 'p"w\\'}
+
+
+def test_index_is_in_its_database_and_files_on_the_volume() -> None:
+    told = parsed()
+    assert told["StorageDirectory"] == "/var/lib/orthanc/db"
+    index = told["PostgreSQL"]
+    assert (index["EnableIndex"], index["EnableStorage"]) == (True, False)
+    assert (index["Host"], index["Database"], index["Username"], index["Password"]) == (
+        "orthanc-db",
+        "orthanc",
+        "orthanc",
+        "dbpw",
+    )
+
+
+def test_pain_19_waits_for_its_database() -> None:
+    index = parsed()["PostgreSQL"]
+    assert index["MaximumConnectionRetries"] * index["ConnectionRetryInterval"] >= 60
+
+
+def test_dicomweb_is_where_the_gateway_looks_and_links_point_back_to_the_gateway() -> None:
+    told = parsed()["DicomWeb"]
+    assert told["Enable"] is True
+    assert told["Root"] == f"{DICOMWEB_ROOT}/"
+    assert told["PublicRoot"] == "/pacs/"
+    assert told["EnableWado"] is False
+
+
+def test_a_stored_instance_is_not_replaced_by_another_under_its_name() -> None:
+    assert parsed()["OverwriteInstances"] is False
+
+
+def test_a_full_archive_refuses_and_deletes_nothing() -> None:
+    """Orthanc's own default deletes the oldest patients to make room."""
+    told = parsed()
+    assert (told["MaximumStorageSize"], told["MaximumStorageMode"]) == (36_000, "Reject")
+    assert json.loads(render(replace(ORTHANC, maximum_mb=0)))["MaximumStorageMode"] == "Reject"
+
+
+def test_dicom_port_is_closed_without_callers() -> None:
+    told = parsed()
+    assert told["DicomServerEnabled"] is False
+    of_the_port = [key for key in told if key.startswith("Dicom") and not key.startswith("DicomParser")]
+    assert sorted(of_the_port) == ["DicomServerEnabled", "DicomWeb"]
+
+
+def test_callers_may_verify_and_store_and_nothing_else() -> None:
+    told = parsed("CT1", "MR_2")
+    assert (told["DicomServerEnabled"], told["DicomPort"], told["DicomAet"]) == (True, 4242, "ARCHIVE")
+    assert told["DicomCheckCalledAet"] is told["StrictAetComparison"] is True
+    assert set(told["DicomModalities"]) == {"CT1", "MR_2"}
+    for name, modality in told["DicomModalities"].items():
+        assert modality["AET"] == name
+        assert {key for key, value in modality.items() if value is True} == {"AllowEcho", "AllowStore"}
+
+
+def test_nobody_is_let_in_by_default() -> None:
+    """Orthanc's own defaults let everybody verify and store."""
+    told = parsed("CT1")
+    always = {key: value for key, value in told.items() if key.startswith("DicomAlwaysAllow")}
+    assert set(always) == {
+        f"DicomAlwaysAllow{what}" for what in ("Echo", "Store", "Find", "FindWorklist", "Get", "Move")
+    }
+    assert not any(always.values())

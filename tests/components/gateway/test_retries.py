@@ -1,0 +1,48 @@
+"""Reads are given to the archive again while it uses up dead connections to its database (docs/adr/0016)."""
+
+import json
+
+import pytest
+
+from components.archive import orthanc_config
+from components.gateway import nginx_config
+from tests.components.gateway.gateway_file import EXAMPLE, HTTPS_EXAMPLE, OTHER_EXAMPLE, Gateway
+
+GATEWAYS = {"orthanc": Gateway(EXAMPLE), "https": Gateway(HTTPS_EXAMPLE), "dcm4chee": Gateway(OTHER_EXAMPLE)}
+
+
+@pytest.mark.parametrize("gateway", GATEWAYS.values(), ids=GATEWAYS)
+def test_only_the_archive_is_tried_more_often_than_once(gateway: Gateway) -> None:
+    tries = {it.args[0]: len(it.values("server")) for it in gateway.http.all("upstream")}
+    assert tries == {"auth_proxy": 1, "keycloak": 1, "viewer": 1, "archive": nginx_config.ARCHIVE_ATTEMPTS}
+
+
+@pytest.mark.parametrize("gateway", GATEWAYS.values(), ids=GATEWAYS)
+def test_nothing_is_sent_twice_that_could_be_stored_twice(gateway: Gateway) -> None:
+    """`non_idempotent` would repeat a POST, `timeout` a read that the archive is still at work on."""
+    to_archive = 0
+    for location in gateway.locations.values():
+        if ("http://archive",) in location.values("proxy_pass"):
+            to_archive += 1
+            assert location.values("proxy_next_upstream") == [("error", "http_500", "http_503")]
+        else:
+            assert not location.all("proxy_next_upstream")
+    assert to_archive >= 2
+
+
+def test_there_are_more_attempts_than_dead_connections() -> None:
+    config = orthanc_config.OrthancConfig(
+        name="Archive",
+        user="gateway",
+        password="x",
+        database_host="orthanc-db",
+        database_name="orthanc",
+        database_password="x",
+        storage_path="/var/lib/orthanc/db",
+        ae_title="ORTHANC",
+        memory_mib=1024,
+        callers=(),
+        maximum_mb=0,
+    )
+    pool = json.loads(orthanc_config.render(config))["PostgreSQL"]["IndexConnectionsCount"]
+    assert pool < nginx_config.ARCHIVE_ATTEMPTS

@@ -1,0 +1,48 @@
+"""Machines that answer as a test tells them."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import SimpleNamespace
+
+import pytest
+
+from components.machine import remote_shell
+from components.machine.remote_shell import Answer, Shell
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told(Shell):
+    """A shell whose answers are given."""
+
+    answers: Callable[[str], Answer]
+
+    async def _complete(self, script: str, *, patience: float, attempt: float) -> Answer:
+        assert patience >= attempt > 0 or script == "true"
+        await asyncio.sleep(0)
+        return self.answers(script)
+
+
+class Clock:
+    """Time that passes only while a coroutine sleeps."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.now = 0.0
+        real = asyncio.sleep
+
+        async def sleep(seconds: float) -> None:
+            self.now += seconds
+            await real(0)
+
+        patch.setattr(remote_shell, "time", SimpleNamespace(monotonic=lambda: self.now))
+        patch.setattr(asyncio, "sleep", sleep)
+
+
+def telling(answers: Callable[[str], Answer]) -> Shell:
+    """A machine with these answers."""
+    return Told(machine="deploy@pacs.example.org", prefix=["ssh"], answers=answers)
+
+
+def answer(output: str = "", *, code: int = 0, errors: str = "") -> Answer:
+    """An answer, of a command that worked unless told."""
+    return Answer(code=code, output=output, errors=errors)
