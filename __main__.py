@@ -17,41 +17,41 @@ from components.secrets import Secrets, SecretsArgs
 from components.viewer.viewer import Viewer, ViewerArgs
 
 told = settings.load()
-site = StackContext(project=told.project, stack=told.stack, images=told.images, protect_data=told.protect_data)
+stack = StackContext(project=told.project, stack=told.stack, images=told.images, protect_data=told.protect_data)
 
 chosen = require_confirmed_archive("archive-choice", told.archive)
 
 secrets = Secrets("secrets", SecretsArgs(users=told.user_names, archive=archive_secrets(told.archive.kind)), chosen)
-host = make_host("host", site, told)
+host = make_host("host", stack, told)
 there = ResourceOptions.merge(chosen, ResourceOptions(providers=[host.provider]))
 endpoint = Output.from_input(told.host or host.address).apply(told.endpoint)
 
-networks = Networks("networks", NetworksArgs(site=site, ipv6=told.dual_stack), there)
+networks = Networks("networks", NetworksArgs(stack=stack, ipv6=told.dual_stack), there)
 archive = make_archive(
     "archive",
-    ArchiveArgs(site=site, networks=networks, secrets=secrets, told=told.archive, dicom=told.dicom),
+    ArchiveArgs(stack=stack, networks=networks, secrets=secrets, told=told.archive, dicom=told.dicom),
     there,
 )
 keycloak = Keycloak(
     "keycloak",
-    KeycloakArgs(site=site, networks=networks, secrets=secrets, endpoint=endpoint, sends_mail=told.smtp is not None),
+    KeycloakArgs(stack=stack, networks=networks, secrets=secrets, endpoint=endpoint, sends_mail=told.smtp is not None),
     there,
 )
 auth_proxy = AuthProxy(
     "auth-proxy",
-    AuthProxyArgs(site=site, networks=networks, secrets=secrets, endpoint=endpoint, told=told, keycloak=keycloak),
+    AuthProxyArgs(stack=stack, networks=networks, secrets=secrets, endpoint=endpoint, told=told, keycloak=keycloak),
     there,
 )
-viewer = Viewer("viewer", ViewerArgs(site=site, networks=networks), there)
-certificate = served_certificate("certificate", site, told, there)
+viewer = Viewer("viewer", ViewerArgs(stack=stack, networks=networks), there)
+certificate = served_certificate("certificate", stack, told, there)
 upstreams = Upstreams(keycloak=keycloak, auth_proxy=auth_proxy, viewer=viewer, archive=archive)
 gateway = Gateway(
     "gateway",
-    GatewayArgs(site=site, networks=networks, endpoint=endpoint, told=told, certificate=certificate, to=upstreams),
+    GatewayArgs(stack=stack, networks=networks, endpoint=endpoint, told=told, certificate=certificate, to=upstreams),
     there,
 )
-records = make_records("dns", site, told, networks, host, there)
-ready = obtain_certificate("certificate", site, told, networks, host, gateway, certificate, records, there)
+records = make_records("dns", stack, told, networks, host, there)
+ready = obtain_certificate("certificate", stack, told, networks, host, gateway, certificate, records, there)
 origin = origin_when_it_answers(
     endpoint,
     after=[keycloak.container_id, gateway.container_id, ready],

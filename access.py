@@ -81,8 +81,16 @@ class ArchiveRoot:
     """Of pages: their inline event handlers, letter by letter. No other runs."""
 
 
+VIEWER_PATH = "/ohif-viewer"
+"""OHIF's single page."""
+DICOMWEB_PATH = "/pacs"
+"""DICOMweb, whichever archive answers."""
 ADMIN_PATH = "/pacs-admin"
-"""Where a person finds the archive's own pages, whichever archive it is."""
+"""The archive's own pages, whichever archive it is."""
+KEYCLOAK_PATH = "/keycloak"
+"""Keycloak: the login pages of realm `ohif` and, from admin networks, its console."""
+AUTH_PROXY_PATH = "/oauth2"
+"""oauth2-proxy: start, callback and end of a login."""
 
 
 class Handler(StrEnum):
@@ -200,65 +208,65 @@ def routes(archive_roots: Sequence[ArchiveRoot]) -> tuple[Route, ...]:
         ),
         Route(
             name="sign-in",
-            path=rf"^/oauth2/(?:start|callback){END}",
+            path=rf"^{AUTH_PROXY_PATH}/(?:start|callback){END}",
             rules=(Rule(READ, Anyone()),),
             handler=Handler.SIGN_IN,
-            example="/oauth2/start",
+            example=f"{AUTH_PROXY_PATH}/start",
         ),
         Route(
             name="session",
-            path=rf"^/oauth2/userinfo{END}",
+            path=rf"^{AUTH_PROXY_PATH}/userinfo{END}",
             rules=(Rule(READ, Anyone()),),
             handler=Handler.SESSION,
-            example="/oauth2/userinfo",
+            example=f"{AUTH_PROXY_PATH}/userinfo",
         ),
         Route(
             name="sign-out",
-            path=rf"^/oauth2/sign_out{END}",
+            path=rf"^{AUTH_PROXY_PATH}/sign_out{END}",
             rules=(Rule(READ, Anyone()),),
             handler=Handler.SIGN_OUT,
-            example="/oauth2/sign_out",
+            example=f"{AUTH_PROXY_PATH}/sign_out",
         ),
         Route(
             name="keycloak-console",
-            path=rf"^/keycloak/(?:admin|realms/master)(?:/{_FREE_TEXT})?{END}",
+            path=rf"^{KEYCLOAK_PATH}/(?:admin|realms/master)(?:/{_FREE_TEXT})?{END}",
             rules=(Rule(None, FromAdminNetworks()),),
             handler=Handler.KEYCLOAK,
-            example="/keycloak/realms/master/.well-known/openid-configuration",
+            example=f"{KEYCLOAK_PATH}/realms/master/.well-known/openid-configuration",
         ),
         Route(
             name="keycloak-realm",
             # The program makes the clients. The door for others to register some costs Keycloak a look-up of names
             # that takes ten seconds on a network without a way out.
-            path=rf"^/keycloak/realms/ohif(?!/clients-registrations)(?:/{_FREE_TEXT})?{END}",
+            path=rf"^{KEYCLOAK_PATH}/realms/ohif(?!/clients-registrations)(?:/{_FREE_TEXT})?{END}",
             rules=(Rule(None, Anyone()),),
             handler=Handler.KEYCLOAK,
-            example="/keycloak/realms/ohif/.well-known/openid-configuration",
+            example=f"{KEYCLOAK_PATH}/realms/ohif/.well-known/openid-configuration",
         ),
         Route(
             name="keycloak-resources",
-            path=rf"^/keycloak/resources/{_FREE_TEXT}{END}",
+            path=rf"^{KEYCLOAK_PATH}/resources/{_FREE_TEXT}{END}",
             rules=(Rule(READ, Anyone()),),
             handler=Handler.KEYCLOAK,
-            example="/keycloak/resources/ohif",
+            example=f"{KEYCLOAK_PATH}/resources/ohif",
         ),
         Route(
             name="dicomweb-store",
-            path=rf"^/pacs/studies(?:/{UID})?{END}",
+            path=rf"^{DICOMWEB_PATH}/studies(?:/{UID})?{END}",
             rules=(
                 Rule(READ, ANY_ROLE),
                 Rule(frozenset({"POST"}), STORES),
                 Rule(None, ADMINISTERS),
             ),
             handler=Handler.DICOMWEB,
-            example="/pacs/studies",
+            example=f"{DICOMWEB_PATH}/studies",
         ),
         Route(
             name="dicomweb",
-            path=rf"^/pacs/{_DICOMWEB_READ}{END}",
+            path=rf"^{DICOMWEB_PATH}/{_DICOMWEB_READ}{END}",
             rules=(Rule(READ, ANY_ROLE), Rule(None, ADMINISTERS)),
             handler=Handler.DICOMWEB,
-            example=f"/pacs/studies/{_A_STUDY}/series",
+            example=f"{DICOMWEB_PATH}/studies/{_A_STUDY}/series",
         ),
         *(
             Route(
@@ -290,9 +298,9 @@ def routes(archive_roots: Sequence[ArchiveRoot]) -> tuple[Route, ...]:
         ),
         Route(
             name="viewer",
-            path=rf"^/ohif-viewer(?:/.*)?{END}",
+            path=rf"^{VIEWER_PATH}(?:/.*)?{END}",
             rules=(Rule(READ, ANY_ROLE),),
             handler=Handler.VIEWER_PAGE,
-            example="/ohif-viewer/",
+            example=f"{VIEWER_PATH}/",
         ),
     )

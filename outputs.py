@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pulumi
 
-from components.keycloak.server import ROOT_PATH
+from access import ADMIN_PATH, KEYCLOAK_PATH
 from components.machine.host import Host
 from components.secrets import Secrets
 from settings import CONSOLE_USER, PublicEndpoint
@@ -30,8 +30,8 @@ def export(endpoint: pulumi.Output[PublicEndpoint], secrets: Secrets, host: Host
     """Export the outputs of the running stack."""
     outputs = StackOutputs(
         viewerUrl=pulumi.Output.concat(endpoint.origin, "/"),
-        adminUrl=pulumi.Output.concat(endpoint.origin, "/pacs-admin/"),
-        consoleUrl=pulumi.Output.concat(endpoint.origin, ROOT_PATH, "/admin/master/console/"),
+        adminUrl=pulumi.Output.concat(endpoint.origin, f"{ADMIN_PATH}/"),
+        consoleUrl=pulumi.Output.concat(endpoint.origin, KEYCLOAK_PATH, "/admin/master/console/"),
         knownHosts=host.known_hosts,
         credentials=pulumi.Output.secret(
             pulumi.Output.all(**{CONSOLE_USER: secrets.console, **secrets.users}).apply(dict)

@@ -17,6 +17,8 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from access import DICOMWEB_PATH
+
 ROOT = Path(__file__).resolve().parent.parent
 SESSION_COOKIES = ("ohif_session", "__Host-ohif_session")
 FAILED_SOP_SEQUENCE = "00081198"
@@ -150,7 +152,7 @@ def sign_in(base_url: str, user: str, password: str, *, at: str = "/") -> httpx.
     return made
 
 
-def store(session: httpx.Client, instances: Iterable[bytes], *, root: str = "/pacs") -> None:
+def store(session: httpx.Client, instances: Iterable[bytes], *, root: str = DICOMWEB_PATH) -> None:
     """Store DICOM files with one STOW-RS request. Raises FrontDoorError with status and reason if one is rejected."""
     boundary = f"dicom-{secrets.token_hex(12)}"
     head = f"--{boundary}\r\nContent-Type: application/dicom\r\n\r\n".encode()

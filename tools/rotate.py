@@ -17,9 +17,10 @@ from typing import Any
 import pulumi_random
 from keycloak import KeycloakAdmin, KeycloakError
 
+from access import KEYCLOAK_PATH
 from bootstrap.console import UserError, print_error, print_line
 from bootstrap.paths import STATE, write_file
-from components.keycloak.server import REALM, ROOT_PATH
+from components.keycloak.server import REALM
 from names import SECRETS_COMPONENT, USER_SECRET_PREFIX
 from settings import CONSOLE_USER
 from tools.pending_operations import plain
@@ -90,7 +91,7 @@ def _replace_password(pulumi: Pulumi, user: str, urn: str) -> None:
 
 def _set_password(origin: str, console_password: str, realm: str, user: str, password: str) -> None:
     admin = KeycloakAdmin(
-        server_url=f"{origin}{ROOT_PATH}/",
+        server_url=f"{origin}{KEYCLOAK_PATH}/",
         username=CONSOLE_USER,
         password=console_password,
         user_realm_name=ADMIN_REALM,

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
 
+from access import VIEWER_PATH
 from tools.dicomweb import FrontDoorError, origin, sign_in, stack_outputs, store
 from tools.phantom import PIXEL_MM, SIZE, hounsfield
 
@@ -138,7 +139,7 @@ def batches(slices: int) -> Iterator[tuple[int, list[bytes]]]:
 
 def study_link(base_url: str, slices: int = SLICES) -> str:
     """URL of the sample in the viewer."""
-    return f"{base_url}/ohif-viewer/viewer?StudyInstanceUIDs={study_uid(slices)}"
+    return f"{base_url}{VIEWER_PATH}/viewer?StudyInstanceUIDs={study_uid(slices)}"
 
 
 def store_sample(base_url: str, user: str, password: str, slices: int = SLICES) -> str:

@@ -108,7 +108,7 @@ class Dcm4chee(pulumi.ComponentResource):
         database = Database(
             f"{name}-database",
             DatabaseArgs(
-                site=args.site,
+                stack=args.stack,
                 owner="dcm4chee",
                 password=secrets["archive-database"],
                 # PostgreSQL's own image, and the archive's tables for a new database.
@@ -119,7 +119,7 @@ class Dcm4chee(pulumi.ComponentResource):
         directory = Service(
             f"{name}-directory",
             ServiceArgs(
-                site=args.site,
+                stack=args.stack,
                 image="dcm4chee-ldap",
                 alias="dcm4chee-ldap",
                 networks=[database.network],
@@ -143,10 +143,10 @@ class Dcm4chee(pulumi.ComponentResource):
                 ],
                 volumes={
                     "/var/lib/openldap/openldap-data": data_volume(
-                        f"{name}-directory-volume", "dcm4chee-ldap", args.site, self
+                        f"{name}-directory-volume", "dcm4chee-ldap", args.stack, self
                     ),
                     "/etc/openldap/slapd.d": data_volume(
-                        f"{name}-directory-settings-volume", "dcm4chee-ldap-settings", args.site, self
+                        f"{name}-directory-settings-volume", "dcm4chee-ldap-settings", args.stack, self
                     ),
                 },
                 healthcheck=Healthcheck(
@@ -166,7 +166,7 @@ class Dcm4chee(pulumi.ComponentResource):
         Service(
             f"{name}-server",
             ServiceArgs(
-                site=args.site,
+                stack=args.stack,
                 image="dcm4chee",
                 alias="dcm4chee",
                 networks=[args.networks.archive, database.network],
@@ -210,7 +210,7 @@ class Dcm4chee(pulumi.ComponentResource):
                         *("archive-keystore", "archive-truststore"),
                     ),
                 ],
-                volumes={STORAGE: data_volume(f"{name}-volume", "dcm4chee", args.site, self)},
+                volumes={STORAGE: data_volume(f"{name}-volume", "dcm4chee", args.stack, self)},
                 temporary=["/tmp", "/run/keystores"],  # noqa: S108
                 healthcheck=Healthcheck(
                     # The archive's own word that its device is started, which takes directory and database.

@@ -17,7 +17,7 @@ from components.secrets import Secrets
 class ArchiveArgs:
     """What an archive runs with."""
 
-    site: StackContext
+    stack: StackContext
     networks: Networks
     secrets: Secrets
     told: settings.Archive
@@ -37,7 +37,7 @@ class DicomWebSource:
 class Archive(Protocol):
     """What the rest of the program may know of an archive.
 
-    It keeps its data on volumes that follow the site's care for data, is healthy when its own endpoint says so, and
+    It keeps its data on volumes that follow the stack protects data, is healthy when its own endpoint says so, and
     publishes no port. It is reached on the network `archive`, which it shares with the gateway alone.
     """
 

@@ -86,13 +86,13 @@ class Orthanc(pulumi.ComponentResource):
         database = Database(
             f"{name}-database",
             DatabaseArgs(
-                site=args.site,
+                stack=args.stack,
                 owner="orthanc",
                 password=database_password,
             ),
             opts=pulumi.ResourceOptions(parent=self),
         )
-        volume = data_volume(f"{name}-volume", "orthanc", args.site, self)
+        volume = data_volume(f"{name}-volume", "orthanc", args.stack, self)
         configuration = pulumi.Output.all(credential, database_password).apply(
             lambda passwords: orthanc_config.render(
                 orthanc_config.OrthancConfig(
@@ -113,7 +113,7 @@ class Orthanc(pulumi.ComponentResource):
         Service(
             f"{name}-server",
             ServiceArgs(
-                site=args.site,
+                stack=args.stack,
                 image="orthanc",
                 alias="orthanc",
                 networks=[args.networks.archive, database.network],

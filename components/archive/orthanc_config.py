@@ -8,6 +8,8 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from access import DICOMWEB_PATH
+
 PORT = 8042
 DIMSE_PORT = 4242
 DICOMWEB_ROOT = "/dicom-web"
@@ -97,7 +99,7 @@ def render(config: OrthancConfig) -> str:
             "DicomWeb": {
                 "Enable": True,
                 "Root": f"{DICOMWEB_ROOT}/",
-                "PublicRoot": "/pacs/",
+                "PublicRoot": f"{DICOMWEB_PATH}/",
                 "EnableWado": False,
                 "StudiesMetadata": "MainDicomTags",
                 "SeriesMetadata": "Full",

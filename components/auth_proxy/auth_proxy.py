@@ -19,7 +19,7 @@ STORE_PORT = 6379
 class AuthProxyArgs:
     """What it signs people in with."""
 
-    site: StackContext
+    stack: StackContext
     endpoint: pulumi.Output[PublicEndpoint]
     told: Settings
     keycloak: Keycloak
@@ -58,11 +58,11 @@ class AuthProxy(pulumi.ComponentResource):
                 )
             )
         )
-        network = private_network(f"{name}-store-network", "sessions", args.site, self)
+        network = private_network(f"{name}-store-network", "sessions", args.stack, self)
         Service(
             f"{name}-store",
             ServiceArgs(
-                site=args.site,
+                stack=args.stack,
                 image="sessions",
                 alias="sessions",
                 networks=[network],
@@ -87,7 +87,7 @@ class AuthProxy(pulumi.ComponentResource):
         Service(
             f"{name}-server",
             ServiceArgs(
-                site=args.site,
+                stack=args.stack,
                 image="auth-proxy",
                 alias="auth-proxy",
                 networks=[args.networks.identity, network],

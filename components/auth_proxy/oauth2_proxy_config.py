@@ -9,6 +9,8 @@ from urllib.parse import urlencode
 
 import tomli_w
 
+from access import AUTH_PROXY_PATH
+
 PORT = 4180
 
 REFRESH_MARGIN = 60
@@ -57,7 +59,7 @@ def render(config: AuthProxyConfig) -> str:
             "redeem_url": f"{internal}/{oidc}/token",
             "oidc_jwks_url": f"{internal}/{oidc}/certs",
             "backend_logout_url": f"{internal}/{oidc}/logout?{urlencode({'id_token_hint': ''})}{{id_token}}",
-            "redirect_url": f"{config.origin}/oauth2/callback",
+            "redirect_url": f"{config.origin}{AUTH_PROXY_PATH}/callback",
             # A person is known by the user name; an e-mail address may be missing or not verified.
             "oidc_email_claim": "preferred_username",
             "oidc_groups_claim": "groups",

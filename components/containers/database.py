@@ -20,7 +20,7 @@ POSTGRES_UID = "999:999"
 class DatabaseArgs:
     """Whose database, and with what."""
 
-    site: StackContext
+    stack: StackContext
     owner: str
     """The service that uses it: name of the role and of the database, and first part of the Docker names."""
     password: pulumi.Output[str]
@@ -46,12 +46,12 @@ class Database(pulumi.ComponentResource):
         super().__init__("ohif:index:Database", name, None, opts)
         self.host = f"{args.owner}-db"
         self.name = args.owner
-        self.network = private_network(f"{name}-network", self.host, args.site, self)
-        self.volume = data_volume(f"{name}-volume", self.host, args.site, self)
+        self.network = private_network(f"{name}-network", self.host, args.stack, self)
+        self.volume = data_volume(f"{name}-volume", self.host, args.stack, self)
         Service(
             f"{name}-server",
             ServiceArgs(
-                site=args.site,
+                stack=args.stack,
                 image=args.image,
                 alias=self.host,
                 networks=[self.network],

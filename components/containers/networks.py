@@ -11,17 +11,17 @@ from components.containers.stack_context import StackContext
 
 
 def private_network(
-    name: str, thing: str, site: StackContext, parent: pulumi.Resource, *, internal: bool = True, ipv6: bool = False
+    name: str, thing: str, stack: StackContext, parent: pulumi.Resource, *, internal: bool = True, ipv6: bool = False
 ) -> docker.Network:
     """A network of the stack's own; `internal` has no way out of the machine."""
     return docker.Network(
         name,
-        name=site.docker_name(thing),
+        name=stack.docker_name(thing),
         driver="bridge",
         internal=internal,
         ipv6=ipv6 or None,
-        ipam_configs=[docker.NetworkIpamConfigArgs(subnet=local_subnet(site.docker_name(thing)))] if ipv6 else None,
-        labels=[docker.NetworkLabelArgs(label=key, value=value) for key, value in site.labels.items()],
+        ipam_configs=[docker.NetworkIpamConfigArgs(subnet=local_subnet(stack.docker_name(thing)))] if ipv6 else None,
+        labels=[docker.NetworkLabelArgs(label=key, value=value) for key, value in stack.labels.items()],
         opts=pulumi.ResourceOptions(parent=parent, delete_before_replace=True),
     )
 
@@ -33,19 +33,19 @@ def local_subnet(name: str) -> str:
 
 
 def data_volume(
-    name: str, thing: str, site: StackContext, parent: pulumi.Resource, *, may_leave: bool = False
+    name: str, thing: str, stack: StackContext, parent: pulumi.Resource, *, may_leave: bool = False
 ) -> docker.Volume:
     """A volume with data that cannot be made again.
 
-    Where the site protects data, nothing that the program does takes it away: the engine keeps it even when it leaves
+    Where the stack protects data, nothing that the program does takes it away: the engine keeps it even when it leaves
     the stack, and unless it `may_leave` without a person's word, it is protected in the state.
     """
     return docker.Volume(
         name,
-        name=site.docker_name(thing),
-        labels=[docker.VolumeLabelArgs(label=key, value=value) for key, value in site.labels.items()],
+        name=stack.docker_name(thing),
+        labels=[docker.VolumeLabelArgs(label=key, value=value) for key, value in stack.labels.items()],
         opts=pulumi.ResourceOptions(
-            parent=parent, protect=site.protect_data and not may_leave, retain_on_delete=site.protect_data
+            parent=parent, protect=stack.protect_data and not may_leave, retain_on_delete=stack.protect_data
         ),
     )
 
@@ -54,7 +54,7 @@ def data_volume(
 class NetworksArgs:
     """What the networks have to carry."""
 
-    site: StackContext
+    stack: StackContext
     ipv6: bool
     """Whether IPv6 clients reach the gateway with their own address."""
 
@@ -78,8 +78,8 @@ class Networks(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: NetworksArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("ohif:index:Networks", name, None, opts)
-        self.edge = private_network(f"{name}-edge", "edge", args.site, self, internal=False, ipv6=args.ipv6)
-        self.identity = private_network(f"{name}-identity", "identity", args.site, self)
-        self.imaging = private_network(f"{name}-imaging", "imaging", args.site, self)
-        self.archive = private_network(f"{name}-archive", "archive", args.site, self)
+        self.edge = private_network(f"{name}-edge", "edge", args.stack, self, internal=False, ipv6=args.ipv6)
+        self.identity = private_network(f"{name}-identity", "identity", args.stack, self)
+        self.imaging = private_network(f"{name}-imaging", "imaging", args.stack, self)
+        self.archive = private_network(f"{name}-archive", "archive", args.stack, self)
         self.register_outputs({})

@@ -52,7 +52,7 @@ class Mount:
 class ServiceArgs:
     """What a container runs and may use."""
 
-    site: StackContext
+    stack: StackContext
     image: str
     """Key of the table of images."""
     alias: str
@@ -101,14 +101,14 @@ class Service(pulumi.ComponentResource):
         super().__init__("ohif:index:Service", name, None, opts)
         image = docker.RemoteImage(
             f"{name}-image",
-            name=args.site.images[args.image].name,
+            name=args.stack.images[args.image].name,
             # Without it, a destroy takes the image from the machine, and with it from every other stack.
             keep_locally=True,
             opts=pulumi.ResourceOptions(parent=self),
         )
         container = docker.Container(
             f"{name}-container",
-            name=args.site.docker_name(args.alias),
+            name=args.stack.docker_name(args.alias),
             image=image.image_id,
             hostname=args.alias,
             user=args.user,
@@ -150,7 +150,7 @@ class Service(pulumi.ComponentResource):
             destroy_grace_seconds=args.stop_seconds,
             log_driver="json-file",
             log_opts={"max-size": "20m", "max-file": "5"},
-            labels=[docker.ContainerLabelArgs(label=key, value=value) for key, value in args.site.labels.items()],
+            labels=[docker.ContainerLabelArgs(label=key, value=value) for key, value in args.stack.labels.items()],
             healthcheck=docker.ContainerHealthcheckArgs(
                 tests=["CMD", *args.healthcheck.command],
                 interval=duration(args.healthcheck.interval),

@@ -49,7 +49,7 @@ class Upstreams:
 class GatewayArgs:
     """What the gateway answers to, and who answers behind it."""
 
-    site: StackContext
+    stack: StackContext
     networks: Networks
     endpoint: pulumi.Output[PublicEndpoint]
     told: Settings
@@ -76,7 +76,7 @@ class Gateway(pulumi.ComponentResource):
         server = Service(
             f"{name}-server",
             ServiceArgs(
-                site=args.site,
+                stack=args.stack,
                 image="gateway",
                 alias="gateway",
                 networks=[

@@ -12,10 +12,17 @@ from urllib.parse import quote
 
 import jinja2
 
-from access import FromAdminNetworks, Role, Route, SignedIn
+from access import AUTH_PROXY_PATH, DICOMWEB_PATH, KEYCLOAK_PATH, VIEWER_PATH, FromAdminNetworks, Role, Route, SignedIn
 from components.archive.orthanc_config import INDEX_CONNECTIONS
 
 TEMPLATES = Path(__file__).parents[2] / "assets" / "gateway"
+PATHS = {
+    "auth_proxy": AUTH_PROXY_PATH,
+    "dicomweb": DICOMWEB_PATH,
+    "keycloak": KEYCLOAK_PATH,
+    "viewer": VIEWER_PATH,
+}
+"""Public paths, for the templates."""
 
 HTTP_PORT = 8080
 HTTPS_PORT = 8443
@@ -244,6 +251,7 @@ def _environment() -> jinja2.Environment:
         keep_trailing_newline=True,
     )
     environment.filters["escaped"] = re.escape
+    environment.globals["paths"] = PATHS
     return environment
 
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_keycloak as keycloak
 
-from access import Role
+from access import KEYCLOAK_PATH, Role
 from components.gateway.gateway import Gateway
 from components.keycloak.realm import SAVED_EVENTS, make_realm, make_user_profile
 from components.keycloak.second_factor import offer_codes, require_code
-from components.keycloak.server import CLIENT_ID, ROOT_PATH, Keycloak
+from components.keycloak.server import CLIENT_ID, Keycloak
 from components.secrets import Secrets
 from settings import CONSOLE_USER, Mfa, Settings
 
@@ -48,7 +48,7 @@ class Identity(pulumi.ComponentResource):
         provider = keycloak.Provider(
             f"{name}-keycloak",
             url=origin,
-            base_path=ROOT_PATH,
+            base_path=KEYCLOAK_PATH,
             root_ca_certificate=told.certificate.ca_certificate if told.certificate else None,
             client_id="admin-cli",
             username=CONSOLE_USER,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pulumi
 
+from access import KEYCLOAK_PATH
 from components.containers.database import Database, DatabaseArgs
 from components.containers.networks import Networks
 from components.containers.service import File, Healthcheck, Service, ServiceArgs, http_probe
@@ -14,9 +15,8 @@ from components.secrets import Secrets
 from settings import CONSOLE_USER, PublicEndpoint
 
 THEMES = Path(__file__).parents[2] / "assets" / "keycloak" / "themes"
-ROOT_PATH = "/keycloak"
 REALM = "ohif"
-REALM_PATH = f"{ROOT_PATH}/realms/{REALM}"
+REALM_PATH = f"{KEYCLOAK_PATH}/realms/{REALM}"
 CLIENT_ID = "ohif_viewer"
 PORT = 8080
 MANAGEMENT_PORT = 9000
@@ -42,7 +42,7 @@ exec /opt/keycloak/bin/kc.sh "$@" > >(exec sed -u -E '{UNKNOWN_NAMES}')
 class KeycloakArgs:
     """What the server runs with."""
 
-    site: StackContext
+    stack: StackContext
     endpoint: pulumi.Output[PublicEndpoint]
     """Keycloak's own links and the tokens' issuer begin with it."""
     secrets: Secrets
@@ -69,13 +69,13 @@ class Keycloak(pulumi.ComponentResource):
         self.address = f"keycloak:{PORT}"
         self.database = Database(
             f"{name}-database",
-            DatabaseArgs(site=args.site, owner="keycloak", password=args.secrets.keycloak_database),
+            DatabaseArgs(stack=args.stack, owner="keycloak", password=args.secrets.keycloak_database),
             opts=pulumi.ResourceOptions(parent=self),
         )
         server = Service(
             f"{name}-server",
             ServiceArgs(
-                site=args.site,
+                stack=args.stack,
                 image="keycloak",
                 alias="keycloak",
                 networks=[
@@ -85,7 +85,7 @@ class Keycloak(pulumi.ComponentResource):
                 ],
                 user="1000:0",
                 entrypoint=["/bin/bash", "-c", START, "start"],
-                command=["start", "--optimized"] if args.site.images["keycloak"].optimized else ["start"],
+                command=["start", "--optimized"] if args.stack.images["keycloak"].optimized else ["start"],
                 environment={
                     "KC_DB": "postgres",
                     "KC_DB_URL_HOST": self.database.host,
@@ -98,9 +98,9 @@ class Keycloak(pulumi.ComponentResource):
                     # Connections that a restart of the database has ended would each fail a request. Keycloak has no
                     # option of its own for it; this one of Quarkus is read at run time (docs/adr/0016).
                     "QUARKUS_DATASOURCE_JDBC_VALIDATE_ON_BORROW": "true",
-                    "KC_HOSTNAME": args.endpoint.apply(lambda endpoint: f"{endpoint.origin}{ROOT_PATH}"),
+                    "KC_HOSTNAME": args.endpoint.apply(lambda endpoint: f"{endpoint.origin}{KEYCLOAK_PATH}"),
                     "KC_HTTP_ENABLED": "true",
-                    "KC_HTTP_RELATIVE_PATH": ROOT_PATH,
+                    "KC_HTTP_RELATIVE_PATH": KEYCLOAK_PATH,
                     "KC_PROXY_HEADERS": "xforwarded",
                     "KC_HEALTH_ENABLED": "true",
                     # A single node: with the default it waits for dead cluster members at every start.
@@ -113,7 +113,7 @@ class Keycloak(pulumi.ComponentResource):
                 },
                 files=theme_files(),
                 healthcheck=Healthcheck(
-                    command=http_probe(MANAGEMENT_PORT, f"{ROOT_PATH}/health/ready"), start_period=180, interval=3
+                    command=http_probe(MANAGEMENT_PORT, f"{KEYCLOAK_PATH}/health/ready"), start_period=180, interval=3
                 ),
                 memory_mib=1024,
                 depends_on=[self.database],

@@ -91,7 +91,7 @@ class LocalHost(pulumi.ComponentResource):
 class RemoteHostArgs:
     """Which server, and which of its ports the stack needs."""
 
-    site: StackContext
+    stack: StackContext
     server: Server
     ports: Sequence[int]
 
@@ -118,7 +118,7 @@ class RemoteHost(pulumi.ComponentResource):
         async def checked(shell: Shell) -> str:
             if not pulumi.runtime.is_dry_run():
                 await shell.reached(patience=20)
-                await check_server(shell, args.site, args.ports)
+                await check_server(shell, args.stack, args.ports)
             return f"ssh://{server.user}@{server.address}:{server.port}"
 
         self.shell = pulumi.Output.from_input(shell)
@@ -136,7 +136,7 @@ class RemoteHost(pulumi.ComponentResource):
         self.register_outputs({})
 
 
-async def check_server(shell: Shell, site: StackContext, ports: Sequence[int]) -> None:
+async def check_server(shell: Shell, stack: StackContext, ports: Sequence[int]) -> None:
     """Whether a server can do the work.
 
     Raises:
@@ -159,7 +159,7 @@ async def check_server(shell: Shell, site: StackContext, ports: Sequence[int]) -
         )
     shown, _, sockets = rest.strip().partition("listeners\n")
     disk, *containers = shown.strip().splitlines()
-    ours = any(site.docker_name("gateway") == json.loads(line)["Names"] for line in containers)
+    ours = any(stack.docker_name("gateway") == json.loads(line)["Names"] for line in containers)
     if ours:
         return
     free = disk.split()[3]

@@ -34,7 +34,7 @@ class IngressRule:
 class VmHostArgs:
     """Which VM, and what it lets in."""
 
-    site: StackContext
+    stack: StackContext
     vm: Vm
     keeps_dns: bool
     """Whether the account has to serve the host's records too."""
@@ -68,8 +68,8 @@ class VmHost(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(parent=self, provider=cloud)
         chance = random.Provider(f"{name}-random", opts=pulumi.ResourceOptions(parent=self))
         by_chance = pulumi.ResourceOptions(parent=self, provider=chance)
-        label = f"{args.site.project}-{args.site.stack}"
-        tags = [args.site.project, args.site.stack]
+        label = f"{args.stack.project}-{args.stack.stack}"
+        tags = [args.stack.project, args.stack.stack]
 
         seed = random.RandomBytes(f"{name}-ssh-host-key", length=SEED_BYTES, opts=by_chance).base64
         key = seed.apply(lambda text: host_key(base64.b64decode(text)))
@@ -147,8 +147,8 @@ class VmHost(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(
                 parent=self,
                 provider=cloud,
-                protect=args.site.protect_data,
-                retain_on_delete=args.site.protect_data,
+                protect=args.stack.protect_data,
+                retain_on_delete=args.stack.protect_data,
             ),
         )
         self.address = reserved.address if reserved else instance.ipv4s.apply(lambda all_of_them: all_of_them[0])

@@ -27,10 +27,10 @@ class CertificateVolume(pulumi.ComponentResource):
 
     volume: docker.Volume
 
-    def __init__(self, name: str, site: StackContext, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(self, name: str, stack: StackContext, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("ohif:index:CertificateVolume", name, None, opts)
         # A stack that goes back to HTTP leaves it behind, and finds it when it comes again.
-        self.volume = data_volume(f"{name}-volume", "certificates", site, self, may_leave=True)
+        self.volume = data_volume(f"{name}-volume", "certificates", stack, self, may_leave=True)
         self.register_outputs({})
 
 
@@ -38,7 +38,7 @@ class CertificateVolume(pulumi.ComponentResource):
 class CertificateArgs:
     """For which name, and from whom."""
 
-    site: StackContext
+    stack: StackContext
     networks: Networks
     acme: Acme
     volume: CertificateVolume
@@ -65,7 +65,7 @@ class Certificate(pulumi.ComponentResource):
         keeper = Service(
             f"{name}-keeper",
             ServiceArgs(
-                site=args.site,
+                stack=args.stack,
                 image="certbot",
                 alias="certificate",
                 networks=[args.networks.edge],
@@ -92,7 +92,7 @@ class Certificate(pulumi.ComponentResource):
             ),
             opts=pulumi.ResourceOptions(parent=self),
         )
-        container = args.site.docker_name("certificate")
+        container = args.stack.docker_name("certificate")
 
         async def issued(shell: Shell) -> bool:
             if not pulumi.runtime.is_dry_run():

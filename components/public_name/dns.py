@@ -92,7 +92,7 @@ class LinodeRecords(pulumi.ComponentResource):
 class DuckRecordsArgs:
     """Which name at DuckDNS."""
 
-    site: StackContext
+    stack: StackContext
     networks: Networks
     duck: DuckDns
     addresses: pulumi.Output[list[str]]
@@ -112,7 +112,7 @@ class DuckRecords(pulumi.ComponentResource):
         service = Service(
             f"{name}-updater",
             ServiceArgs(
-                site=args.site,
+                stack=args.stack,
                 image="certbot",
                 alias="dns-updater",
                 networks=[args.networks.edge],

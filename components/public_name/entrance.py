@@ -25,7 +25,7 @@ from settings import (
 )
 
 
-def make_host(name: str, site: StackContext, told: Settings) -> Host:
+def make_host(name: str, stack: StackContext, told: Settings) -> Host:
     """The machine of the stack's target."""
     match told.machine:
         case LocalMachine():
@@ -34,7 +34,7 @@ def make_host(name: str, site: StackContext, told: Settings) -> Host:
             return RemoteHost(
                 name,
                 RemoteHostArgs(
-                    site=site,
+                    stack=stack,
                     server=told.machine,
                     ports=[opening.port for opening in ingress_rules(told) if opening.port != SSH_PORT],
                 ),
@@ -43,7 +43,7 @@ def make_host(name: str, site: StackContext, told: Settings) -> Host:
             return VmHost(
                 name,
                 VmHostArgs(
-                    site=site,
+                    stack=stack,
                     vm=told.machine,
                     keeps_dns=isinstance(told.dns, LinodeZone),
                     ingress_rules=ingress_rules(told),
@@ -66,7 +66,7 @@ def ingress_rules(told: Settings) -> Sequence[IngressRule]:
 
 
 def make_records(
-    name: str, site: StackContext, told: Settings, networks: Networks, host: Host, opts: pulumi.ResourceOptions
+    name: str, stack: StackContext, told: Settings, networks: Networks, host: Host, opts: pulumi.ResourceOptions
 ) -> Sequence[pulumi.Resource]:
     """The host's records, for what has to wait for them; none where they are a person's own matter."""
     match told.dns, host:
@@ -79,31 +79,31 @@ def make_records(
                     addresses=vm.addresses,
                     caa_identity=told.certificate.caa_identity if isinstance(told.certificate, Acme) else None,
                     provider=vm.cloud.provider,
-                    keep=site.protect_data,
+                    keep=stack.protect_data,
                 ),
             ).records
         case DuckDns() as duck, _:
             return DuckRecords(
-                name, DuckRecordsArgs(site=site, networks=networks, duck=duck, addresses=host.addresses), opts
+                name, DuckRecordsArgs(stack=stack, networks=networks, duck=duck, addresses=host.addresses), opts
             ).records
         case _:
             return []
 
 
 def served_certificate(
-    name: str, site: StackContext, told: Settings, opts: pulumi.ResourceOptions
+    name: str, stack: StackContext, told: Settings, opts: pulumi.ResourceOptions
 ) -> ServedCertificate | None:
     """What the gateway serves: a given certificate, or the place where an issued one will lie."""
     match told.certificate:
         case Acme(host=host):
-            return AcmeCertificate(host=host, volume=CertificateVolume(f"{name}-kept", site, opts))
+            return AcmeCertificate(host=host, volume=CertificateVolume(f"{name}-kept", stack, opts))
         case ProvidedCertificate() | None:
             return told.certificate
 
 
 def obtain_certificate(
     name: str,
-    site: StackContext,
+    stack: StackContext,
     told: Settings,
     networks: Networks,
     host: Host,
@@ -118,7 +118,7 @@ def obtain_certificate(
     return Certificate(
         name,
         CertificateArgs(
-            site=site,
+            stack=stack,
             networks=networks,
             acme=told.certificate,
             volume=served.volume,

@@ -15,10 +15,10 @@ from typing import Any
 
 import pulumi
 
-from components.keycloak.server import ROOT_PATH
+from access import KEYCLOAK_PATH
 from settings import PublicEndpoint
 
-MASTER_REALM = f"{ROOT_PATH}/realms/master"
+MASTER_REALM = f"{KEYCLOAK_PATH}/realms/master"
 """The realm at which the Keycloak provider logs in."""
 CONFIGURATION = f"{MASTER_REALM}/.well-known/openid-configuration"
 TIMEOUT = 300.0

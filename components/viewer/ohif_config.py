@@ -8,8 +8,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-VIEWER_ROOT = "/ohif-viewer"
-DICOMWEB_ROOT = "/pacs"
+from access import DICOMWEB_PATH, VIEWER_PATH
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +31,7 @@ def render(config: ViewerConfig) -> str:
     """The file, in JavaScript: one assignment of JSON, then the behaviour."""
     settings = {
         "name": "ohif",
-        "routerBasename": VIEWER_ROOT,
+        "routerBasename": VIEWER_PATH,
         "extensions": [],
         "modes": [],
         "customizationService": {},
@@ -54,9 +53,9 @@ def render(config: ViewerConfig) -> str:
                 "configuration": {
                     "friendlyName": config.archive_name,
                     "name": "dicomweb",
-                    "wadoUriRoot": DICOMWEB_ROOT,
-                    "qidoRoot": DICOMWEB_ROOT,
-                    "wadoRoot": DICOMWEB_ROOT,
+                    "wadoUriRoot": DICOMWEB_PATH,
+                    "qidoRoot": DICOMWEB_PATH,
+                    "wadoRoot": DICOMWEB_PATH,
                     "imageRendering": "wadors",
                     "thumbnailRendering": "wadors",
                     "enableStudyLazyLoad": True,

@@ -15,7 +15,7 @@ PORT = 8080
 class ViewerArgs:
     """Where OHIF's files are served."""
 
-    site: StackContext
+    stack: StackContext
     networks: Networks
 
 
@@ -31,7 +31,7 @@ class Viewer(pulumi.ComponentResource):
         Service(
             f"{name}-server",
             ServiceArgs(
-                site=args.site,
+                stack=args.stack,
                 image="viewer",
                 alias="viewer",
                 networks=[args.networks.imaging],

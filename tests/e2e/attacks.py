@@ -1059,10 +1059,10 @@ FOREIGN: Headers = (
     ("Origin", "http://localhost:8480"),
     ("Origin", "{origin}/"),
     ("Origin", f"{{origin}}, https://{EVIL}"),
-    ("Sec-Fetch-StackContext", "cross-site"),
-    ("Sec-Fetch-StackContext", "same-site"),
-    ("Sec-Fetch-StackContext", "same-origin, cross-site"),
-    ("Sec-Fetch-StackContext", "SAME-ORIGINS"),
+    ("Sec-Fetch-Site", "cross-site"),
+    ("Sec-Fetch-Site", "same-site"),
+    ("Sec-Fetch-Site", "same-origin, cross-site"),
+    ("Sec-Fetch-Site", "SAME-ORIGINS"),
 )
 
 FORGED = (
@@ -1122,9 +1122,9 @@ FOREIGN_SIGN_OUT = tuple(
     )
     for target in ("/logout", "/oauth2/sign_out", "//logout", "/%6cogout", "/oauth2/sign_out?rd=/")
     for headers in (
-        (("Sec-Fetch-StackContext", "cross-site"), ("Sec-Fetch-Mode", "navigate")),
-        (("Sec-Fetch-StackContext", "same-site"), ("Sec-Fetch-Mode", "navigate")),
-        (("Sec-Fetch-StackContext", "cross-site"), ("Sec-Fetch-Mode", "no-cors"), ("Sec-Fetch-Dest", "image")),
+        (("Sec-Fetch-Site", "cross-site"), ("Sec-Fetch-Mode", "navigate")),
+        (("Sec-Fetch-Site", "same-site"), ("Sec-Fetch-Mode", "navigate")),
+        (("Sec-Fetch-Site", "cross-site"), ("Sec-Fetch-Mode", "no-cors"), ("Sec-Fetch-Dest", "image")),
         (("Referer", f"https://{EVIL}/{{origin}}/"), ("Accept", "text/html")),
         (("Referer", f"{{origin}}.{EVIL}/"), ("Accept", "text/html")),
         (("Accept", "application/xhtml+xml,text/html;q=0.9"),),

@@ -48,7 +48,7 @@ def test_fetch_of_a_page_script_without_session_gets_401(stack: Stack) -> None:
         "Accept": "*/*",
         "Sec-Fetch-Mode": "cors",
         "Sec-Fetch-Dest": "empty",
-        "Sec-Fetch-StackContext": "same-origin",
+        "Sec-Fetch-Site": "same-origin",
     }
     with closing(client(stack.url)) as anonymous:
         answer = anonymous.get("/ohif-viewer/", headers=script)

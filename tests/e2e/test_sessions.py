@@ -27,7 +27,7 @@ SHORT_IDLE, SHORT_MAXIMUM = 20, 26
 """Seconds; longer than a token, and than its refresh, the gateway's memory and OHIF's pause together."""
 
 PAGE = {"Accept": "text/html", "Sec-Fetch-Mode": "navigate"}
-SCRIPT = {"Accept": "*/*", "Sec-Fetch-Mode": "cors", "Sec-Fetch-StackContext": "same-origin"}
+SCRIPT = {"Accept": "*/*", "Sec-Fetch-Mode": "cors", "Sec-Fetch-Site": "same-origin"}
 DEEP_LINK = f"/ohif-viewer/viewer?StudyInstanceUIDs={sample.study_uid()}"
 
 

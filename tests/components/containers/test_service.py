@@ -21,7 +21,7 @@ def make_service() -> None:
     Service(
         "web-server",
         ServiceArgs(
-            site=SITE,
+            stack=SITE,
             image="gateway",
             alias="web",
             networks=[network],
@@ -181,7 +181,7 @@ def test_duration_is_written_as_the_engine_does(seconds: int, written: str) -> N
 def test_image_that_the_table_lacks_is_an_error() -> None:
     def program() -> None:
         args = ServiceArgs(
-            site=SITE,
+            stack=SITE,
             image="nowhere",
             alias="web",
             networks=[],
