@@ -478,3 +478,13 @@ def test_the_end_of_a_login_sees_no_session_from_before(sent: str, passed_on: st
     assert GATEWAY.look_up("$cookies_of_sign_in", left).replace("$cookies_without_session", left) == passed_on
     sign_in = GATEWAY.location("/oauth2/callback")
     assert ("Cookie", "$cookies_of_sign_in") in sign_in.values("proxy_set_header")
+
+
+@pytest.mark.parametrize(
+    ("cookie", "key"),
+    [("", ""), ("a|1|b", "$session_cookie"), ("a" * 255, "$session_cookie"), ("a" * 256, "$client_key")],
+    ids=["none", "one", "longest", "too long for a key"],
+)
+def test_requests_are_counted_by_session_where_there_is_one(cookie: str, key: str) -> None:
+    """nginx counts nothing under an empty key: callers whose session ended get 401, not 429, however many they are."""
+    assert GATEWAY.look_up("$session_key", cookie) == key
