@@ -3,59 +3,45 @@
 from pulumi import Output, ResourceOptions
 
 import outputs
-import settings
-from components.archive import ArchiveArgs, archive_secrets, make_archive, require_confirmed_archive
+from components.archive.archive import archive_secrets, make_archive, require_confirmed_archive
+from components.archive.interface import ArchiveArgs
 from components.auth_proxy.auth_proxy import AuthProxy, AuthProxyArgs
 from components.containers.networks import Networks, NetworksArgs
 from components.containers.stack_context import StackContext
 from components.gateway.gateway import Gateway, GatewayArgs, Upstreams
 from components.keycloak.identity import Identity, IdentityArgs
 from components.keycloak.server import Keycloak, KeycloakArgs
-from components.public_name.entrance import make_host, make_records, obtain_certificate, served_certificate
-from components.public_name.origin import origin_when_it_answers
+from components.machine.target import make_host
+from components.public_name.certificate import served_certificate
+from components.public_name.entrance import PublicEntrance, PublicEntranceArgs
 from components.secrets import Secrets, SecretsArgs
 from components.viewer.viewer import Viewer, ViewerArgs
+from settings import load
 
-told = settings.load()
-stack = StackContext(project=told.project, stack=told.stack, images=told.images, protect_data=told.protect_data)
+settings = load()
+stack = StackContext(settings.project, settings.stack, settings.images, settings.protect_data)
+after_archive_check = require_confirmed_archive("archive-choice", settings.archive)
+secrets_args = SecretsArgs(users=settings.user_names, archive=archive_secrets(settings.archive.kind))
+secrets = Secrets("secrets", secrets_args, after_archive_check)
+host = make_host("host", stack, settings)
+on_host = ResourceOptions.merge(after_archive_check, ResourceOptions(providers=[host.provider]))
+endpoint = Output.from_input(settings.host or host.address).apply(settings.endpoint)
+networks = Networks("networks", NetworksArgs(stack=stack, ipv6=settings.listeners.dual_stack), on_host)
 
-chosen = require_confirmed_archive("archive-choice", told.archive)
-
-secrets = Secrets("secrets", SecretsArgs(users=told.user_names, archive=archive_secrets(told.archive.kind)), chosen)
-host = make_host("host", stack, told)
-there = ResourceOptions.merge(chosen, ResourceOptions(providers=[host.provider]))
-endpoint = Output.from_input(told.host or host.address).apply(told.endpoint)
-
-networks = Networks("networks", NetworksArgs(stack=stack, ipv6=told.dual_stack), there)
 archive = make_archive(
-    "archive",
-    ArchiveArgs(stack=stack, networks=networks, secrets=secrets, told=told.archive, dicom=told.dicom),
-    there,
+    "archive", ArchiveArgs(stack, networks, secrets.archive, settings.archive, settings.listeners.dicom), on_host
 )
 keycloak = Keycloak(
-    "keycloak",
-    KeycloakArgs(stack=stack, networks=networks, secrets=secrets, endpoint=endpoint, sends_mail=told.smtp is not None),
-    there,
+    "keycloak", KeycloakArgs(stack, networks, endpoint, secrets.keycloak, settings.smtp is not None), on_host
 )
-auth_proxy = AuthProxy(
-    "auth-proxy",
-    AuthProxyArgs(stack=stack, networks=networks, secrets=secrets, endpoint=endpoint, told=told, keycloak=keycloak),
-    there,
-)
-viewer = Viewer("viewer", ViewerArgs(stack=stack, networks=networks), there)
-certificate = served_certificate("certificate", stack, told, there)
+auth_proxy_args = AuthProxyArgs(stack, networks, endpoint, secrets.auth_proxy, settings.sign_in, keycloak.address)
+auth_proxy = AuthProxy("auth-proxy", auth_proxy_args, on_host)
+viewer = Viewer("viewer", ViewerArgs(stack, networks), on_host)
+certificate = served_certificate("certificate", stack, settings.certificate, on_host)
 upstreams = Upstreams(keycloak=keycloak, auth_proxy=auth_proxy, viewer=viewer, archive=archive)
-gateway = Gateway(
-    "gateway",
-    GatewayArgs(stack=stack, networks=networks, endpoint=endpoint, told=told, certificate=certificate, to=upstreams),
-    there,
-)
-records = make_records("dns", stack, told, networks, host, there)
-ready = obtain_certificate("certificate", stack, told, networks, host, gateway, certificate, records, there)
-origin = origin_when_it_answers(
-    endpoint,
-    after=[keycloak.container_id, gateway.container_id, ready],
-    ca_certificate=told.certificate.ca_certificate if told.certificate else None,
-)
-Identity("identity", IdentityArgs(told=told, secrets=secrets, keycloak=keycloak, gateway=gateway, origin=origin))
+gateway_args = GatewayArgs(stack, networks, endpoint, settings.listeners, certificate, settings.sessions, upstreams)
+gateway = Gateway("gateway", gateway_args, on_host)
+entrance_args = PublicEntranceArgs(stack, networks, endpoint, host, settings.dns, certificate, gateway, keycloak)
+entrance = PublicEntrance(entrance_args, on_host)
+Identity("identity", IdentityArgs(entrance.origin, settings.sign_in, secrets.identity, keycloak.database.volume))
 outputs.export(endpoint, secrets, host)

@@ -7,7 +7,8 @@ import pulumi
 from access import ADMIN_PATH, KEYCLOAK_PATH
 from components.machine.host import Host
 from components.secrets import Secrets
-from settings import CONSOLE_USER, PublicEndpoint
+from public_endpoint import PublicEndpoint
+from settings import CONSOLE_USER
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +35,7 @@ def export(endpoint: pulumi.Output[PublicEndpoint], secrets: Secrets, host: Host
         consoleUrl=pulumi.Output.concat(endpoint.origin, KEYCLOAK_PATH, "/admin/master/console/"),
         knownHosts=host.known_hosts,
         credentials=pulumi.Output.secret(
-            pulumi.Output.all(**{CONSOLE_USER: secrets.console, **secrets.users}).apply(dict)
+            pulumi.Output.all(**{CONSOLE_USER: secrets.identity.console, **secrets.identity.users}).apply(dict)
         ),
     )
     for name, value in vars(outputs).items():

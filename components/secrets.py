@@ -1,4 +1,4 @@
-"""Every generated secret. None has a default, none is typed in."""
+"""Every generated secret. None has a default, and none is configured by hand."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,17 +13,48 @@ LENGTH = 32
 """Letters and digits: 190 bits, and no character that a shell, URL or configuration file reads in its own way.
 oauth2-proxy takes its cookie secret as 16, 24 or 32 bytes (AES)."""
 
-PERSON_LENGTH = 20
-"""For those that a person types: 119 bits."""
+TYPED_LENGTH = 20
+"""For passwords that users type: 119 bits."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SecretsArgs:
-    """Whose passwords to make."""
+    """Which secrets to generate in addition to those that every stack has."""
 
     users: Sequence[str]
+    """User names of realm `ohif`."""
     archive: Sequence[str]
-    """Names of the archive's, as it asks for them."""
+    """Names of the archive's secrets."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeycloakSecrets:
+    """Secrets of the Keycloak server."""
+
+    database: pulumi.Output[str]
+    console: pulumi.Output[str]
+    """Initial password of the user of Keycloak's console."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuthProxySecrets:
+    """Secrets of oauth2-proxy and its session store."""
+
+    client: pulumi.Output[str]
+    """Of Keycloak's client `ohif_viewer`."""
+    cookie: pulumi.Output[str]
+    """Encrypts the session cookie."""
+    session_store: pulumi.Output[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class IdentitySecrets:
+    """Secrets with which the realm is configured."""
+
+    console: pulumi.Output[str]
+    client: pulumi.Output[str]
+    users: Mapping[str, pulumi.Output[str]]
+    """Initial passwords by user name."""
 
 
 class Secrets(pulumi.ComponentResource):
@@ -32,18 +63,11 @@ class Secrets(pulumi.ComponentResource):
     It does not rotate anything by itself; docs/operations.md has the command that replaces one.
     """
 
-    keycloak_database: pulumi.Output[str]
-    session_store: pulumi.Output[str]
+    keycloak: KeycloakSecrets
+    auth_proxy: AuthProxySecrets
+    identity: IdentitySecrets
     archive: Mapping[str, pulumi.Output[str]]
-    """What the archive asked for, by name."""
-    client: pulumi.Output[str]
-    """Of Keycloak's client `ohif_viewer`."""
-    cookie: pulumi.Output[str]
-    """Encrypts oauth2-proxy's session cookie."""
-    console: pulumi.Output[str]
-    """Password of Keycloak's console user."""
-    users: Mapping[str, pulumi.Output[str]]
-    """Passwords of the persons of realm `ohif`, by name."""
+    """The archive's secrets by name."""
 
     def __init__(self, name: str, args: SecretsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("ohif:index:Secrets", name, None, opts)
@@ -61,11 +85,13 @@ class Secrets(pulumi.ComponentResource):
                 opts=pulumi.ResourceOptions(parent=self, provider=provider, additional_secret_outputs=["result"]),
             ).result
 
-        self.keycloak_database = secret("keycloak-database")
-        self.session_store = secret("session-store")
+        client = secret("client")
+        console = secret(user_secret(CONSOLE_USER), TYPED_LENGTH)
+        users = {user: secret(user_secret(user), TYPED_LENGTH) for user in args.users}
+        self.keycloak = KeycloakSecrets(database=secret("keycloak-database"), console=console)
+        self.auth_proxy = AuthProxySecrets(
+            client=client, cookie=secret("cookie"), session_store=secret("session-store")
+        )
+        self.identity = IdentitySecrets(console=console, client=client, users=users)
         self.archive = {name: secret(name) for name in args.archive}
-        self.client = secret("client")
-        self.cookie = secret("cookie")
-        self.console = secret(user_secret(CONSOLE_USER), PERSON_LENGTH)
-        self.users = {user: secret(user_secret(user), PERSON_LENGTH) for user in args.users}
         self.register_outputs({})

@@ -22,15 +22,16 @@ from settings.model import (
     DicomTls,
     DuckDns,
     LinodeZone,
+    Listeners,
     LocalMachine,
     Machine,
     Mfa,
     Network,
     ProvidedCertificate,
-    PublicEndpoint,
     Server,
     SessionLimits,
     Settings,
+    SignIn,
     Smtp,
     User,
     Vm,
@@ -49,15 +50,16 @@ __all__ = [
     "DicomTls",
     "DuckDns",
     "LinodeZone",
+    "Listeners",
     "LocalMachine",
     "Machine",
     "Mfa",
     "Network",
     "ProvidedCertificate",
-    "PublicEndpoint",
     "Server",
     "SessionLimits",
     "Settings",
+    "SignIn",
     "Smtp",
     "User",
     "Vm",
@@ -131,7 +133,7 @@ def load() -> Settings:
     if certificate is not None and http_port == https_port:
         raise ConfigurationError("httpsPort", "must not be the same as port.")
     if certificate is None and not isinstance(machine_settings, LocalMachine):
-        pulumi.log.warn("tls is none: passwords and patients' data travel in the clear. Set ohif:tls and ohif:host.")
+        pulumi.log.warn("tls is none: passwords and patients' data are sent unencrypted. Set ohif:tls and ohif:host.")
     table = images.images(config)
     loose = images.unpinned(table, kept_in.kind)
     if loose and not isinstance(machine_settings, LocalMachine):
@@ -144,14 +146,16 @@ def load() -> Settings:
         stack=pulumi.get_stack(),
         machine=machine_settings,
         host=host,
-        http_port=http_port,
-        https_port=https_port,
+        listeners=Listeners(
+            addresses=bound,
+            http_port=http_port,
+            https_port=https_port,
+            admin_networks=addresses.admin_networks(config, machine_settings, bound),
+            dicom=dicom.dicom(config),
+        ),
         certificate=certificate,
         dns=dns.dns(config, host, machine_settings),
-        bind_addresses=bound,
-        admin_networks=addresses.admin_networks(config, machine_settings, bound),
         archive=archive.within_volume(kept_in, machine_settings),
-        dicom=dicom.dicom(config),
         users=users.users(config),
         sessions=sessions,
         mfa=parsing.choice(config, "mfa", Mfa),

@@ -9,6 +9,7 @@ import pulumi
 
 from access import Role
 from images import Image
+from public_endpoint import PublicEndpoint
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -53,35 +54,6 @@ class Mfa(StrEnum):
     OFF = "off"
     OPTIONAL = "optional"
     REQUIRED = "required"
-
-
-@dataclass(frozen=True, kw_only=True)
-class PublicEndpoint:
-    """The one address under which a browser knows the system.
-
-    Redirect URIs, issuer, cookie flags, listeners and links all derive from it, so they cannot contradict
-    each other.
-    """
-
-    scheme: str
-    host: str
-    port: int
-
-    @property
-    def authority(self) -> str:
-        """Host, with the port unless it is the scheme's own: what a browser sends as `Host`."""
-        usual = 443 if self.secure else 80
-        return self.host if self.port == usual else f"{self.host}:{self.port}"
-
-    @property
-    def origin(self) -> str:
-        """Scheme and authority, without a trailing slash (RFC 6454)."""
-        return f"{self.scheme}://{self.authority}"
-
-    @property
-    def secure(self) -> bool:
-        """Whether the browser's connection is encrypted."""
-        return self.scheme == "https"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -253,56 +225,89 @@ class Dicom:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Listeners:
+    """Where the gateway accepts connections, and from where administration is allowed."""
+
+    addresses: tuple[str, ...]
+    """Addresses of the Docker host."""
+    http_port: int
+    https_port: int
+    admin_networks: tuple[Network, ...]
+    dicom: Dicom | None
+    """`None`: no DICOM port."""
+
+    @property
+    def loopback_only(self) -> bool:
+        """Whether only the Docker host itself can reach the gateway."""
+        return all(ipaddress.ip_address(address).is_loopback for address in self.addresses)
+
+    @property
+    def dual_stack(self) -> bool:
+        """Whether the gateway also accepts IPv6."""
+        return any(":" in address for address in self.addresses)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignIn:
+    """Who signs in at realm `ohif`, how, and for how long."""
+
+    secure: bool
+    """Whether browsers use HTTPS."""
+    ca_certificate: str | None
+    """PEM of a private authority that signed the origin's certificate."""
+    sessions: SessionLimits
+    mfa: Mfa
+    smtp: Smtp | None
+    users: tuple[User, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Everything that the program was told."""
+    """The whole configuration of a stack."""
 
     project: str
     stack: str
     machine: Machine
     host: str | None
-    """What a browser calls it; `None`: by the machine's own address."""
-    http_port: int
-    https_port: int
+    """Name or address that browsers use; `None`: the machine's own address."""
+    listeners: Listeners
     certificate: Acme | ProvidedCertificate | None
-    """`None`: patients' data travels in the clear."""
+    """`None`: HTTP, patients' data is sent unencrypted."""
     dns: LinodeZone | DuckDns | None
-    bind_addresses: tuple[str, ...]
-    """Of the engine's machine."""
-    admin_networks: tuple[Network, ...]
     archive: Archive
-    dicom: Dicom | None
-    """`None`: closed."""
-    users: tuple[User, ...]
     sessions: SessionLimits
     mfa: Mfa
     smtp: Smtp | None
+    users: tuple[User, ...]
     protect_data: bool
     images: Mapping[str, Image]
 
     @property
     def secure(self) -> bool:
-        """Whether browsers come by HTTPS."""
+        """Whether browsers use HTTPS."""
         return self.certificate is not None
 
     @property
+    def sign_in(self) -> SignIn:
+        """What the realm is configured from."""
+        return SignIn(
+            secure=self.secure,
+            ca_certificate=self.certificate.ca_certificate if self.certificate else None,
+            sessions=self.sessions,
+            mfa=self.mfa,
+            smtp=self.smtp,
+            users=self.users,
+        )
+
+    @property
     def user_names(self) -> tuple[str, ...]:
-        """Names of the persons of realm `ohif`."""
+        """User names of realm `ohif`."""
         return tuple(user.name for user in self.users)
-
-    @property
-    def loopback_only(self) -> bool:
-        """Whether nobody but the engine's machine itself can reach the gateway."""
-        return all(ipaddress.ip_address(address).is_loopback for address in self.bind_addresses)
-
-    @property
-    def dual_stack(self) -> bool:
-        """Whether browsers come by IPv6 too."""
-        return any(":" in address for address in self.bind_addresses)
 
     def endpoint(self, host: str) -> PublicEndpoint:
         """The public endpoint under this host."""
         return PublicEndpoint(
             scheme="https" if self.secure else "http",
             host=host,
-            port=self.https_port if self.secure else self.http_port,
+            port=self.listeners.https_port if self.secure else self.listeners.http_port,
         )

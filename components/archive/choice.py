@@ -16,18 +16,18 @@ class ArchiveChoiceArgs:
     archive: ArchiveKind
     confirmed: bool
     """Whether another archive may take the place of the one that the state knows."""
-    written: Mapping[str, str] = field(default_factory=dict)
+    immutable_settings: Mapping[str, str] = field(default_factory=dict)
     """Settings, by their keys, that the archive has written into its data, so that they hold from then on."""
 
 
 class ArchiveChoice(pulumi.ComponentResource):
     """Remembers the archive in the stack's state, and refuses another one that nobody confirmed.
 
-    What depends on `agreed` is touched only after that, in an update and in a preview alike: without it, one changed
+    What depends on `accepted` is touched only after that, in an update and in a preview alike: without it, one changed
     word in the configuration would take the archive away and put an empty one in its place. It makes nothing.
     """
 
-    agreed: pulumi.Output[Sequence[pulumi.Resource]]
+    accepted: pulumi.Output[Sequence[pulumi.Resource]]
     """For `depends_on`. A component without children is waited for by its URN alone."""
 
     def __init__(self, name: str, args: ArchiveChoiceArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -40,12 +40,12 @@ class ArchiveChoice(pulumi.ComponentResource):
         super().__init__(
             ARCHIVE_CHOICE_TYPE,
             name,
-            {"archive": args.archive.value, "written": dict(args.written)},
+            {"archive": args.archive.value, "written": dict(args.immutable_settings)},
             pulumi.ResourceOptions.merge(
                 opts, pulumi.ResourceOptions(hooks=pulumi.ResourceHookBinding(before_update=[hook]))
             ),
         )
-        self.agreed = self.urn.apply(lambda _: [])
+        self.accepted = self.urn.apply(lambda _: [])
         self.register_outputs({})
 
 
@@ -55,7 +55,7 @@ def refusal(before: Mapping[str, object], now: ArchiveChoiceArgs) -> str | None:
     if archive not in (None, now.archive.value):
         return None if now.confirmed else switch_refusal(str(archive), now.archive.value)
     for key, value in written.items() if isinstance(written, Mapping) else ():
-        if now.written.get(key) != value:
+        if now.immutable_settings.get(key) != value:
             return (
                 f"Configuration ohif:{key}: {now.archive.value} wrote {value!r} into its data when that was made, "
                 f"and goes on using it. Set it back to {value!r}. Nothing was changed."

@@ -6,12 +6,13 @@ from typing import ClassVar
 
 import pulumi
 
-import settings
 from access import ADMIN_PATH, ArchiveRoot
 from components.archive.interface import ArchiveArgs, DicomWebSource
 from components.containers.database import Database, DatabaseArgs
 from components.containers.networks import data_volume
 from components.containers.service import File, Healthcheck, Service, ServiceArgs, http_probe
+from settings import Archive as ArchiveSettings
+from settings import Dicom
 
 ASSETS = Path(__file__).parents[2] / "assets" / "archive" / "dcm4chee"
 WEB_ROOT = "/dcm4chee-arc"
@@ -79,15 +80,15 @@ class Dcm4chee(pulumi.ComponentResource):
     source: DicomWebSource
 
     @staticmethod
-    def written(told: settings.Archive) -> Mapping[str, str]:
+    def immutable_settings(settings: ArchiveSettings) -> Mapping[str, str]:
         """Settings that its directory is made with."""
-        return {"aeTitle": told.ae_title, "dcm4chee.deviceName": told.device_name}
+        return {"aeTitle": settings.ae_title, "dcm4chee.deviceName": settings.device_name}
 
     def __init__(self, name: str, args: ArchiveArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("ohif:index:Dcm4chee", name, None, opts)
         self.address = f"dcm4chee:{HTTP_PORT}"
         self.dimse_address = f"dcm4chee:{DIMSE_PORT}"
-        self.dicomweb_root = f"{WEB_ROOT}/aets/{args.told.ae_title}/rs"
+        self.dicomweb_root = f"{WEB_ROOT}/aets/{args.settings.ae_title}/rs"
         self.rewrite_links = True
         self.misreads_searches = False
         self.authorization = None
@@ -104,7 +105,7 @@ class Dcm4chee(pulumi.ComponentResource):
                 "bulkDataURI": {"enabled": True},
             },
         )
-        secrets = args.secrets.archive
+        secrets = args.secrets
         database = Database(
             f"{name}-database",
             DatabaseArgs(
@@ -129,8 +130,8 @@ class Dcm4chee(pulumi.ComponentResource):
                 command=["slapd", "-u", "ldap", "-g", "ldap"],
                 environment={
                     "LDAP_BASE_DN": BASE_DN,
-                    "ARCHIVE_DEVICE_NAME": args.told.device_name,
-                    "AE_TITLE": args.told.ae_title,
+                    "ARCHIVE_DEVICE_NAME": args.settings.device_name,
+                    "AE_TITLE": args.settings.ae_title,
                     "DICOM_PORT": str(DIMSE_PORT),
                     "STORAGE_DIR": f"{STORAGE}/fs1",
                     # Persons of the directory, with known passwords, are for the variants with a login.
@@ -153,7 +154,10 @@ class Dcm4chee(pulumi.ComponentResource):
                     # Served only once it is complete.
                     command=[
                         *("ldapsearch", "-x", "-LLL", "-H", f"ldap://127.0.0.1:{LDAP_PORT}", "-s", "base"),
-                        *("-b", f"dicomDeviceName={args.told.device_name},cn=Devices,cn=DICOM Configuration,{BASE_DN}"),
+                        *(
+                            "-b",
+                            f"dicomDeviceName={args.settings.device_name},cn=Devices,cn=DICOM Configuration,{BASE_DN}",
+                        ),
                         "dn",
                     ],
                     start_period=120,
@@ -180,7 +184,7 @@ class Dcm4chee(pulumi.ComponentResource):
                     "LDAP_URL": f"ldap://dcm4chee-ldap:{LDAP_PORT}",
                     "LDAP_BASE_DN": BASE_DN,
                     "LDAP_ROOTPASS_FILE": f"{SECRET_FILES}/archive-ldap",
-                    "ARCHIVE_DEVICE_NAME": args.told.device_name,
+                    "ARCHIVE_DEVICE_NAME": args.settings.device_name,
                     "POSTGRES_HOST": database.host,
                     "POSTGRES_DB": database.name,
                     "POSTGRES_USER": database.name,
@@ -197,7 +201,7 @@ class Dcm4chee(pulumi.ComponentResource):
                     "TRUSTSTORE_PASSWORD_FILE": f"{SECRET_FILES}/archive-truststore",
                     # A sample authority that the image would trust.
                     "EXTRA_CACERTS": "",
-                    "JBOSS_JAVA_SIZING": java_sizing(args.told.memory_mib),
+                    "JBOSS_JAVA_SIZING": java_sizing(args.settings.memory_mib),
                     # Its links begin with the scheme that the browser used.
                     "HTTP_PROXY_ADDRESS_FORWARDING": "true",
                     "REVERSE_DNS": "false",
@@ -218,7 +222,7 @@ class Dcm4chee(pulumi.ComponentResource):
                     start_period=240,
                     interval=5,
                 ),
-                memory_mib=args.told.memory_mib,
+                memory_mib=args.settings.memory_mib,
                 stop_seconds=60,
                 depends_on=[database, directory],
             ),
@@ -227,7 +231,7 @@ class Dcm4chee(pulumi.ComponentResource):
         self.register_outputs({})
 
 
-def callers(dicom: settings.Dicom | None) -> str:
+def callers(dicom: Dicom | None) -> str:
     """AE titles that may call, one a line; an empty line, as no file may be empty, closes the archive's DICOM port."""
     return "\n".join(dicom.callers if dicom else ()) + "\n"
 

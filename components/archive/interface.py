@@ -6,22 +6,24 @@ from typing import ClassVar, Protocol
 
 import pulumi
 
-import settings
 from access import ArchiveRoot
 from components.containers.networks import Networks
 from components.containers.stack_context import StackContext
-from components.secrets import Secrets
+from settings import Archive as ArchiveSettings
+from settings import Dicom
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class ArchiveArgs:
     """What an archive runs with."""
 
     stack: StackContext
     networks: Networks
-    secrets: Secrets
-    told: settings.Archive
-    dicom: settings.Dicom | None
+    secrets: Mapping[str, pulumi.Output[str]]
+    """The generated secrets named in `SECRETS`, by name."""
+    settings: ArchiveSettings
+    dicom: Dicom | None
+    """`None`: the DICOM port is closed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +49,7 @@ class Archive(Protocol):
     """Its own pages and their API, for the route table."""
 
     @staticmethod
-    def written(told: settings.Archive) -> Mapping[str, str]:
+    def immutable_settings(settings: ArchiveSettings) -> Mapping[str, str]:
         """Settings, by their keys, that it writes into its data when that is made."""
         ...
 

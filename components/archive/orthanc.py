@@ -7,13 +7,13 @@ from typing import ClassVar
 
 import pulumi
 
-import settings
 from access import ADMIN_PATH, ArchiveRoot
 from components.archive import orthanc_config
 from components.archive.interface import ArchiveArgs, DicomWebSource
 from components.containers.database import Database, DatabaseArgs
 from components.containers.networks import data_volume
 from components.containers.service import File, Healthcheck, Service, ServiceArgs, http_probe
+from settings import Archive as ArchiveSettings
 
 ASSETS = Path(__file__).parents[2] / "assets" / "archive" / "orthanc"
 GATEWAY_USER = "gateway"
@@ -59,13 +59,13 @@ class Orthanc(pulumi.ComponentResource):
     source: DicomWebSource
 
     @staticmethod
-    def written(told: settings.Archive) -> Mapping[str, str]:
+    def immutable_settings(settings: ArchiveSettings) -> Mapping[str, str]:
         """Settings that it writes into its data: none."""
         return {}
 
     def __init__(self, name: str, args: ArchiveArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("ohif:index:Orthanc", name, None, opts)
-        credential, database_password = args.secrets.archive["archive"], args.secrets.archive["archive-database"]
+        credential, database_password = args.secrets["archive"], args.secrets["archive-database"]
         self.address = f"orthanc:{orthanc_config.PORT}"
         self.dimse_address = f"orthanc:{orthanc_config.DIMSE_PORT}"
         self.dicomweb_root = orthanc_config.DICOMWEB_ROOT
@@ -103,10 +103,10 @@ class Orthanc(pulumi.ComponentResource):
                     database_name=database.name,
                     database_password=passwords[1],
                     storage_path=STORAGE_PATH,
-                    ae_title=args.told.ae_title,
-                    memory_mib=args.told.memory_mib,
+                    ae_title=args.settings.ae_title,
+                    memory_mib=args.settings.memory_mib,
                     callers=() if args.dicom is None else args.dicom.callers,
-                    maximum_mb=args.told.maximum_gb * 1000,
+                    maximum_mb=args.settings.maximum_gb * 1000,
                 )
             )
         )
@@ -142,9 +142,9 @@ class Orthanc(pulumi.ComponentResource):
                     start_period=120,
                     interval=3,
                 ),
-                memory_mib=args.told.memory_mib,
+                memory_mib=args.settings.memory_mib,
                 # The rest is for files in the container's memory and for the kernel.
-                process_memory_mib=args.told.memory_mib * 15 // 16,
+                process_memory_mib=args.settings.memory_mib * 15 // 16,
                 stop_seconds=60,
                 depends_on=[database],
             ),

@@ -8,23 +8,25 @@ from components.auth_proxy import oauth2_proxy_config
 from components.containers.networks import Networks, private_network
 from components.containers.service import File, Healthcheck, Service, ServiceArgs
 from components.containers.stack_context import StackContext
-from components.keycloak.server import CLIENT_ID, REALM_PATH, Keycloak
-from components.secrets import Secrets
-from settings import PublicEndpoint, Settings
+from components.keycloak.server import CLIENT_ID, REALM_PATH
+from components.secrets import AuthProxySecrets
+from public_endpoint import PublicEndpoint
+from settings import SignIn
 
 STORE_PORT = 6379
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class AuthProxyArgs:
-    """What it signs people in with."""
+    """Where users sign in, and for how long."""
 
     stack: StackContext
-    endpoint: pulumi.Output[PublicEndpoint]
-    told: Settings
-    keycloak: Keycloak
     networks: Networks
-    secrets: Secrets
+    endpoint: pulumi.Output[PublicEndpoint]
+    secrets: AuthProxySecrets
+    sign_in: SignIn
+    keycloak_address: str
+    """`host:port` on the network `identity`."""
 
 
 class AuthProxy(pulumi.ComponentResource):
@@ -42,7 +44,7 @@ class AuthProxy(pulumi.ComponentResource):
         super().__init__("ohif:index:AuthProxy", name, None, opts)
         self.address = f"auth-proxy:{oauth2_proxy_config.PORT}"
         # The prefix binds a cookie to host and path, and asks for HTTPS (RFC 6265bis, 4.1.3.2).
-        self.session_cookie = "__Host-ohif_session" if args.told.secure else "ohif_session"
+        self.session_cookie = "__Host-ohif_session" if args.sign_in.secure else "ohif_session"
         configuration = args.endpoint.apply(
             lambda endpoint: oauth2_proxy_config.render(
                 oauth2_proxy_config.AuthProxyConfig(
@@ -51,10 +53,10 @@ class AuthProxy(pulumi.ComponentResource):
                     cookie_name=self.session_cookie,
                     client_id=CLIENT_ID,
                     realm_path=REALM_PATH,
-                    keycloak_address=args.keycloak.address,
+                    keycloak_address=args.keycloak_address,
                     session_store_address=f"sessions:{STORE_PORT}",
-                    session_maximum=args.told.sessions.maximum,
-                    access_token_life=args.told.sessions.access_token,
+                    session_maximum=args.sign_in.sessions.maximum,
+                    access_token_life=args.sign_in.sessions.access_token,
                 )
             )
         )

@@ -7,9 +7,9 @@ import names
 from images import Image
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class StackContext:
-    """Names, labels, images and care for data of one stack, so that several stacks live on one engine."""
+    """Names, labels, images and data protection of one stack, so that several stacks can share one Docker engine."""
 
     project: str
     stack: str

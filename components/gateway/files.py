@@ -1,15 +1,14 @@
 """The files in the gateway's container."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import pulumi
 
-from components.archive import Archive, DicomWebSource
+from components.archive.interface import Archive, DicomWebSource
 from components.containers.service import File
 from components.gateway import nginx_config
-from components.public_name.certificate import CertificateVolume
+from components.public_name.certificate import AcmeCertificate, ServedCertificate
 from components.viewer import ohif_config
 from settings import Dicom, ProvidedCertificate
 
@@ -22,20 +21,9 @@ CERTIFICATES = "/certificates"
 PROVIDED_CHAIN, PROVIDED_KEY = f"{ROOT}/tls/chain.pem", f"{ROOT}/tls/key.pem"
 
 
-@dataclass(frozen=True, kw_only=True)
-class AcmeCertificate:
-    """A certificate that certificate.py lays on a volume, some time after the gateway has started."""
-
-    host: str
-    volume: CertificateVolume
-
-
-ServedCertificate = AcmeCertificate | ProvidedCertificate
-
-
 def certificate_path(issued: AcmeCertificate) -> str:
     """Chain and key in one file."""
-    return f"{CERTIFICATES}/served/{issued.host}.pem"
+    return f"{CERTIFICATES}/served/{issued.acme.host}.pem"
 
 
 def certificate_files(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pulumi
 
 from access import routes
-from components.archive import Archive, archive_roots
+from components.archive.interface import Archive
 from components.auth_proxy.auth_proxy import AuthProxy
 from components.containers.networks import Networks
 from components.containers.service import File, Healthcheck, Mount, Port, Service, ServiceArgs
@@ -18,8 +18,6 @@ from components.gateway.files import (
     PROVIDED_CHAIN,
     PROVIDED_KEY,
     ROOT,
-    AcmeCertificate,
-    ServedCertificate,
     certificate_files,
     certificate_path,
     credential,
@@ -28,8 +26,10 @@ from components.gateway.files import (
     viewer_files,
 )
 from components.keycloak.server import CLIENT_ID, REALM_PATH, Keycloak
+from components.public_name.certificate import AcmeCertificate, ServedCertificate
 from components.viewer.viewer import Viewer
-from settings import EVERY_NETWORK, ProvidedCertificate, PublicEndpoint, Settings
+from public_endpoint import PublicEndpoint
+from settings import EVERY_NETWORK, Listeners, ProvidedCertificate, SessionLimits
 
 MEMORY_MIB, TEMPORARY_MIB = 512, 16
 """Enough for all that clients may hold at once by the limits in its file (test_gateway_memory.py)."""
@@ -45,17 +45,18 @@ class Upstreams:
     archive: Archive
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class GatewayArgs:
     """What the gateway answers to, and who answers behind it."""
 
     stack: StackContext
     networks: Networks
     endpoint: pulumi.Output[PublicEndpoint]
-    told: Settings
+    listeners: Listeners
     certificate: ServedCertificate | None
     """`None`: HTTP."""
-    to: Upstreams
+    sessions: SessionLimits
+    upstreams: Upstreams
 
 
 class Gateway(pulumi.ComponentResource):
@@ -93,9 +94,9 @@ class Gateway(pulumi.ComponentResource):
                     File(path=f"{ROOT}/start.sh", content=(ASSETS / "gateway" / "start.sh").read_text()),
                     File(path=f"{ROOT}/nginx.conf", content=configuration.apply(nginx_config.render)),
                     *certificate_files(args.certificate, configuration),
-                    File(path=f"{ROOT}/archive-credential.conf", content=credential(args.to.archive)),
-                    *dicom_tls_files(args.told.dicom),
-                    *viewer_files(args.to.archive.source, args.told.sessions.idle),
+                    File(path=f"{ROOT}/archive-credential.conf", content=credential(args.upstreams.archive)),
+                    *dicom_tls_files(args.listeners.dicom),
+                    *viewer_files(args.upstreams.archive.source, args.sessions.idle),
                     *page_files(),
                 ],
                 volumes={CERTIFICATES: Mount(volume=issued.volume.volume, read_only=True)} if issued else {},
@@ -105,7 +106,7 @@ class Gateway(pulumi.ComponentResource):
                         external=external,
                         internal=internal + (nginx_config.IPV6_SHIFT if ":" in address else 0),
                     )
-                    for address in args.told.bind_addresses
+                    for address in args.listeners.addresses
                     for external, internal in published_ports(args)
                 ],
                 healthcheck=Healthcheck(
@@ -129,11 +130,11 @@ class Gateway(pulumi.ComponentResource):
 
 def published_ports(args: GatewayArgs) -> Sequence[tuple[int, int]]:
     """Ports of the engine's machine, and those inside that answer them."""
-    doors = [(args.told.http_port, nginx_config.HTTP_PORT)]
+    doors = [(args.listeners.http_port, nginx_config.HTTP_PORT)]
     if args.certificate is not None:
-        doors.append((args.told.https_port, nginx_config.HTTPS_PORT))
-    if args.told.dicom is not None:
-        doors.append((args.told.dicom.port, nginx_config.DICOM_PORT))
+        doors.append((args.listeners.https_port, nginx_config.HTTPS_PORT))
+    if args.listeners.dicom is not None:
+        doors.append((args.listeners.dicom.port, nginx_config.DICOM_PORT))
     return doors
 
 
@@ -142,26 +143,26 @@ def gateway_config(args: GatewayArgs, endpoint: PublicEndpoint) -> nginx_config.
     return nginx_config.GatewayConfig(
         scheme=endpoint.scheme,
         tls=tls_config(args.certificate),
-        ipv6=args.told.dual_stack,
-        trust_bridge_address=args.told.loopback_only or args.told.admin_networks == EVERY_NETWORK,
+        ipv6=args.listeners.dual_stack,
+        trust_bridge_address=args.listeners.loopback_only or args.listeners.admin_networks == EVERY_NETWORK,
         host=endpoint.host,
         authority=endpoint.authority,
         port=endpoint.port,
-        routes=routes(archive_roots(args.told.archive.kind)),
-        admin_networks=args.told.admin_networks,
+        routes=routes(args.upstreams.archive.ROOTS),
+        admin_networks=args.listeners.admin_networks,
         upstreams={
-            "auth_proxy": args.to.auth_proxy.address,
-            "keycloak": args.to.keycloak.address,
-            "viewer": args.to.viewer.address,
-            "archive": args.to.archive.address,
+            "auth_proxy": args.upstreams.auth_proxy.address,
+            "keycloak": args.upstreams.keycloak.address,
+            "viewer": args.upstreams.viewer.address,
+            "archive": args.upstreams.archive.address,
         },
-        dicomweb_root=args.to.archive.dicomweb_root,
-        rewrite_links=args.to.archive.rewrite_links,
-        misreads_searches=args.to.archive.misreads_searches,
-        dimse=dimse(args.told, args.to.archive),
+        dicomweb_root=args.upstreams.archive.dicomweb_root,
+        rewrite_links=args.upstreams.archive.rewrite_links,
+        misreads_searches=args.upstreams.archive.misreads_searches,
+        dimse=dimse(args),
         realm_path=REALM_PATH,
         client_id=CLIENT_ID,
-        session_cookie=args.to.auth_proxy.session_cookie,
+        session_cookie=args.upstreams.auth_proxy.session_cookie,
         asset_root=ROOT,
     )
 
@@ -182,15 +183,15 @@ def tls_config(certificate: ServedCertificate | None) -> nginx_config.TlsConfig 
             )
 
 
-def dimse(told: Settings, archive: Archive) -> nginx_config.Dimse | None:
+def dimse(args: GatewayArgs) -> nginx_config.Dimse | None:
     """How DICOM associations are forwarded, if they are."""
-    dicom = told.dicom
+    dicom = args.listeners.dicom
     if dicom is None:
         return None
     return nginx_config.Dimse(
-        upstream=archive.dimse_address,
+        upstream=args.upstreams.archive.dimse_address,
         networks=dicom.networks,
-        trust_bridge_address=told.loopback_only or dicom.networks == EVERY_NETWORK,
+        trust_bridge_address=args.listeners.loopback_only or dicom.networks == EVERY_NETWORK,
         tls=dicom.tls is not None,
         client_certificates=dicom.tls is not None and dicom.tls.client_ca is not None,
     )

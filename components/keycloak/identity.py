@@ -5,13 +5,12 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_keycloak as keycloak
 
-from access import KEYCLOAK_PATH, Role
-from components.gateway.gateway import Gateway
+from access import AUTH_PROXY_PATH, KEYCLOAK_PATH, Role
 from components.keycloak.realm import SAVED_EVENTS, make_realm, make_user_profile
 from components.keycloak.second_factor import offer_codes, require_code
-from components.keycloak.server import CLIENT_ID, Keycloak
-from components.secrets import Secrets
-from settings import CONSOLE_USER, Mfa, Settings
+from components.keycloak.server import CLIENT_ID
+from components.secrets import IdentitySecrets
+from settings import CONSOLE_USER, Mfa, SignIn
 
 EVENT_DAYS = 90
 SECONDS_PER_DAY = 24 * 3600
@@ -23,16 +22,16 @@ ROLE_DESCRIPTIONS = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class IdentityArgs:
     """What the realm holds, and how to reach Keycloak."""
 
-    told: Settings
-    secrets: Secrets
-    keycloak: Keycloak
-    gateway: Gateway
     origin: pulumi.Output[str]
     """Known once Keycloak answers there: its provider logs in once, without a retry."""
+    sign_in: SignIn
+    secrets: IdentitySecrets
+    database_volume: pulumi.Resource
+    """The volume with everything that Keycloak stores."""
 
 
 class Identity(pulumi.ComponentResource):
@@ -44,12 +43,12 @@ class Identity(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: IdentityArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("ohif:index:Identity", name, None, opts)
-        told, origin = args.told, args.origin
+        origin = args.origin
         provider = keycloak.Provider(
             f"{name}-keycloak",
             url=origin,
             base_path=KEYCLOAK_PATH,
-            root_ca_certificate=told.certificate.ca_certificate if told.certificate else None,
+            root_ca_certificate=args.sign_in.ca_certificate,
             client_id="admin-cli",
             username=CONSOLE_USER,
             password=args.secrets.console,
@@ -57,13 +56,13 @@ class Identity(pulumi.ComponentResource):
             client_timeout=120,
             # A preview needs no server.
             initial_login=False,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[args.keycloak, args.gateway]),
+            opts=pulumi.ResourceOptions(parent=self),
         )
         # What Keycloak holds goes with its database: a destroy need not take it apart, so it works when Keycloak
         # is down.
-        child = pulumi.ResourceOptions(parent=self, provider=provider, deleted_with=args.keycloak.database.volume)
+        child = pulumi.ResourceOptions(parent=self, provider=provider, deleted_with=args.database_volume)
 
-        realm = make_realm(f"{name}-realm", told, child)
+        realm = make_realm(f"{name}-realm", args.sign_in, child)
         keycloak.RealmEvents(
             f"{name}-events",
             realm_id=realm.id,
@@ -75,8 +74,8 @@ class Identity(pulumi.ComponentResource):
             opts=child,
         )
         make_user_profile(f"{name}-user-profile", realm, child)
-        offer_codes(name, realm, told.mfa, child)
-        code_flow = require_code(name, realm, child) if told.mfa is Mfa.REQUIRED else None
+        offer_codes(name, realm, args.sign_in.mfa, child)
+        code_flow = require_code(name, realm, child) if args.sign_in.mfa is Mfa.REQUIRED else None
         roles = {
             role: keycloak.Role(
                 f"{name}-role-{role}",
@@ -100,7 +99,7 @@ class Identity(pulumi.ComponentResource):
             service_accounts_enabled=False,
             pkce_code_challenge_method="S256",
             # Exact, from the one endpoint: a redirect elsewhere cannot happen, and "invalid redirect_uri" neither.
-            valid_redirect_uris=[pulumi.Output.concat(origin, "/oauth2/callback")],
+            valid_redirect_uris=[pulumi.Output.concat(origin, f"{AUTH_PROXY_PATH}/callback")],
             valid_post_logout_redirect_uris=[pulumi.Output.concat(origin, "/")],
             web_origins=[],
             base_url=pulumi.Output.concat(origin, "/"),
@@ -127,8 +126,8 @@ class Identity(pulumi.ComponentResource):
             included_client_audience=CLIENT_ID,
             opts=child,
         )
-        for user in told.users:
-            person = keycloak.User(
+        for user in args.sign_in.users:
+            account = keycloak.User(
                 f"{name}-user-{user.name}",
                 realm_id=realm.id,
                 username=user.name,
@@ -144,7 +143,7 @@ class Identity(pulumi.ComponentResource):
             keycloak.UserRoles(
                 f"{name}-user-{user.name}-roles",
                 realm_id=realm.id,
-                user_id=person.id,
+                user_id=account.id,
                 role_ids=[roles[role].id for role in sorted(user.roles)],
                 # Keycloak's own default roles stay with the user.
                 exhaustive=False,

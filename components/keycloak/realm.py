@@ -4,7 +4,7 @@ import pulumi
 import pulumi_keycloak as keycloak
 
 from components.keycloak.server import REALM
-from settings import Mfa, Settings, Smtp
+from settings import Mfa, SignIn, Smtp
 
 LOGIN_THEME = "ohif"
 
@@ -41,7 +41,7 @@ LOGIN_SECONDS = 15 * 60
 has started in its memory for so long."""
 
 
-def make_realm(name: str, told: Settings, opts: pulumi.ResourceOptions) -> keycloak.Realm:
+def make_realm(name: str, sign_in: SignIn, opts: pulumi.ResourceOptions) -> keycloak.Realm:
     """The realm.
 
     Settings: Keycloak, Server Administration Guide, "Configuring realms", "Mitigating security threats". Nobody can
@@ -52,17 +52,17 @@ def make_realm(name: str, told: Settings, opts: pulumi.ResourceOptions) -> keycl
         realm=REALM,
         display_name="Image viewer",
         login_theme=LOGIN_THEME,
-        ssl_required="external" if told.secure else "none",
+        ssl_required="external" if sign_in.secure else "none",
         registration_allowed=False,
         # Keycloak's own reset by mail enrols a new code too, so the mailbox alone would be enough.
-        reset_password_allowed=told.smtp is not None and told.mfa is not Mfa.REQUIRED,
+        reset_password_allowed=sign_in.smtp is not None and sign_in.mfa is not Mfa.REQUIRED,
         edit_username_allowed=False,
         remember_me=False,
         password_policy=PASSWORD_POLICY,
-        access_token_lifespan=_lifespan(told.sessions.access_token),
+        access_token_lifespan=_lifespan(sign_in.sessions.access_token),
         access_code_lifespan_login=_lifespan(LOGIN_SECONDS),
-        sso_session_idle_timeout=_lifespan(told.sessions.idle),
-        sso_session_max_lifespan=_lifespan(told.sessions.maximum),
+        sso_session_idle_timeout=_lifespan(sign_in.sessions.idle),
+        sso_session_max_lifespan=_lifespan(sign_in.sessions.maximum),
         security_defenses=keycloak.RealmSecurityDefensesArgs(
             brute_force_detection=keycloak.RealmSecurityDefensesBruteForceDetectionArgs(
                 # Ten wrong passwords, then a minute; a minute more with each further ten, at most a quarter of
@@ -90,7 +90,7 @@ def make_realm(name: str, told: Settings, opts: pulumi.ResourceOptions) -> keycl
                 strict_transport_security="max-age=31536000",
             ),
         ),
-        smtp_server=_smtp_server(told.smtp),
+        smtp_server=_smtp_server(sign_in.smtp),
         opts=opts,
     )
 

@@ -11,8 +11,9 @@ from components.containers.database import Database, DatabaseArgs
 from components.containers.networks import Networks
 from components.containers.service import File, Healthcheck, Service, ServiceArgs, http_probe
 from components.containers.stack_context import StackContext
-from components.secrets import Secrets
-from settings import CONSOLE_USER, PublicEndpoint
+from components.secrets import KeycloakSecrets
+from public_endpoint import PublicEndpoint
+from settings import CONSOLE_USER
 
 THEMES = Path(__file__).parents[2] / "assets" / "keycloak" / "themes"
 REALM = "ohif"
@@ -38,17 +39,17 @@ exec /opt/keycloak/bin/kc.sh "$@" > >(exec sed -u -E '{UNKNOWN_NAMES}')
 """
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class KeycloakArgs:
     """What the server runs with."""
 
     stack: StackContext
+    networks: Networks
     endpoint: pulumi.Output[PublicEndpoint]
     """Keycloak's own links and the tokens' issuer begin with it."""
-    secrets: Secrets
-    networks: Networks
+    secrets: KeycloakSecrets
     sends_mail: bool
-    """Whether it needs a way out."""
+    """Whether it needs outbound access (SMTP)."""
 
 
 class Keycloak(pulumi.ComponentResource):
@@ -69,7 +70,7 @@ class Keycloak(pulumi.ComponentResource):
         self.address = f"keycloak:{PORT}"
         self.database = Database(
             f"{name}-database",
-            DatabaseArgs(stack=args.stack, owner="keycloak", password=args.secrets.keycloak_database),
+            DatabaseArgs(stack=args.stack, owner="keycloak", password=args.secrets.database),
             opts=pulumi.ResourceOptions(parent=self),
         )
         server = Service(
@@ -91,7 +92,7 @@ class Keycloak(pulumi.ComponentResource):
                     "KC_DB_URL_HOST": self.database.host,
                     "KC_DB_URL_DATABASE": self.database.name,
                     "KC_DB_USERNAME": self.database.name,
-                    "KC_DB_PASSWORD": args.secrets.keycloak_database,
+                    "KC_DB_PASSWORD": args.secrets.database,
                     "KC_DB_POOL_INITIAL_SIZE": "1",
                     "KC_DB_POOL_MIN_SIZE": "1",
                     "KC_DB_POOL_MAX_SIZE": "30",

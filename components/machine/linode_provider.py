@@ -18,7 +18,7 @@ class CloudArgs:
     token: pulumi.Output[str] | None
     """`None`: a preview only."""
     api_url: str
-    keeps_dns: bool
+    manages_dns: bool
     """Whether it has to serve the host's records too."""
 
 
@@ -39,7 +39,7 @@ class Cloud(pulumi.ComponentResource):
                 return UNKNOWN
             if pulumi.runtime.is_dry_run():
                 return account.token
-            await account.check(dns=args.keeps_dns)
+            await account.check(dns=args.manages_dns)
             return account.token
 
         # Every object of the account hangs on it, so none is made before the account was looked at.

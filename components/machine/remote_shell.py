@@ -19,13 +19,13 @@ import pulumi
 
 Found = TypeVar("Found")
 
-KEY_PATIENCE = 20.0
+KEY_TIMEOUT = 20.0
 """Seconds in which a machine that starts may still show another host key than the one it is being given."""
-LOGIN_PATIENCE = 120.0
+LOGIN_TIMEOUT = 120.0
 """Seconds in which a machine that starts may not know its user yet."""
 PAUSE = 2.0
 """Seconds between two attempts."""
-REASON_PATIENCE = 10.0
+REASON_TIMEOUT = 10.0
 """Seconds for which a command that fails without a reason is run again."""
 
 MARKER = "ohif-exit-code"
@@ -40,7 +40,7 @@ class MachineError(pulumi.RunError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
+class CommandResult:
     """What a command left behind."""
 
     code: int
@@ -72,11 +72,11 @@ class Lost:
         ended = "no exit code" if self.code is None else f"exit code {self.code}"
         return f"{_last_line(self.errors) or 'no reason given'} ({ended})"
 
-    def limit(self, patience: float) -> float:
+    def limit(self, timeout: float) -> float:
         """Seconds after which nothing will change any more."""
         if "host key" in self.errors.lower():
-            return min(KEY_PATIENCE, patience)
-        return min(LOGIN_PATIENCE, patience) if "permission denied" in self.errors.lower() else patience
+            return min(KEY_TIMEOUT, timeout)
+        return min(LOGIN_TIMEOUT, timeout) if "permission denied" in self.errors.lower() else timeout
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,23 +92,23 @@ class Shell:
     prefix: Sequence[str]
     """The command line before the script; empty: on this machine."""
 
-    async def run(self, script: str, *, patience: float) -> Answer:
-        """Run a script of sh and wait for its answer, for at most `patience` seconds.
+    async def run(self, script: str, *, timeout: float) -> CommandResult:
+        """Run a script of sh and wait for its answer, for at most `timeout` seconds.
 
         Raises:
             MachineError: it takes longer, the machine cannot be reached, or the SSH client is missing.
         """
-        return await self._complete(script, patience=patience, attempt=patience)
+        return await self._complete(script, timeout=timeout, attempt=timeout)
 
-    async def reached(self, *, patience: float) -> None:
-        """Wait until a command can be run, for at most `patience` seconds.
+    async def wait_until_reachable(self, *, timeout: float) -> None:
+        """Wait until a command can be run, for at most `timeout` seconds.
 
         Raises:
             MachineError: it cannot. A wrong host key is not waited for.
         """
-        await self._complete("true", patience=patience, attempt=60)
+        await self._complete("true", timeout=timeout, attempt=60)
 
-    async def settled(self, script: str, *, patience: float, repeat: Callable[[Answer], float]) -> Answer:
+    async def settled(self, script: str, *, timeout: float, repeat: Callable[[CommandResult], float]) -> CommandResult:
         """Run a script until its answer is final.
 
         `repeat` returns for how many seconds since the first such answer the script is run again; 0: it is final.
@@ -116,33 +116,33 @@ class Shell:
         started = time.monotonic()
         first: dict[float, float] = {}
         while True:
-            answer = await self.run(script, patience=max(1.0, started + patience - time.monotonic()))
+            answer = await self.run(script, timeout=max(1.0, started + timeout - time.monotonic()))
             now = time.monotonic()
             wanted = repeat(answer)
             since = first.setdefault(wanted, now)
-            if now - since >= wanted or now - started + PAUSE >= patience:
+            if now - since >= wanted or now - started + PAUSE >= timeout:
                 return answer
             await asyncio.sleep(PAUSE)
 
-    async def _complete(self, script: str, *, patience: float, attempt: float) -> Answer:
+    async def _complete(self, script: str, *, timeout: float, attempt: float) -> CommandResult:
         started = time.monotonic()
         before = ""
         while True:
-            left = started + patience - time.monotonic()
+            left = started + timeout - time.monotonic()
             tried = await self._attempt(script, min(left, attempt))
-            if isinstance(tried, Answer):
+            if isinstance(tried, CommandResult):
                 return tried
             waited = time.monotonic() - started
-            if tried.code is None and waited + PAUSE >= patience:
+            if tried.code is None and waited + PAUSE >= timeout:
                 raise MachineError(
-                    f"{self.machine}: no answer within {patience:.0f} s{before}; look at it, then run again."
+                    f"{self.machine}: no answer within {timeout:.0f} s{before}; look at it, then run again."
                 )
-            if waited + PAUSE >= tried.limit(patience):
+            if waited + PAUSE >= tried.limit(timeout):
                 raise MachineError(self._unreachable(tried))
             before = f" (SSH failed in between: {tried.failure})"
             await asyncio.sleep(PAUSE)
 
-    async def _attempt(self, script: str, seconds: float) -> Answer | Lost:
+    async def _attempt(self, script: str, seconds: float) -> CommandResult | Lost:
         with_marker = ["sh", "-c", WITH_MARKER, "sh", script]
         line = [*self.prefix, shlex.join(with_marker)] if self.prefix else ["sh", "-c", script]
         try:
@@ -167,9 +167,9 @@ class Shell:
         code = process.returncode or 0
         if not self.prefix:
             # Nothing that could break lies between.
-            return Answer(code=code, output=shown, errors=said)
+            return CommandResult(code=code, output=shown, errors=said)
         if found := COMPLETE.fullmatch(shown):
-            return Answer(code=int(found[2]), output=found[1], errors=said)
+            return CommandResult(code=int(found[2]), output=found[1], errors=said)
         return Lost(code=code, errors=said)
 
     def _unreachable(self, lost: Lost) -> str:
@@ -184,12 +184,12 @@ class Shell:
         )
 
 
-def unless_explained(answer: Answer) -> float:
+def unless_explained(answer: CommandResult) -> float:
     """For `Shell.settled`: a failure without a reason may be of a moment, one with a reason is final."""
-    return REASON_PATIENCE if answer.code and not answer.last_line else 0
+    return REASON_TIMEOUT if answer.code and not answer.last_line else 0
 
 
-def after(
+def run_when_ready(
     made: pulumi.Output[Any], shell: pulumi.Output[Shell], question: Callable[[Shell], Awaitable[Found]]
 ) -> pulumi.Output[Found]:
     """What a question finds out, asked once something is made."""
@@ -203,7 +203,7 @@ def ssh_shell(*, user: str, address: str, port: int, options: Sequence[str]) -> 
     return Shell(machine=f"{user}@{address}", prefix=["ssh", *options, "-p", str(port), f"{user}@{address}"])
 
 
-def here() -> Shell:
+def local_shell() -> Shell:
     """A shell on this machine."""
     return Shell(machine="this machine", prefix=[])
 

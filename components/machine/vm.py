@@ -11,9 +11,10 @@ import pulumi_random as random
 
 from components.containers.stack_context import StackContext
 from components.machine import cloud_init
+from components.machine.firewall import IngressRule
 from components.machine.host import SSH_PORT
 from components.machine.linode_provider import Cloud, CloudArgs
-from components.machine.remote_shell import Shell, after, ssh_shell
+from components.machine.remote_shell import Shell, run_when_ready, ssh_shell
 from components.machine.ssh_config import SEED_BYTES, client_options, host_key
 from components.machine.vm_setup import wait_for
 from settings import Network, Vm
@@ -22,21 +23,12 @@ SWAP_MB = 1024
 
 
 @dataclass(frozen=True, kw_only=True)
-class IngressRule:
-    """A door of the firewall."""
-
-    label: str
-    port: int
-    networks: Sequence[Network]
-
-
-@dataclass(frozen=True, kw_only=True)
 class VmHostArgs:
     """Which VM, and what it lets in."""
 
     stack: StackContext
     vm: Vm
-    keeps_dns: bool
+    manages_dns: bool
     """Whether the account has to serve the host's records too."""
     ingress_rules: Sequence[IngressRule]
 
@@ -61,7 +53,7 @@ class VmHost(pulumi.ComponentResource):
         super().__init__("ohif:index:VmHost", name, None, opts)
         self.cloud = Cloud(
             f"{name}-cloud",
-            CloudArgs(token=args.vm.token, api_url=args.vm.api_url, keeps_dns=args.keeps_dns),
+            CloudArgs(token=args.vm.token, api_url=args.vm.api_url, manages_dns=args.manages_dns),
             pulumi.ResourceOptions(parent=self),
         )
         cloud = self.cloud.provider
@@ -168,7 +160,7 @@ class VmHost(pulumi.ComponentResource):
                 await wait_for(shell)
             return True
 
-        engine = pulumi.Output.all(self.address, after(volume.linode_id, self.shell, ready))
+        engine = pulumi.Output.all(self.address, run_when_ready(volume.linode_id, self.shell, ready))
 
         self.provider = docker.Provider(
             f"{name}-docker",

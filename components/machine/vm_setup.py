@@ -3,15 +3,15 @@
 import json
 from typing import Any
 
-from components.machine.remote_shell import REASON_PATIENCE, Answer, MachineError, Shell
+from components.machine.remote_shell import REASON_TIMEOUT, CommandResult, MachineError, Shell
 
-BOOT_PATIENCE = 600
+BOOT_TIMEOUT = 600
 """Seconds until a new VM must take an SSH connection."""
-SETUP_PATIENCE = 900
+SETUP_TIMEOUT = 900
 """Seconds for cloud-init: security updates and Docker."""
-ENGINE_PATIENCE = 60
+ENGINE_TIMEOUT = 60
 """Seconds for an engine that was just started."""
-UNCLEAR_PATIENCE = 120
+UNCLEAR_TIMEOUT = 120
 """Seconds in which cloud-init has to give a report that is either good or has a reason."""
 
 
@@ -21,9 +21,9 @@ async def wait_for(shell: Shell) -> None:
     Raises:
         MachineError: one of them failed.
     """
-    await shell.reached(patience=BOOT_PATIENCE)
+    await shell.wait_until_reachable(timeout=BOOT_TIMEOUT)
     setup = await shell.settled(
-        "cloud-init status --wait --format json", patience=SETUP_PATIENCE, repeat=_cloud_init_works
+        "cloud-init status --wait --format json", timeout=SETUP_TIMEOUT, repeat=_cloud_init_works
     )
     if not _is_done(setup):
         raise MachineError(
@@ -33,8 +33,8 @@ async def wait_for(shell: Shell) -> None:
     # After a reboot cloud-init is done before the engine is.
     engine = await shell.settled(
         "docker version --format '{{.Server.Version}}'",
-        patience=2 * ENGINE_PATIENCE,
-        repeat=lambda answer: ENGINE_PATIENCE if answer.code else 0,
+        timeout=2 * ENGINE_TIMEOUT,
+        repeat=lambda answer: ENGINE_TIMEOUT if answer.code else 0,
     )
     if engine.code:
         raise MachineError(
@@ -43,7 +43,7 @@ async def wait_for(shell: Shell) -> None:
         )
 
 
-def _status(answer: Answer) -> dict[str, Any]:
+def _status(answer: CommandResult) -> dict[str, Any]:
     """The report of cloud-init; empty if it gave none."""
     try:
         report = json.loads(answer.output)
@@ -52,13 +52,13 @@ def _status(answer: Answer) -> dict[str, Any]:
     return report if isinstance(report, dict) else {}
 
 
-def _is_done(answer: Answer) -> bool:
+def _is_done(answer: CommandResult) -> bool:
     # The exit code is 2 when it worked but has to say something (cloud-init, "Return codes"), and also when its
     # argument parser refuses a call.
     return answer.code in (0, 2) and _status(answer).get("status") == "done"
 
 
-def _cloud_init_works(answer: Answer) -> float:
+def _cloud_init_works(answer: CommandResult) -> float:
     """Seconds for which such an answer may still change.
 
     In its first moments cloud-init knows neither what it does nor that it is enabled, its report is a file that it
@@ -67,10 +67,10 @@ def _cloud_init_works(answer: Answer) -> float:
     """
     if _is_done(answer):
         return 0
-    return REASON_PATIENCE if _status(answer).get("errors") else UNCLEAR_PATIENCE
+    return REASON_TIMEOUT if _status(answer).get("errors") else UNCLEAR_TIMEOUT
 
 
-def _reasons(answer: Answer) -> str:
+def _reasons(answer: CommandResult) -> str:
     status = _status(answer)
     if errors := status.get("errors"):
         return f"{'; '.join(errors)} (exit code {answer.code})"

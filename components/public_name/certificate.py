@@ -9,16 +9,16 @@ import pulumi_docker as docker
 from components.containers.networks import Networks, data_volume
 from components.containers.service import File, Healthcheck, Service, ServiceArgs
 from components.containers.stack_context import StackContext
-from components.machine.remote_shell import MachineError, Shell, after, unless_explained
-from settings import Acme
+from components.machine.remote_shell import MachineError, Shell, run_when_ready, unless_explained
+from settings import Acme, ProvidedCertificate
 
 ASSETS = Path(__file__).parents[2] / "assets" / "public_name"
 HOME = "/etc/letsencrypt"
 """certbot's own place; `served/` and `webroot/` in it are what the gateway reads."""
 CA_FILE = "/run/ca.pem"
-PATIENCE = 1200
+TIMEOUT = 1200
 """Seconds for the first certificate: a fresh record may take a quarter of an hour to be seen."""
-DNS_PATIENCE = 900
+DNS_TIMEOUT = 900
 """Seconds. Linode's name servers take up changes every few minutes."""
 
 
@@ -32,6 +32,36 @@ class CertificateVolume(pulumi.ComponentResource):
         # A stack that goes back to HTTP leaves it behind, and finds it when it comes again.
         self.volume = data_volume(f"{name}-volume", "certificates", stack, self, may_leave=True)
         self.register_outputs({})
+
+
+@dataclass(frozen=True, kw_only=True)
+class AcmeCertificate:
+    """A certificate that certbot writes to a volume, some time after the gateway has started."""
+
+    acme: Acme
+    volume: CertificateVolume
+
+    @property
+    def ca_certificate(self) -> str | None:
+        """PEM of a private authority, for clients that have to trust it."""
+        return self.acme.ca_certificate
+
+
+ServedCertificate = AcmeCertificate | ProvidedCertificate
+
+
+def served_certificate(
+    name: str,
+    stack: StackContext,
+    certificate: Acme | ProvidedCertificate | None,
+    opts: pulumi.ResourceOptions,
+) -> ServedCertificate | None:
+    """The certificate that the gateway serves, or the volume where one from a certification authority will be."""
+    match certificate:
+        case Acme() as acme:
+            return AcmeCertificate(acme=acme, volume=CertificateVolume(f"{name}-kept", stack, opts))
+        case ProvidedCertificate() | None:
+            return certificate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +108,7 @@ class Certificate(pulumi.ComponentResource):
                     "ACME_DIRECTORY": args.acme.directory,
                     "ACME_EMAIL": args.acme.email,
                     "EXPECTED_ADDRESSES": args.addresses.apply(" ".join),
-                    "DNS_PATIENCE": str(DNS_PATIENCE if args.made_record else 0),
+                    "DNS_PATIENCE": str(DNS_TIMEOUT if args.made_record else 0),
                 },
                 files=[
                     File(path="/keeper.py", content=(ASSETS / "certbot_loop.py").read_text()),
@@ -98,7 +128,7 @@ class Certificate(pulumi.ComponentResource):
             if not pulumi.runtime.is_dry_run():
                 pulumi.log.info(f"waiting for the certificate of {args.acme.host}", self, ephemeral=True)
                 answer = await shell.settled(
-                    f"docker exec {container} python3 /keeper.py wait", patience=PATIENCE, repeat=unless_explained
+                    f"docker exec {container} python3 /keeper.py wait", timeout=TIMEOUT, repeat=unless_explained
                 )
                 if answer.code:
                     reason = answer.output.strip() or f"{answer.failure}."
@@ -107,5 +137,5 @@ class Certificate(pulumi.ComponentResource):
                     )
             return True
 
-        self.ready = after(keeper.container_id, args.shell, issued)
+        self.ready = run_when_ready(keeper.container_id, args.shell, issued)
         self.register_outputs({})

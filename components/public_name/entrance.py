@@ -1,130 +1,98 @@
-"""Which machine, which records, which certificate: what the settings ask for, as components."""
+"""The public entrance: DNS records, certificate, and the wait until the gateway answers at its origin."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import pulumi
 
 from components.containers.networks import Networks
 from components.containers.stack_context import StackContext
-from components.gateway.files import AcmeCertificate, ServedCertificate
 from components.gateway.gateway import Gateway
-from components.machine.host import SSH_PORT, Host, LocalHost, LocalHostArgs, RemoteHost, RemoteHostArgs
-from components.machine.vm import IngressRule, VmHost, VmHostArgs
-from components.public_name.certificate import Certificate, CertificateArgs, CertificateVolume
+from components.keycloak.server import Keycloak
+from components.machine.host import Host
+from components.machine.vm import VmHost
+from components.public_name.certificate import AcmeCertificate, Certificate, CertificateArgs, ServedCertificate
 from components.public_name.dns import DuckRecords, DuckRecordsArgs, LinodeRecords, LinodeRecordsArgs
-from settings import (
-    EVERY_NETWORK,
-    Acme,
-    DuckDns,
-    LinodeZone,
-    LocalMachine,
-    ProvidedCertificate,
-    Server,
-    Settings,
-    Vm,
-)
+from components.public_name.origin import origin_when_it_answers
+from public_endpoint import PublicEndpoint
+from settings import DuckDns, LinodeZone
 
 
-def make_host(name: str, stack: StackContext, told: Settings) -> Host:
-    """The machine of the stack's target."""
-    match told.machine:
-        case LocalMachine():
-            return LocalHost(name, LocalHostArgs())
-        case Server():
-            return RemoteHost(
-                name,
-                RemoteHostArgs(
-                    stack=stack,
-                    server=told.machine,
-                    ports=[opening.port for opening in ingress_rules(told) if opening.port != SSH_PORT],
+@dataclass(frozen=True)
+class PublicEntranceArgs:
+    """Under which name browsers come, and to which gateway."""
+
+    stack: StackContext
+    networks: Networks
+    endpoint: pulumi.Output[PublicEndpoint]
+    host: Host
+    dns: LinodeZone | DuckDns | None
+    """`None`: the DNS records are managed by hand, or there is no name."""
+    certificate: ServedCertificate | None
+    """`None`: HTTP."""
+    gateway: Gateway
+    keycloak: Keycloak
+
+
+class PublicEntrance:
+    """Everything between a browser's request for the public name and the gateway.
+
+    It groups components and is no Pulumi resource itself: a parent would change the URN of every record and
+    certificate in existing stacks, and replace them. It does not create the zone's delegation at a registrar.
+    """
+
+    origin: pulumi.Output[str]
+    """Scheme and authority of the public address, known once Keycloak answers there. Whatever needs Keycloak's API
+    depends on this output and on nothing else."""
+
+    def __init__(self, args: PublicEntranceArgs, opts: pulumi.ResourceOptions) -> None:
+        records = _records(args, opts)
+        waits_for: list[pulumi.Output[Any]] = [args.keycloak.container_id, args.gateway.container_id]
+        served = args.certificate
+        if isinstance(served, AcmeCertificate):
+            certificate = Certificate(
+                "certificate",
+                CertificateArgs(
+                    stack=args.stack,
+                    networks=args.networks,
+                    acme=served.acme,
+                    volume=served.volume,
+                    shell=args.host.shell,
+                    addresses=args.host.addresses,
+                    made_record=bool(records),
                 ),
+                pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[args.gateway, *records])),
             )
-        case Vm():
-            return VmHost(
-                name,
-                VmHostArgs(
-                    stack=stack,
-                    vm=told.machine,
-                    keeps_dns=isinstance(told.dns, LinodeZone),
-                    ingress_rules=ingress_rules(told),
-                ),
-            )
+            waits_for.append(certificate.ready)
+        self.origin = origin_when_it_answers(
+            args.endpoint,
+            after=waits_for,
+            ca_certificate=served.ca_certificate if served else None,
+        )
 
 
-def public_ports(told: Settings) -> Sequence[int]:
-    """Ports that browsers come to."""
-    return [told.http_port, told.https_port] if told.secure else [told.http_port]
-
-
-def ingress_rules(told: Settings) -> Sequence[IngressRule]:
-    """What the firewall lets in; all else is shut."""
-    return [
-        IngressRule(label="ssh", port=SSH_PORT, networks=told.admin_networks),
-        *(IngressRule(label=f"web-{port}", port=port, networks=EVERY_NETWORK) for port in public_ports(told)),
-        *([IngressRule(label="dicom", port=told.dicom.port, networks=told.dicom.networks)] if told.dicom else []),
-    ]
-
-
-def make_records(
-    name: str, stack: StackContext, told: Settings, networks: Networks, host: Host, opts: pulumi.ResourceOptions
-) -> Sequence[pulumi.Resource]:
-    """The host's records, for what has to wait for them; none where they are a person's own matter."""
-    match told.dns, host:
+def _records(args: PublicEntranceArgs, opts: pulumi.ResourceOptions) -> Sequence[pulumi.Resource]:
+    """The DNS records that must exist before a certificate is requested; none if they are managed by hand."""
+    match args.dns, args.host:
         case LinodeZone() as zone, VmHost() as vm:
+            served = args.certificate
             return LinodeRecords(
-                name,
+                "dns",
                 LinodeRecordsArgs(
                     zone=zone,
                     zone_id=None if zone.new else vm.cloud.zone_id(zone.zone),
                     addresses=vm.addresses,
-                    caa_identity=told.certificate.caa_identity if isinstance(told.certificate, Acme) else None,
+                    caa_identity=served.acme.caa_identity if isinstance(served, AcmeCertificate) else None,
                     provider=vm.cloud.provider,
-                    keep=stack.protect_data,
+                    keep=args.stack.protect_data,
                 ),
             ).records
         case DuckDns() as duck, _:
             return DuckRecords(
-                name, DuckRecordsArgs(stack=stack, networks=networks, duck=duck, addresses=host.addresses), opts
+                "dns",
+                DuckRecordsArgs(stack=args.stack, networks=args.networks, duck=duck, addresses=args.host.addresses),
+                opts,
             ).records
         case _:
             return []
-
-
-def served_certificate(
-    name: str, stack: StackContext, told: Settings, opts: pulumi.ResourceOptions
-) -> ServedCertificate | None:
-    """What the gateway serves: a given certificate, or the place where an issued one will lie."""
-    match told.certificate:
-        case Acme(host=host):
-            return AcmeCertificate(host=host, volume=CertificateVolume(f"{name}-kept", stack, opts))
-        case ProvidedCertificate() | None:
-            return told.certificate
-
-
-def obtain_certificate(
-    name: str,
-    stack: StackContext,
-    told: Settings,
-    networks: Networks,
-    host: Host,
-    gateway: Gateway,
-    served: ServedCertificate | None,
-    records: Sequence[pulumi.Resource],
-    opts: pulumi.ResourceOptions,
-) -> pulumi.Output[bool]:
-    """See to it that the gateway has a certificate. Known when it has."""
-    if not isinstance(told.certificate, Acme) or not isinstance(served, AcmeCertificate):
-        return pulumi.Output.from_input(True)
-    return Certificate(
-        name,
-        CertificateArgs(
-            stack=stack,
-            networks=networks,
-            acme=told.certificate,
-            volume=served.volume,
-            shell=host.shell,
-            addresses=host.addresses,
-            made_record=bool(records),
-        ),
-        pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[gateway, *records])),
-    ).ready

@@ -16,7 +16,7 @@ from typing import Any
 import pulumi
 
 from access import KEYCLOAK_PATH
-from settings import PublicEndpoint
+from public_endpoint import PublicEndpoint
 
 MASTER_REALM = f"{KEYCLOAK_PATH}/realms/master"
 """The realm at which the Keycloak provider logs in."""

@@ -11,7 +11,7 @@ from components.containers.stack_context import StackContext
 PORT = 8080
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class ViewerArgs:
     """Where OHIF's files are served."""
 

@@ -4,7 +4,7 @@ import base64
 
 import pytest
 
-from components.archive import DicomWebSource
+from components.archive.interface import DicomWebSource
 from components.archive.orthanc import basic_authorization
 from components.containers.stack_context import StackContext
 from components.gateway.files import page_files, viewer_files

@@ -2,7 +2,7 @@
 
 import pytest
 
-from components.secrets import LENGTH, PERSON_LENGTH, Secrets, SecretsArgs
+from components.secrets import LENGTH, TYPED_LENGTH, Secrets, SecretsArgs
 from tests.program.harness import Deployment, Resource, record
 
 
@@ -25,7 +25,7 @@ def test_one_for_each_purpose_and_person(made: Deployment) -> None:
 
 def test_length_is_safe_against_guessing(made: Deployment) -> None:
     for name, it in passwords(made).items():
-        assert it.inputs["length"] == (PERSON_LENGTH if name.startswith("user-") else LENGTH)
+        assert it.inputs["length"] == (TYPED_LENGTH if name.startswith("user-") else LENGTH)
         assert it.inputs["length"] >= 20
 
 

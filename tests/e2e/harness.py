@@ -15,7 +15,7 @@ import yaml  # type: ignore[import-untyped]
 from docker.models.containers import Container
 
 from access import routes
-from components.archive import archive_roots
+from components.archive.archive import archive_roots
 from settings import ArchiveKind
 from settings.archive import DEFAULT_AE_TITLES
 from tools.dicomweb import FrontDoorError, StackOutputs, sign_in, stack_outputs

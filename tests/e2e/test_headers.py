@@ -20,7 +20,7 @@ from pydicom.encaps import encapsulate
 from pydicom.uid import JPEG2000Lossless
 
 from access import ArchiveRoot
-from components.archive import archive_roots
+from components.archive.archive import archive_roots
 from settings import ArchiveKind
 from tests.e2e import screen
 from tests.e2e.archive import delete

@@ -78,6 +78,18 @@ def test_some_parts_need_the_standard_library_only(part: str) -> None:
     assert GRAPH.external_of(part) - sys.stdlib_module_names == set(), STANDARD_LIBRARY_ONLY[part]
 
 
+RENDERERS = tuple(
+    name for name in GRAPH.modules if name.startswith("components.") and name.endswith(("_config", ".cloud_init"))
+)
+
+
+def test_renderers_import_no_pulumi() -> None:
+    """They are functions from values to text, so that they can be tested and read alone."""
+    assert len(RENDERERS) >= 6
+    chains = [GRAPH.chain(name, ("pulumi", "pulumi_docker", "pulumi_keycloak", "pulumi_linode")) for name in RENDERERS]
+    assert [" -> ".join(chain) for chain in chains if chain] == []
+
+
 CIRCLE = {
     "a": "import b.c",
     "b": "",

@@ -30,7 +30,7 @@ from pulumi.runtime.stack import run_in_stack
 
 import settings
 from components.machine.linode_account import Account
-from components.machine.remote_shell import Answer, Shell
+from components.machine.remote_shell import CommandResult, Shell
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT_FILE = ROOT / "Pulumi.yaml"
@@ -385,9 +385,9 @@ def record(
     monitor = RecordingMonitor(project=PROJECT, stack=stack, preview=preview)
     asked = monitor.deployment.asked
 
-    async def complete(shell: Shell, script: str, *, patience: float, attempt: float) -> Answer:
+    async def complete(shell: Shell, script: str, *, timeout: float, attempt: float) -> CommandResult:
         asked.append((shell.machine, script))
-        return Answer(code=0, output=SETUP_DONE if "cloud-init" in script else HEALTHY_SERVER, errors="")
+        return CommandResult(code=0, output=SETUP_DONE if "cloud-init" in script else HEALTHY_SERVER, errors="")
 
     def get(account: Account, path: str, wanted: dict[str, str] | None = None) -> tuple[dict[str, Any], set[str]]:
         asked.append((account.url, path))

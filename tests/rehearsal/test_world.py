@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from components.machine.remote_shell import Answer, Shell, ssh_shell
+from components.machine.remote_shell import CommandResult, Shell, ssh_shell
 from components.machine.ssh_config import client_options
 from components.machine.vm_setup import wait_for
 from offline.images.build import name_of
@@ -168,15 +168,15 @@ def test_questions_over_ssh_survive_what_happens_to_the_connection(machine: Mach
     shell = shell_of(machine)
     cut = "for process in $(pgrep -f '^sshd[a-z-]*: deploy'); do kill -9 $process; done"
 
-    async def cut_while_asking() -> Answer:
-        question = asyncio.create_task(shell.run("sleep 4; echo whole; exit 255", patience=90))
+    async def cut_while_asking() -> CommandResult:
+        question = asyncio.create_task(shell.run("sleep 4; echo whole; exit 255", timeout=90))
         await asyncio.sleep(2)
         await asyncio.to_thread(machine.inside, "sh", "-c", cut)
         assert not question.done()
         await asyncio.to_thread(machine.inside, "systemctl", "restart", "ssh")
         return await question
 
-    assert asyncio.run(cut_while_asking()) == Answer(code=255, output="whole\n", errors="")
+    assert asyncio.run(cut_while_asking()) == CommandResult(code=255, output="whole\n", errors="")
 
 
 def test_machine_may_be_asked_at_each_moment_of_its_boot(machine: Machine) -> None:

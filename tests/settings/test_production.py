@@ -259,9 +259,9 @@ def test_vm_has_safe_defaults() -> None:
     assert (told.machine.volume_gb, told.machine.backups, told.machine.reserved_address) == (50, True, True)
     assert (told.machine.token, told.machine.private_key_file) == (None, None)
     assert told.host is None
-    assert told.bind_addresses == ("0.0.0.0", "::")
-    assert told.dual_stack
-    assert told.admin_networks == (ipaddress.ip_network("192.0.2.0/24"),)
+    assert told.listeners.addresses == ("0.0.0.0", "::")
+    assert told.listeners.dual_stack
+    assert told.listeners.admin_networks == (ipaddress.ip_network("192.0.2.0/24"),)
 
 
 def test_orthanc_leaves_room_on_the_volume() -> None:
@@ -319,11 +319,11 @@ def test_server_is_as_told(address: str, user: str, host: str, port: int) -> Non
     assert isinstance(told.machine, Server)
     assert (told.machine.user, told.machine.address, told.machine.port) == (user, host, port)
     assert told.host == host
-    assert told.bind_addresses == ("0.0.0.0",)
+    assert told.listeners.addresses == ("0.0.0.0",)
 
 
 def test_server_with_ipv6_listens_for_both_families() -> None:
-    assert load(**server(ipv6=True)).bind_addresses == ("0.0.0.0", "::")
+    assert load(**server(ipv6=True)).listeners.addresses == ("0.0.0.0", "::")
 
 
 @pytest.mark.parametrize(
@@ -426,7 +426,7 @@ def test_clear_text_over_a_network_is_warned_of(
     heard: list[str] = []
     monkeypatch.setattr(pulumi.log, "warn", heard.append)
     load(**config)
-    told = [text for text in heard if "in the clear" in text and "ohif:tls" in text]
+    told = [text for text in heard if "unencrypted" in text and "ohif:tls" in text]
     assert len(told) == warned
 
 

@@ -10,6 +10,7 @@ import pytest
 import settings
 from access import Role
 from images import DEFAULT_IMAGES
+from public_endpoint import PublicEndpoint
 from settings import ConfigurationError, Mfa, Settings
 from settings import images as image_settings
 from tests.program.harness import ROOT, defaults, load_settings, project_config, run_program, stack_config
@@ -267,11 +268,11 @@ def test_stack_files_exist() -> None:
 def test_defaults_are_the_safe_choice() -> None:
     told = load()
     assert told.protect_data
-    assert told.bind_addresses == ("127.0.0.1",)
+    assert told.listeners.addresses == ("127.0.0.1",)
     assert told.certificate is None
     assert told.users == ()
     assert told.smtp is None
-    assert told.dicom is None
+    assert told.listeners.dicom is None
     assert not told.archive.confirm_switch
     assert (told.sessions.access_token, told.sessions.idle, told.sessions.maximum) == (300, 900, 36000)
 
@@ -303,7 +304,7 @@ def test_one_endpoint(config: dict[str, Any], origin: str) -> None:
     ],
 )
 def test_origin_is_what_a_browser_says(scheme: str, port: int, origin: str) -> None:
-    endpoint = settings.PublicEndpoint(scheme=scheme, host="pacs.example.org", port=port)
+    endpoint = PublicEndpoint(scheme=scheme, host="pacs.example.org", port=port)
     assert endpoint.origin == origin
     assert endpoint.secure is (scheme == "https")
 
@@ -323,7 +324,7 @@ EVERYWHERE = (ipaddress.ip_network("0.0.0.0/0"), ipaddress.ip_network("::/0"))
 def test_console_is_open_to_this_machine_only_unless_told(
     bind: str, networks: list[str], admitted: tuple[settings.Network, ...]
 ) -> None:
-    assert load(bindAddress=bind, adminNetworks=networks).admin_networks == admitted
+    assert load(bindAddress=bind, adminNetworks=networks).listeners.admin_networks == admitted
 
 
 def test_users() -> None:
@@ -388,12 +389,12 @@ def test_archive(config: dict[str, Any], archive: tuple[str, str, int]) -> None:
 
 
 def test_dicom_is_closed_until_it_is_opened() -> None:
-    assert load(**dicom(enabled=False)).dicom is None
-    told = load(**dicom()).dicom
+    assert load(**dicom(enabled=False)).listeners.dicom is None
+    told = load(**dicom()).listeners.dicom
     assert told is not None
     assert (told.port, told.callers, told.networks) == (11112, ("CT1",), (ipaddress.ip_network("10.1.0.0/16"),))
     assert told.tls is None
-    opened = load(**dicom(networks=["anywhere"], port=104)).dicom
+    opened = load(**dicom(networks=["anywhere"], port=104)).listeners.dicom
     assert opened is not None
     assert (opened.port, opened.networks) == (104, EVERYWHERE)
 

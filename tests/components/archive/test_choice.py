@@ -19,7 +19,7 @@ WRITTEN = {"aeTitle": "DCM4CHEE", "dcm4chee.deviceName": "dcm4chee-arc"}
 
 def now(*, confirmed: bool = False, ae_title: str = "DCM4CHEE", device: str = "dcm4chee-arc") -> ArchiveChoiceArgs:
     written = {"aeTitle": ae_title, "dcm4chee.deviceName": device}
-    return ArchiveChoiceArgs(archive=ArchiveKind.DCM4CHEE, confirmed=confirmed, written=written)
+    return ArchiveChoiceArgs(archive=ArchiveKind.DCM4CHEE, confirmed=confirmed, immutable_settings=written)
 
 
 @pytest.mark.parametrize(

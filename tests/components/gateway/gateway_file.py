@@ -11,7 +11,7 @@ from typing import Any
 import crossplane
 
 from access import Role, Route, routes
-from components.archive import archive_roots
+from components.archive.archive import archive_roots
 from components.gateway import nginx_config
 from settings import ArchiveKind
 

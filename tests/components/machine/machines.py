@@ -8,17 +8,17 @@ from types import SimpleNamespace
 import pytest
 
 from components.machine import remote_shell
-from components.machine.remote_shell import Answer, Shell
+from components.machine.remote_shell import CommandResult, Shell
 
 
 @dataclass(frozen=True, kw_only=True)
 class Told(Shell):
     """A shell whose answers are given."""
 
-    answers: Callable[[str], Answer]
+    answers: Callable[[str], CommandResult]
 
-    async def _complete(self, script: str, *, patience: float, attempt: float) -> Answer:
-        assert patience >= attempt > 0 or script == "true"
+    async def _complete(self, script: str, *, timeout: float, attempt: float) -> CommandResult:
+        assert timeout >= attempt > 0 or script == "true"
         await asyncio.sleep(0)
         return self.answers(script)
 
@@ -38,11 +38,11 @@ class Clock:
         patch.setattr(asyncio, "sleep", sleep)
 
 
-def telling(answers: Callable[[str], Answer]) -> Shell:
+def telling(answers: Callable[[str], CommandResult]) -> Shell:
     """A machine with these answers."""
     return Told(machine="deploy@pacs.example.org", prefix=["ssh"], answers=answers)
 
 
-def answer(output: str = "", *, code: int = 0, errors: str = "") -> Answer:
+def answer(output: str = "", *, code: int = 0, errors: str = "") -> CommandResult:
     """An answer, of a command that worked unless told."""
-    return Answer(code=code, output=output, errors=errors)
+    return CommandResult(code=code, output=output, errors=errors)

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from components.containers.stack_context import StackContext
-from components.machine.host import check_server
-from components.machine.remote_shell import Answer, MachineError, Shell, here, ssh_shell, unless_explained
+from components.machine.remote_shell import CommandResult, MachineError, Shell, local_shell, ssh_shell, unless_explained
+from components.machine.server import check_server
 from components.machine.vm_setup import wait_for
 from tests.components.machine.machines import Clock, answer, telling
 from tests.scripts import program
@@ -81,14 +81,14 @@ exec sh -c "$last"
 SCRIPT = """printf '%s|' "a  b" '$HOME' ; echo "to both" >&2; cat; exit 3"""
 
 
-@pytest.mark.parametrize("shell", [SHELL, here()], ids=["there", "here"])
+@pytest.mark.parametrize("shell", [SHELL, local_shell()], ids=["there", "here"])
 def test_script_arrives_as_it_is(world: World, shell: Shell) -> None:
-    answer = asyncio.run(shell.run(SCRIPT, patience=20))
+    answer = asyncio.run(shell.run(SCRIPT, timeout=20))
     assert (answer.code, answer.output, answer.errors) == (3, "a  b|$HOME|", "to both")
 
 
 def test_options_come_before_the_machine(world: World) -> None:
-    asyncio.run(SHELL.run("true", patience=20))
+    asyncio.run(SHELL.run("true", timeout=20))
     call = (world.folder / "calls").read_text().strip()
     assert call.startswith("-o BatchMode=yes -p 22 ohif@pacs.example.org sh -c ")
     assert call.endswith(" sh true")
@@ -97,14 +97,14 @@ def test_options_come_before_the_machine(world: World) -> None:
 def test_answer_is_not_waited_for_beyond_patience(world: World) -> None:
     started = time.monotonic()
     with pytest.raises(MachineError, match=r"ohif@pacs\.example\.org: no answer within 0 s"):
-        asyncio.run(SHELL.run("exec sleep 30", patience=0.3))
+        asyncio.run(SHELL.run("exec sleep 30", timeout=0.3))
     assert time.monotonic() - started < 10
 
 
 def test_missing_client_is_said(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(MachineError, match="ssh is not on this machine; install an OpenSSH client"):
-        asyncio.run(SHELL.run("true", patience=20))
+        asyncio.run(SHELL.run("true", timeout=20))
 
 
 @pytest.mark.parametrize(
@@ -114,12 +114,12 @@ def test_missing_client_is_said(world: World, monkeypatch: pytest.MonkeyPatch) -
 )
 def test_machine_that_starts_is_waited_for(world: World, errors: list[str]) -> None:
     world.says(*errors)
-    asyncio.run(SHELL.reached(patience=600))
+    asyncio.run(SHELL.wait_until_reachable(timeout=600))
     assert world.calls == len(errors) + 1
 
 
 @pytest.mark.parametrize(
-    ("error", "patience", "given_up_at", "says"),
+    ("error", "timeout", "given_up_at", "says"),
     [
         (WRONG_KEY, 600, 18, "shows another SSH host key than the one that is known"),
         (WRONG_KEY, 10, 8, "Nothing was changed"),
@@ -135,17 +135,17 @@ def test_machine_that_starts_is_waited_for(world: World, errors: list[str]) -> N
     ids=["wrong key", "wrong key of a server", "no VM", "no server", "wrong key of ours"],
 )
 def test_what_does_not_come_is_given_up(
-    world: World, error: str, patience: float, given_up_at: float, says: str
+    world: World, error: str, timeout: float, given_up_at: float, says: str
 ) -> None:
     world.says(*[error] * 400)
     with pytest.raises(MachineError, match=says):
-        asyncio.run(SHELL.reached(patience=patience))
+        asyncio.run(SHELL.wait_until_reachable(timeout=timeout))
     assert world.clock.now == given_up_at
 
 
 def test_exit_code_of_the_command_is_an_answer_also_when_it_is_the_one_of_ssh(world: World) -> None:
-    found = asyncio.run(SHELL.run("echo half; echo why >&2; exit 255", patience=60))
-    assert found == Answer(code=255, output="half\n", errors="why")
+    found = asyncio.run(SHELL.run("echo half; echo why >&2; exit 255", timeout=60))
+    assert found == CommandResult(code=255, output="half\n", errors="why")
     assert found.failure == "exit code 255: why"
     assert world.calls == 1
 
@@ -154,8 +154,8 @@ def test_exit_code_of_the_command_is_an_answer_also_when_it_is_the_one_of_ssh(wo
 def test_lost_connection_is_no_answer(world: World, cut: str) -> None:
     world.cuts(0, cut)
     world.cuts(1, cut)
-    found = asyncio.run(SHELL.run("echo one; echo two; exit 4", patience=60))
-    assert found == Answer(code=4, output="one\ntwo\n", errors="")
+    found = asyncio.run(SHELL.run("echo one; echo two; exit 4", timeout=60))
+    assert found == CommandResult(code=4, output="one\ntwo\n", errors="")
     assert world.calls == 3
 
 
@@ -163,7 +163,7 @@ def test_connection_that_is_lost_every_time_is_given_up_with_the_last_line(world
     for number in range(20):
         world.cuts(number, "before the last line")
     with pytest.raises(MachineError, match=r"cannot be reached by SSH: heard \(exit code 255\)"):
-        asyncio.run(SHELL.run("echo heard >&2", patience=30))
+        asyncio.run(SHELL.run("echo heard >&2", timeout=30))
     assert world.clock.now == 28
 
 
@@ -189,8 +189,8 @@ def test_connection_may_break_in_each_question_of_the_program(world: World, ques
         await wait_for(SHELL)
         await check_server(SHELL, StackContext(project="ohif", stack="ward", images={}, protect_data=True), [])
         # As of the certificate: its answer is on the standard output.
-        verdict = await SHELL.settled("docker exec x", patience=60, repeat=unless_explained)
-        assert verdict == Answer(code=1, output="no such name\n", errors="")
+        verdict = await SHELL.settled("docker exec x", timeout=60, repeat=unless_explained)
+        assert verdict == CommandResult(code=1, output="no such name\n", errors="")
 
     asyncio.run(all_questions())
     assert world.calls == 6
@@ -207,10 +207,10 @@ def test_connection_may_break_in_each_question_of_the_program(world: World, ques
     ids=["works", "explained later", "explained", "never explained"],
 )
 def test_failure_without_a_reason_is_asked_about_again(
-    monkeypatch: pytest.MonkeyPatch, answers: list[Answer], asked: int, found: Answer
+    monkeypatch: pytest.MonkeyPatch, answers: list[CommandResult], asked: int, found: CommandResult
 ) -> None:
     Clock(monkeypatch)
     left = list(answers)
     shell = telling(lambda _: left.pop(0))
-    assert asyncio.run(shell.settled("x", patience=60, repeat=unless_explained)) == found
+    assert asyncio.run(shell.settled("x", timeout=60, repeat=unless_explained)) == found
     assert len(answers) - len(left) == asked

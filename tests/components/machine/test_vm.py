@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from components.machine.remote_shell import Answer, MachineError
+from components.machine.remote_shell import CommandResult, MachineError
 from components.machine.vm_setup import wait_for
 from tests.components.machine.machines import Clock, answer, telling
 
@@ -18,16 +18,16 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return Clock(monkeypatch)
 
 
-def wait(status: Answer | list[Answer], engine: Answer | list[Answer]) -> list[str]:
+def wait(status: CommandResult | list[CommandResult], engine: CommandResult | list[CommandResult]) -> list[str]:
     """Wait for a VM that answers so, of a list one after the other; what it was asked."""
     asked: list[str] = []
 
-    def next_of(given: Answer | list[Answer]) -> Answer:
-        if isinstance(given, Answer):
+    def next_of(given: CommandResult | list[CommandResult]) -> CommandResult:
+        if isinstance(given, CommandResult):
             return given
         return given.pop(0) if len(given) > 1 else given[0]
 
-    def answers(script: str) -> Answer:
+    def answers(script: str) -> CommandResult:
         asked.append(script)
         return next_of(status) if script.startswith("cloud-init") else next_of(engine) if script != "true" else answer()
 
@@ -47,7 +47,7 @@ def report(status: str, **more: object) -> str:
 
 
 TRACEBACK = "Traceback (most recent call last):\nFileNotFoundError: '/run/cloud-init/status.json'"
-MOMENTS: dict[str, Answer] = {
+MOMENTS: dict[str, CommandResult] = {
     "nothing": answer(code=1),
     "usage": answer(code=2, errors="usage: cloud-init"),
     "traceback": answer(code=1, errors=TRACEBACK),
@@ -114,7 +114,7 @@ def test_engine_that_starts_is_waited_for() -> None:
     ],
     ids=["errors", "no error", "no JSON", "no cloud-init", "nothing", "disabled", "no engine"],
 )
-def test_vm_that_is_not(clock: Clock, status: Answer, engine: Answer, within: float, says: str) -> None:
+def test_vm_that_is_not(clock: Clock, status: CommandResult, engine: CommandResult, within: float, says: str) -> None:
     with pytest.raises(MachineError) as refusal:
         wait(status, engine)
     assert says in str(refusal.value)

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from components.containers.stack_context import StackContext
-from components.machine.host import QUESTIONS, check_server, listening
 from components.machine.remote_shell import MachineError, Shell
+from components.machine.server import QUESTIONS, check_server, listening
 from tests.components.machine.machines import Clock, answer, telling
 from tests.scripts import program
 

@@ -1,0 +1,46 @@
+"""Creates the archive that the settings select, and answers questions about it for the rest of the program."""
+
+from collections.abc import Mapping, Sequence
+
+import pulumi
+
+from access import ArchiveRoot
+from components.archive.choice import ArchiveChoice, ArchiveChoiceArgs
+from components.archive.dcm4chee import Dcm4chee
+from components.archive.interface import Archive, ArchiveArgs
+from components.archive.orthanc import Orthanc
+from settings import Archive as ArchiveSettings
+from settings import ArchiveKind
+
+_MAKERS: Mapping[ArchiveKind, type[Orthanc] | type[Dcm4chee]] = {
+    ArchiveKind.ORTHANC: Orthanc,
+    ArchiveKind.DCM4CHEE: Dcm4chee,
+}
+
+
+def make_archive(name: str, args: ArchiveArgs, opts: pulumi.ResourceOptions | None = None) -> Archive:
+    """The archive that the settings name."""
+    return _MAKERS[args.settings.kind](name, args, opts)
+
+
+def archive_secrets(kind: ArchiveKind) -> Sequence[str]:
+    """Names of the generated secrets of an archive."""
+    return _MAKERS[kind].SECRETS
+
+
+def archive_roots(kind: ArchiveKind) -> Sequence[ArchiveRoot]:
+    """The parts of an archive that the gateway opens to its administrators."""
+    return _MAKERS[kind].ROOTS
+
+
+def require_confirmed_archive(name: str, settings: ArchiveSettings) -> pulumi.ResourceOptions:
+    """Keep the choice of the archive in the stack's state.
+
+    Resources created with the returned options wait until a change of the archive is confirmed.
+    """
+    args = ArchiveChoiceArgs(
+        archive=settings.kind,
+        confirmed=settings.confirm_switch,
+        immutable_settings=_MAKERS[settings.kind].immutable_settings(settings),
+    )
+    return pulumi.ResourceOptions(depends_on=ArchiveChoice(name, args).accepted)
