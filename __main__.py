@@ -28,12 +28,10 @@ on_host = ResourceOptions.merge(after_archive_check, ResourceOptions(providers=[
 endpoint = Output.from_input(settings.host or host.address).apply(settings.endpoint)
 networks = Networks("networks", NetworksArgs(stack=stack, ipv6=settings.listeners.dual_stack), on_host)
 
-archive = make_archive(
-    "archive", ArchiveArgs(stack, networks, secrets.archive, settings.archive, settings.listeners.dicom), on_host
-)
-keycloak = Keycloak(
-    "keycloak", KeycloakArgs(stack, networks, endpoint, secrets.keycloak, settings.smtp is not None), on_host
-)
+archive_args = ArchiveArgs(stack, networks, secrets.archive, settings.archive, settings.listeners.dicom)
+archive = make_archive("archive", archive_args, on_host)
+keycloak_args = KeycloakArgs(stack, networks, endpoint, secrets.keycloak, sends_mail=settings.smtp is not None)
+keycloak = Keycloak("keycloak", keycloak_args, on_host)
 auth_proxy_args = AuthProxyArgs(stack, networks, endpoint, secrets.auth_proxy, settings.sign_in, keycloak.address)
 auth_proxy = AuthProxy("auth-proxy", auth_proxy_args, on_host)
 viewer = Viewer("viewer", ViewerArgs(stack, networks), on_host)

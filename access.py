@@ -94,7 +94,7 @@ AUTH_PROXY_PATH = "/oauth2"
 
 
 class Handler(StrEnum):
-    """What answers a route; the gateway's template has one block for each."""
+    """What answers a route; assets/gateway/handlers has a template for each."""
 
     HOME = auto()
     """Redirects to the viewer."""

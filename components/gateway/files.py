@@ -85,4 +85,4 @@ def viewer_files(source: DicomWebSource, session_idle: int) -> Sequence[File]:
 def page_files() -> Sequence[File]:
     """The gateway's own pages."""
     pages = ASSETS / "gateway" / "pages"
-    return [File(path=f"{ROOT}/pages/{page.name}", content=page.read_text()) for page in sorted(pages.iterdir())]
+    return [File(path=f"{ROOT}/www/pages/{page.name}", content=page.read_text()) for page in sorted(pages.iterdir())]

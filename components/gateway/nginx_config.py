@@ -1,8 +1,6 @@
 """The gateway's nginx configuration, rendered from the route table."""
 
-import base64
 import functools
-import hashlib
 import ipaddress
 import re
 from collections.abc import Mapping, Sequence
@@ -14,6 +12,8 @@ import jinja2
 
 from access import AUTH_PROXY_PATH, DICOMWEB_PATH, KEYCLOAK_PATH, VIEWER_PATH, FromAdminNetworks, Role, Route, SignedIn
 from components.archive.orthanc_config import INDEX_CONNECTIONS
+from components.gateway import content_security
+from components.gateway.limits import ASSOCIATIONS, AUTH_CACHE_SECONDS, LIMITS, LIMITS_WITH_TLS, LOG_BOUNDS
 
 TEMPLATES = Path(__file__).parents[2] / "assets" / "gateway"
 PATHS = {
@@ -41,63 +41,12 @@ HTTP_SOCKET = "unix:/tmp/http.sock"
 HTTPS_SOCKET = "unix:/tmp/https.sock"
 """Where nginx's `stream` hands on connections to its `http`."""
 
-AUTH_CACHE_SECONDS = 3
-"""How long an answer of oauth2-proxy is used again for the same cookies and roles."""
-
-
 ARCHIVE_ATTEMPTS = INDEX_CONNECTIONS + 1
 """How often a read is given to the archive while it answers 503: one more than the dead connections that it may have
 after a restart of its database (docs/adr/0016)."""
 
 CHALLENGE_PATH = r"^/\.well-known/acme-challenge/[\w-]{1,128}(?![\s\S])"
 """Where a certification authority asks for the proof; the token is base64url (RFC 8555, 8.3)."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Limits:
-    """What clients may hold at once, all together; one address may hold half of it."""
-
-    connections: int
-    requests: int
-    """In progress: with HTTP/2, one connection has many."""
-    requests_of_session: int = 24
-    """At the archive. Fewer than half of its threads (`HttpThreadsCount` of Orthanc)."""
-
-
-LIMITS = Limits(connections=1024, requests=384)
-LIMITS_WITH_TLS = Limits(connections=384, requests=384)
-"""A browser opens six connections, and with HTTP/2 one, which costs more."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class AssociationLimits:
-    """DICOM associations at once."""
-
-    all: int
-    of_one_client: int
-
-
-ASSOCIATIONS = AssociationLimits(all=16, of_one_client=6)
-"""A modality opens one or two."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class LogBounds:
-    """Most characters of the fields of the access log whose length a client decides."""
-
-    method: int = 20
-    user: int = 255
-    """Keycloak takes no longer user name."""
-    path: int = 1024
-    query: int = 2048
-    """The archive is asked nothing longer than these two, so its log is whole."""
-    anonymous: int = 256
-    """Path, and query, of a request without a session."""
-    upstream: int = 200
-    agent: int = 200
-
-
-LOG_BOUNDS = LogBounds()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,7 +108,7 @@ class GatewayConfig:
     session_cookie: str
     """Name of oauth2-proxy's session cookie."""
     asset_root: str
-    """Folder in the container with `www/` (OHIF's configurations) and `pages/`."""
+    """Folder in the container with the gateway's files; those that are served are in `www/` below it."""
 
     @property
     def host_is_address(self) -> bool:
@@ -182,19 +131,6 @@ class GuardedRoute:
     def needs_session(self) -> bool:
         """Whether oauth2-proxy is asked before the request goes on."""
         return bool(self.roles_by_method)
-
-    @property
-    def script_sources(self) -> str:
-        """Of the archive's pages: what their policy lets run."""
-        root = self.route.archive_root
-        sources = ["'self'"]
-        if root and root.evaluates:
-            sources.append("'unsafe-eval'")
-        if root and root.handlers:
-            digests = (hashlib.sha256(handler.encode()).digest() for handler in root.handlers)
-            # These texts alone, as handlers.
-            sources += ["'unsafe-hashes'", *(f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests)]
-        return " ".join(sources)
 
     @property
     def variable(self) -> str:
@@ -256,6 +192,17 @@ def _environment() -> jinja2.Environment:
 
 
 def _rendered(template: str, config: GatewayConfig) -> str:
+    """A template's text.
+
+    Raises:
+        ValueError: a route has a handler without a template.
+    """
+    for route in config.routes:
+        if not (TEMPLATES / "handlers" / f"{route.handler}.conf.j2").is_file():
+            raise ValueError(
+                f"route {route.name}: no template for the handler {route.handler}; "
+                f"add assets/gateway/handlers/{route.handler}.conf.j2"
+            )
     origin = f"{config.scheme}://{config.authority}"
     return (
         _environment()
@@ -278,7 +225,10 @@ def _rendered(template: str, config: GatewayConfig) -> str:
             dicom_port=DICOM_PORT,
             auth_cache_seconds=AUTH_CACHE_SECONDS,
             log_bounds=LOG_BOUNDS,
-            archive_sources=" ".join(f"{origin}{public}/" for public in _archive_roots(config.routes)),
+            policies=content_security.policies(
+                config.routes, [f"{origin}{root}/" for root in _archive_roots(config.routes)]
+            ),
+            error_page_policy=content_security.header(content_security.ERROR_PAGE),
             attempts={"archive": ARCHIVE_ATTEMPTS},
             storing_roles="|".join(role for role in Role if role is not Role.VIEWER),
         )

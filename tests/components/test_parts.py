@@ -42,7 +42,7 @@ def test_viewer_has_a_configuration_for_those_who_store_and_one_for_those_who_re
 
 def test_every_page_and_theme_file_lands_in_its_container() -> None:
     pages = {path.name for path in (ROOT / "assets/gateway/pages").iterdir()}
-    assert {file.path.removeprefix("/etc/ohif/pages/") for file in page_files()} == pages
+    assert {file.path.removeprefix("/etc/ohif/www/pages/") for file in page_files()} == pages
     themes = ROOT / "assets/keycloak/themes"
     landed = {
         file.path.removeprefix("/opt/keycloak/themes/"): base64.b64decode(file.content_base64 or "")

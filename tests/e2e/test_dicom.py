@@ -19,7 +19,7 @@ from docker.types import IPAMConfig, IPAMPool
 from playwright.sync_api import Page, expect
 
 from bootstrap.console import UserError
-from components.gateway.nginx_config import ASSOCIATIONS
+from components.gateway.limits import ASSOCIATIONS
 from tests.e2e import screen
 from tests.e2e.archive import delete
 from tests.e2e.conftest import cannot

@@ -13,7 +13,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from components.gateway.nginx_config import AUTH_CACHE_SECONDS
+from components.gateway.limits import AUTH_CACHE_SECONDS
 from tests.e2e import screen
 from tests.e2e.harness import Stack
 from tests.e2e.realm import Realm

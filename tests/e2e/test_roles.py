@@ -16,7 +16,7 @@ from playwright.sync_api import Page, expect
 from pydicom.dataset import Dataset
 from pydicom.uid import EnhancedSRStorage
 
-from components.gateway.nginx_config import AUTH_CACHE_SECONDS
+from components.gateway.limits import AUTH_CACHE_SECONDS
 from tests.e2e import screen
 from tests.e2e.archive import delete
 from tests.e2e.harness import Stack

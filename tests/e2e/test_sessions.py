@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from components.auth_proxy.oauth2_proxy_config import refresh_after
-from components.gateway.nginx_config import AUTH_CACHE_SECONDS
+from components.gateway.limits import AUTH_CACHE_SECONDS
 from tests.e2e import screen
 from tests.e2e.harness import Stack, wait_until
 from tests.e2e.realm import Realm

@@ -78,9 +78,8 @@ def test_some_parts_need_the_standard_library_only(part: str) -> None:
     assert GRAPH.external_of(part) - sys.stdlib_module_names == set(), STANDARD_LIBRARY_ONLY[part]
 
 
-RENDERERS = tuple(
-    name for name in GRAPH.modules if name.startswith("components.") and name.endswith(("_config", ".cloud_init"))
-)
+PURE = ("_config", ".cloud_init", ".content_security", ".limits")
+RENDERERS = tuple(name for name in GRAPH.modules if name.startswith("components.") and name.endswith(PURE))
 
 
 def test_renderers_import_no_pulumi() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from access import ANY_ROLE, READ, Anyone, FromAdminNetworks, Handler, Route, Rule, SignedIn
-from components.gateway import nginx_config
+from components.gateway import limits, nginx_config
 from tests.components.gateway.gateway_file import EXAMPLE, Directive, Gateway
 
 PAGES = Path(__file__).resolve().parents[3] / "assets/gateway/pages"
@@ -81,8 +81,8 @@ def test_answers_are_cached_for_seconds_by_cookie_and_roles() -> None:
         if args[-1].startswith("/_auth/"):
             query = it.value("proxy_pass").removeprefix("http://auth_proxy/oauth2/auth")
             assert it.value("proxy_cache_key") == f"$session_cookie {query}"
-            assert it.values("proxy_cache_valid") == [("202", f"{nginx_config.AUTH_CACHE_SECONDS}s")]
-    assert nginx_config.AUTH_CACHE_SECONDS <= 5
+            assert it.values("proxy_cache_valid") == [("202", f"{limits.AUTH_CACHE_SECONDS}s")]
+    assert limits.AUTH_CACHE_SECONDS <= 5
 
 
 def test_only_the_default_server_answers_a_foreign_host() -> None:
@@ -274,7 +274,7 @@ def test_the_query_is_logged_wherever_the_archive_answers_and_nowhere_else() -> 
         "/pacs-admin/%7f",
         "/pacs-admin/a#b",
         "/pacs-admin/\xff",
-        "/pacs-admin/" + "a" * nginx_config.LOG_BOUNDS.path,
+        "/pacs-admin/" + "a" * limits.LOG_BOUNDS.path,
     ],
 )
 def test_the_archive_is_asked_in_one_spelling(path: str) -> None:

@@ -246,7 +246,7 @@ def test_no_websocket_is_passed_on() -> None:
     ],
 )
 def test_viewer_is_configured_by_the_roles(roles: str, variant: str) -> None:
-    assert GATEWAY.look_up("$viewer_config", f",{roles},") == f"/www/app-config.{variant}.js"
+    assert GATEWAY.look_up("$viewer_config", f",{roles},") == f"/app-config.{variant}.js"
 
 
 def test_one_endpoint_everywhere() -> None:

@@ -74,7 +74,7 @@ def place(request: pytest.FixtureRequest) -> Iterator[Place]:
         )
         made.callback(edge.remove)
         made.callback(archive.remove)
-        pages = {f"/etc/ohif/pages/{page.name}": page.read_text() for page in PAGES.iterdir()}
+        pages = {f"/etc/ohif/www/pages/{page.name}": page.read_text() for page in PAGES.iterdir()}
         container = made.enter_context(gateway(client, START, files(config) | pages, network=edge.name))
         archive.connect(container)
         found = Place(client=client, container=container, edge=edge, archive=archive)

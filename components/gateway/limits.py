@@ -1,0 +1,57 @@
+"""Bounds of what clients may hold, send and have logged at the gateway.
+
+tests/components/gateway/test_gateway_memory.py computes from the rendered file that they fit into the container's
+memory.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """Connections and requests of all clients together; one address may hold half of them."""
+
+    connections: int
+    requests: int
+    """In progress: with HTTP/2, one connection has many."""
+    requests_of_session: int = 24
+    """At the archive. Fewer than half of its threads (`HttpThreadsCount` of Orthanc)."""
+
+
+LIMITS = Limits(connections=1024, requests=384)
+LIMITS_WITH_TLS = Limits(connections=384, requests=384)
+"""A browser opens six connections, and with HTTP/2 one, which costs more."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AssociationLimits:
+    """Concurrent DICOM associations."""
+
+    all: int
+    of_one_client: int
+
+
+ASSOCIATIONS = AssociationLimits(all=16, of_one_client=6)
+"""A modality opens one or two."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogBounds:
+    """Maximum characters of the fields of the access log whose length a client controls."""
+
+    method: int = 20
+    user: int = 255
+    """Keycloak accepts no longer user name."""
+    path: int = 1024
+    query: int = 2048
+    """Requests to the archive with a longer path or query are rejected, so that its log is complete."""
+    anonymous: int = 256
+    """Path, and query, of a request without a session."""
+    upstream: int = 200
+    agent: int = 200
+
+
+LOG_BOUNDS = LogBounds()
+
+AUTH_CACHE_SECONDS = 3
+"""How long an answer of oauth2-proxy is used again for the same cookies and roles."""
