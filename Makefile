@@ -15,7 +15,7 @@ CHOSEN := --stack $(STACK) $(if $(CONFIG),--config-file $(CONFIG))
 OTHER_ARCHIVE := E2E_STACK=e2e-dcm4chee E2E_CONFIG=$(CURDIR)/tests/e2e/Pulumi.e2e-dcm4chee.yaml
 OF_BOTH_ARCHIVES := $(foreach it,contract journey headers roles dicom attacks archive_isolation,tests/e2e/test_$(it).py)
 
-.PHONY: help pin up down destroy preview sample rotate test rehearsal lint fmt env bench-up lock policy
+.PHONY: help reference pin up down destroy preview sample rotate test rehearsal lint fmt env bench-up lock policy
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -75,6 +75,10 @@ checks:
 fmt: ## Format the code
 	@$(READY) --no-engine
 	@$(IN_ENV) ruff format . && ruff check --fix .
+
+reference: ## Write docs/reference from Pulumi.yaml, access.py and this file
+	@$(READY) --no-engine
+	@$(IN_ENV) python -m tools.reference
 
 env: ## Make this machine able to run `pulumi` by hand; then: . .state/env
 	@$(READY)

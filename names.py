@@ -46,5 +46,5 @@ def former_archive_fix(before: str) -> str:
     """How to keep the former archive or to confirm the change."""
     return (
         f"Set ohif:archive back to {before}, or, if that is what you want, ohif:confirmArchiveSwitch to true "
-        "(docs/operations.md, Changing the archive). Nothing was changed."
+        "(docs/how-to/change-the-archive.md). Nothing was changed."
     )

@@ -60,7 +60,7 @@ class IdentitySecrets:
 class Secrets(pulumi.ComponentResource):
     """Passwords and keys, kept encrypted in the stack's state.
 
-    It does not rotate anything by itself; docs/operations.md has the command that replaces one.
+    It does not rotate anything by itself; docs/how-to/rotate-secrets.md has the command that replaces one.
     """
 
     keycloak: KeycloakSecrets

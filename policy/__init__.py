@@ -1,1 +1,1 @@
-"""Rules for every resource that the program declares; docs/policy.md describes how they are used."""
+"""Rules for every resource that the program declares; docs/how-to/check-policies.md describes how they are used."""

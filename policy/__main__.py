@@ -1,4 +1,4 @@
-"""The policy pack: `pulumi preview --policy-pack policy`. docs/policy.md describes it."""
+"""The policy pack: `pulumi preview --policy-pack policy`. docs/how-to/check-policies.md describes it."""
 
 from __future__ import annotations
 

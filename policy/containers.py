@@ -39,7 +39,7 @@ AS_ROOT = frozenset({"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_KILL", 
 STARTS_AS_ROOT = {"dcm4chee-ldap": AS_ROOT, "dcm4chee": AS_ROOT | {"CAP_SYS_CHROOT"}}
 """Images that must start as root, and the capabilities they have until they change to their own user.
 
-docs/security.md gives the reasons.
+docs/explanation/security.md gives the reasons.
 """
 ROOT_WITHOUT_CAPABILITIES = frozenset({"certificate"})
 """certbot runs as root on a volume that root owns, without any capability."""
@@ -114,7 +114,8 @@ def container_is_hardened(container: Resource) -> Problems:
     if added != allowed:
         yield Problem(
             f"container {alias} adds the capabilities {sorted(added)}, and {sorted(allowed)} are allowed",
-            "change capabilities.adds, or STARTS_AS_ROOT in policy/containers.py with its reason in docs/security.md",
+            "change capabilities.adds, or STARTS_AS_ROOT in policy/containers.py, with its reason in "
+            "docs/explanation/security.md",
         )
     if list(container.inputs.get("securityOpts") or ()) != ["no-new-privileges:true"]:
         yield Problem(

@@ -31,7 +31,7 @@ class DatabaseArgs:
 class Database(pulumi.ComponentResource):
     """PostgreSQL with one role and one database, both named after the service that uses them.
 
-    It makes no backups (docs/operations.md) and opens no port.
+    It makes no backups (docs/how-to/back-up-and-restore.md) and opens no port.
     """
 
     host: str

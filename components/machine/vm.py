@@ -38,7 +38,7 @@ class VmHost(pulumi.ComponentResource):
 
     Replaced (another image, say), it comes back with the same address, host key, containers and data. SSH is by key
     only and with a host key that the program made, so nothing is trusted on first use. It makes no backups of the
-    volume: Linode's backups hold the VM's own disk alone (docs/operations.md).
+    volume: Linode's backups hold the VM's own disk alone (docs/how-to/back-up-and-restore.md).
     """
 
     provider: docker.Provider

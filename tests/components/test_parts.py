@@ -74,7 +74,7 @@ def test_default_images_are_used(archive: str) -> None:
     assert {it.inputs["name"] for it in made.of_type("RemoteImage")} == wanted
 
 
-def test_pain_14_keycloak_knows_its_public_address(deployment: Deployment) -> None:
+def test_known_problem_14_keycloak_knows_its_public_address(deployment: Deployment) -> None:
     environment = deployment.container("keycloak").environment
     assert environment["KC_HOSTNAME"] == deployment.stack_outputs["viewerUrl"] + "keycloak"
     assert environment["KC_HTTP_RELATIVE_PATH"] == "/keycloak"

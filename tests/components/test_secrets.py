@@ -29,7 +29,7 @@ def test_length_is_safe_against_guessing(made: Deployment) -> None:
         assert it.inputs["length"] >= 20
 
 
-def test_pain_23_cookie_secret_is_generated_at_a_length_that_aes_takes(made: Deployment) -> None:
+def test_known_problem_23_cookie_secret_is_generated_at_a_length_that_aes_takes(made: Deployment) -> None:
     assert passwords(made)["cookie"].inputs["length"] in (16, 24, 32)
 
 

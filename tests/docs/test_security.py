@@ -1,11 +1,11 @@
-"""Each claim of docs/security.md names tests that exist."""
+"""Each claim of docs/explanation/security.md names tests that exist."""
 
 import ast
 import re
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-TEXT = (ROOT / "docs" / "security.md").read_text()
+TEXT = (ROOT / "docs/explanation/security.md").read_text()
 CLAIM = re.compile(r"^\| (?P<claim>[^|]+) \| (?P<tests>`tests/[^|]+) \|$", re.MULTILINE)
 
 

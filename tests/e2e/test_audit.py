@@ -322,7 +322,7 @@ def used(stack: Stack, session: Sessions, outputs: StackOutputs) -> Mapping[str,
 
 
 def test_a_search_finds_what_is_there(stack: Stack, generated: Mapping[str, str]) -> None:
-    """The environment of a container does hold secrets, as docs/security.md says: else the tests below say nothing."""
+    """A container's environment does hold secrets; see docs/explanation/security.md; else this proves nothing."""
     environment = json.dumps(stack.container("auth-proxy").attrs["Config"]["Env"])
     assert set(search(environment, generated)) == {"secrets-client", "secrets-cookie", "secrets-session-store"}
 

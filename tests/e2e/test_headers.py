@@ -68,7 +68,7 @@ class Complaints:
             self.found.append(f"{message.type}: {message.text[:500]}")
 
 
-def test_pain_12_ohif_works_under_its_policy(page: Page, stack: Stack, outputs: StackOutputs) -> None:
+def test_known_problem_12_ohif_works_under_its_policy(page: Page, stack: Stack, outputs: StackOutputs) -> None:
     complaints = Complaints(page)
     page.goto("/")
     screen.log_in(page, "viewer", outputs.credentials["viewer"])
@@ -150,7 +150,7 @@ def framing_page(stack: Stack) -> Iterator[str]:
         server.shutdown()
 
 
-def test_pain_13_foreign_page_cannot_frame_the_viewer_or_the_login(
+def test_known_problem_13_foreign_page_cannot_frame_the_viewer_or_the_login(
     page: Page, stack: Stack, outputs: StackOutputs, framing_page: str
 ) -> None:
     page.goto("/")

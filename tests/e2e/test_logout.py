@@ -39,7 +39,7 @@ def leave(person: httpx.Client) -> httpx.Response:
     return shown
 
 
-def test_pain_10_and_21_logout_ends_the_session_here_and_at_keycloak(
+def test_known_problem_10_and_21_logout_ends_the_session_here_and_at_keycloak(
     stack: Stack, outputs: StackOutputs, realm: Realm
 ) -> None:
     before = realm.sessions("viewer")
@@ -66,7 +66,7 @@ def test_pain_10_and_21_logout_ends_the_session_here_and_at_keycloak(
         assert login_form(thief.get("/ohif-viewer/", headers=PAGE, follow_redirects=True).text)
 
 
-def test_pain_03_logout_without_a_session_leads_to_the_login(stack: Stack) -> None:
+def test_known_problem_03_logout_without_a_session_leads_to_the_login(stack: Stack) -> None:
     with closing(client(stack.url)) as nobody:
         assert login_form(leave(nobody).text)
 

@@ -44,7 +44,9 @@ def without_reports(admin: httpx.Client) -> Iterator[None]:
 
 
 @pytest.mark.parametrize(("user", "may"), [("viewer", False), ("reporter", True), ("pacsadmin", True)])
-def test_pain_17_who_may_store(stack: Stack, outputs: StackOutputs, admin: httpx.Client, user: str, may: bool) -> None:
+def test_known_problem_17_who_may_store(
+    stack: Stack, outputs: StackOutputs, admin: httpx.Client, user: str, may: bool
+) -> None:
     slice_ = sample.instance(0)
     slice_.StudyInstanceUID, slice_.SeriesInstanceUID = sample.uid("roles study"), sample.uid("roles series")
     slice_.SOPInstanceUID = slice_.file_meta.MediaStorageSOPInstanceUID = sample.uid("roles instance")
@@ -119,7 +121,7 @@ def test_reporter_saves_a_measurement_and_reads_it_back(
 
 
 @pytest.mark.usefixtures("without_reports")
-def test_pain_17_viewer_is_told_that_nothing_can_be_saved(
+def test_known_problem_17_viewer_is_told_that_nothing_can_be_saved(
     page: Page, stack: Stack, outputs: StackOutputs, admin: httpx.Client
 ) -> None:
     sent: list[str] = []

@@ -82,7 +82,7 @@ def all_at_once(stack: Stack, cookie: str, *, tabs: bool) -> tuple[list[int], fl
     return [answer.status_code for answer in answers], max(answer.elapsed.total_seconds() for answer in answers)
 
 
-def test_pain_02_and_20_reader_stays_and_a_refresh_is_one_call(
+def test_known_problem_02_and_20_reader_stays_and_a_refresh_is_one_call(
     stack: Stack, outputs: StackOutputs, realm: Realm, refresh_age: int
 ) -> None:
     before = realm.sessions("viewer")
@@ -206,7 +206,7 @@ def test_callback_counts_once_and_only_for_who_began(
         assert starts_again(replayed.get(address, headers=PAGE))
 
 
-def test_pain_08_two_tabs_at_the_login_page(page: Page, stack: Stack, outputs: StackOutputs) -> None:
+def test_known_problem_08_two_tabs_at_the_login_page(page: Page, stack: Stack, outputs: StackOutputs) -> None:
     other = page.context.new_page()
     page.goto("/")
     other.goto(DEEP_LINK)
@@ -219,7 +219,7 @@ def test_pain_08_two_tabs_at_the_login_page(page: Page, stack: Stack, outputs: S
     other.close()
 
 
-def test_pain_08_two_tabs_signed_in_one_after_the_other(stack: Stack, outputs: StackOutputs) -> None:
+def test_known_problem_08_two_tabs_signed_in_one_after_the_other(stack: Stack, outputs: StackOutputs) -> None:
     """The same without scripts: the second form is sent although the first has signed in."""
     credentials = {"username": "viewer", "password": outputs.credentials["viewer"], "credentialId": ""}
     with closing(client(stack.url)) as person:

@@ -78,7 +78,7 @@ class MemoryOf:
         self._thread.join()
 
 
-def test_pain_07_two_gib_stream_through_and_the_gateway_stays_small(stack: Stack, session: Sessions) -> None:
+def test_known_problem_07_two_gib_stream_through_and_the_gateway_stays_small(stack: Stack, session: Sessions) -> None:
     upload, pacsadmin = Upload(SIZE), session("pacsadmin")
     started = time.monotonic()
     with MemoryOf(stack, "gateway") as gateway:

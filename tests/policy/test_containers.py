@@ -56,7 +56,7 @@ def test_no_healthcheck_shows_a_secret_in_the_list_of_processes(deployment: Depl
             assert "S3cret." not in word, it.urn
 
 
-def test_pain_22_no_port_but_the_gateways(deployment: Deployment) -> None:
+def test_known_problem_22_no_port_but_the_gateways(deployment: Deployment) -> None:
     assert [it.inputs["hostname"] for it in containers(deployment) if it.inputs["ports"]] == ["gateway"]
 
 

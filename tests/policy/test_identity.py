@@ -27,7 +27,7 @@ def seconds(lifespan: str) -> int:
     return int(hours) * 3600 + int(minutes) * 60 + int(left)
 
 
-def test_pain_04_redirect_uri_is_exact_and_the_endpoints(deployment: Deployment) -> None:
+def test_known_problem_04_redirect_uri_is_exact_and_the_endpoints(deployment: Deployment) -> None:
     client = deployment.one("Client").inputs
     assert client["validRedirectUris"] == [auth_proxy_file(deployment)["redirect_url"]]
     assert client["validRedirectUris"] == [f"{origin(deployment)}/oauth2/callback"]
@@ -52,18 +52,18 @@ def test_both_sides_know_the_same_secrets(deployment: Deployment) -> None:
     assert proxy["OAUTH2_PROXY_REDIS_PASSWORD"] in deployment.container("sessions").files["/etc/valkey/valkey.conf"]
 
 
-def test_pain_09_roles_and_audience_are_in_the_token(deployment: Deployment) -> None:
+def test_known_problem_09_roles_and_audience_are_in_the_token(deployment: Deployment) -> None:
     roles = deployment.one("UserRealmRoleProtocolMapper").inputs
     assert (roles["claimName"], roles["multivalued"]) == (auth_proxy_file(deployment)["oidc_groups_claim"], True)
     assert deployment.one("AudienceProtocolMapper").inputs["includedClientAudience"] == "ohif_viewer"
 
 
-def test_pain_11_https_required(deployment: Deployment) -> None:
+def test_known_problem_11_https_required(deployment: Deployment) -> None:
     expected = "external" if origin(deployment).startswith("https:") else "none"
     assert deployment.one("Realm").inputs["sslRequired"] == expected
 
 
-def test_pain_20_lives_of_session_and_token_fit(deployment: Deployment) -> None:
+def test_known_problem_20_lives_of_session_and_token_fit(deployment: Deployment) -> None:
     realm = deployment.one("Realm").inputs
     token, idle, most = (
         seconds(realm[key]) for key in ("accessTokenLifespan", "ssoSessionIdleTimeout", "ssoSessionMaxLifespan")
@@ -82,7 +82,7 @@ def test_lifespan_is_written_as_the_provider_gives_it_back(told: str, written: s
     assert realm["ssoSessionIdleTimeout"] == "1h30m0s"
 
 
-def test_pain_24_brute_force_is_stopped_and_nobody_is_shut_out_for_good(deployment: Deployment) -> None:
+def test_known_problem_24_brute_force_is_stopped_and_nobody_is_shut_out_for_good(deployment: Deployment) -> None:
     assert BY_NAME["brute-force"].problems(deployment.of_type("Realm")) == []
 
 

@@ -72,7 +72,7 @@ def test_index_is_in_its_database_and_files_on_the_volume() -> None:
     )
 
 
-def test_pain_19_waits_for_its_database() -> None:
+def test_known_problem_19_waits_for_its_database() -> None:
     index = parsed()["PostgreSQL"]
     assert index["MaximumConnectionRetries"] * index["ConnectionRetryInterval"] >= 60
 

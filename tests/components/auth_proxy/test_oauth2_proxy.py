@@ -36,18 +36,18 @@ def test_nothing_insecure_and_nothing_skipped_but_discovery_and_the_button() -> 
     assert {key for key in keys if "skip" in key} == {"skip_oidc_discovery", "skip_provider_button"}
 
 
-def test_pain_23_no_secret_is_in_the_file() -> None:
+def test_known_problem_23_no_secret_is_in_the_file() -> None:
     assert not {"client_secret", "cookie_secret", "redis_password"} & set(parsed())
     assert "@" not in urlsplit(parsed()["redis_connection_url"]).netloc
 
 
 @pytest.mark.parametrize("origin", ["http://127.0.0.1", "http://127.0.0.1:8480", "https://pacs.example.org"])
-def test_pain_04_invalid_redirect_uri(origin: str) -> None:
+def test_known_problem_04_invalid_redirect_uri(origin: str) -> None:
     assert parsed(origin=origin)["redirect_url"] == f"{origin}/oauth2/callback"
 
 
 @pytest.mark.parametrize("origin", ["http://192.0.2.10", "http://192.0.2.10:8480", "https://pacs.example.org"])
-def test_pain_05_browser_is_sent_to_the_public_address_only(origin: str) -> None:
+def test_known_problem_05_browser_is_sent_to_the_public_address_only(origin: str) -> None:
     told = parsed(origin=origin)
     realm = f"{origin}/keycloak/realms/ohif"
     assert told["oidc_issuer_url"] == realm
@@ -57,16 +57,16 @@ def test_pain_05_browser_is_sent_to_the_public_address_only(origin: str) -> None
     assert told["oidc_jwks_url"] == f"{inside}/certs"
 
 
-def test_pain_06_cookie_over_4_kb() -> None:
+def test_known_problem_06_cookie_over_4_kb() -> None:
     assert parsed()["session_store_type"] == "redis"
 
 
-def test_pain_08_two_tabs_at_login() -> None:
+def test_known_problem_08_two_tabs_at_login() -> None:
     assert parsed()["cookie_csrf_per_request"] is True
     assert int(parsed()["cookie_csrf_expire"].removesuffix("m")) >= 5
 
 
-def test_pain_09_refused_after_login() -> None:
+def test_known_problem_09_refused_after_login() -> None:
     """A person without e-mail, or with one that is not verified, comes in; the audience is the client itself."""
     told = parsed()
     assert told["oidc_email_claim"] == "preferred_username"
@@ -74,19 +74,19 @@ def test_pain_09_refused_after_login() -> None:
     assert told["oidc_groups_claim"] == "groups"
 
 
-def test_pain_10_logout_ends_the_session_at_keycloak() -> None:
+def test_known_problem_10_logout_ends_the_session_at_keycloak() -> None:
     url = urlsplit(parsed()["backend_logout_url"])
     assert url.netloc == "keycloak:8080"
     assert url.path == "/keycloak/realms/ohif/protocol/openid-connect/logout"
     assert parse_qs(url.query) == {"id_token_hint": ["{id_token}"]}
 
 
-def test_pain_19_starts_without_keycloak() -> None:
+def test_known_problem_19_starts_without_keycloak() -> None:
     assert parsed()["skip_oidc_discovery"] is True
 
 
 @pytest.mark.parametrize("life", [10, 11, 30, 60, 61, 90, 119, 120, 180, 239, 240, 300, 600, 1800, 3600])
-def test_pain_20_refreshed_before_the_token_ends(life: int) -> None:
+def test_known_problem_20_refreshed_before_the_token_ends(life: int) -> None:
     after = seconds(parsed(access_token_life=life)["cookie_refresh"])
     assert life / 2 <= after < life
     assert life - after == min(60, life // 4)

@@ -1,7 +1,7 @@
 """What the gateway's nginx may take of its container's memory at the most, computed from its file.
 
 Each function is a term of the sum: what a process, a connection or a request allocates, as in nginx's sources (1.30),
-at the limits that the file sets. The kernel's buffers of sockets are not in it (docs/security.md).
+at the limits that the file sets. The kernel's buffers of sockets are not in it (docs/explanation/security.md).
 """
 
 from collections.abc import Iterator, Mapping

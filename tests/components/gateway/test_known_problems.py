@@ -1,4 +1,4 @@
-"""Pains that people who ran these parts wrote down: one test for each that shows in the gateway's file."""
+"""Known problems (docs/known-problems.md) that show in the gateway's file, a test for each."""
 
 import dataclasses
 import re
@@ -21,7 +21,7 @@ def bytes_of(size: str) -> int:
     return int(size.removesuffix("k")) * 1024
 
 
-def test_pain_01_body_and_auth_request_hang() -> None:
+def test_known_problem_01_body_and_auth_request_hang() -> None:
     assert len(QUESTIONS) == len(GATEWAY.guarded) + 1
     for it in QUESTIONS:
         assert it.value("proxy_pass_request_body") == "off"
@@ -43,7 +43,9 @@ def test_pain_01_body_and_auth_request_hang() -> None:
         ("POST", "cors", "application/json", "0"),
     ],
 )
-def test_pain_02_session_that_ends_while_reading(method: str, mode: str, accept: str, leads_to_login: str) -> None:
+def test_known_problem_02_session_that_ends_while_reading(
+    method: str, mode: str, accept: str, leads_to_login: str
+) -> None:
     assert GATEWAY.look_up("$navigation", f"{method} {mode} {accept}") == leads_to_login
     sign_in = GATEWAY.locations[("@sign_in",)]
     assert [it.value("return") for it in sign_in.all("if") if it.args == ("$navigation", "=", "0")] == ["401"]
@@ -51,7 +53,7 @@ def test_pain_02_session_that_ends_while_reading(method: str, mode: str, accept:
         assert GATEWAY.on_error(it, "401") == "@sign_in"
 
 
-def test_pain_03_login_loop() -> None:
+def test_known_problem_03_login_loop() -> None:
     """What the login itself needs is never guarded, and no failure there starts it again by itself."""
     for path in ("/oauth2/start", "/oauth2/callback", "/keycloak/realms/ohif/protocol/openid-connect/auth"):
         assert not GATEWAY.location(path).all("auth_request")
@@ -61,13 +63,13 @@ def test_pain_03_login_loop() -> None:
         assert GATEWAY.on_error(callback, code) == "/_gateway/signin-failed.html"
 
 
-def test_pain_05_works_only_on_localhost() -> None:
+def test_known_problem_05_works_only_on_localhost() -> None:
     assert "localhost" not in GATEWAY.text
     loopback = {it.args[0] for it in GATEWAY.http.walk() if it.args and it.args[0].startswith("127.")}
     assert loopback == {"127.0.0.1:8081", "127.0.0.11"}
 
 
-def test_pain_06_big_headers() -> None:
+def test_known_problem_06_big_headers() -> None:
     assert bytes_of(GATEWAY.http.value("proxy_buffer_size")) >= 16 * 1024
     ((count, size),) = GATEWAY.http.values("large_client_header_buffers")
     # A line is in one buffer: an address of a login has 2 kB, and Keycloak's cookies together have 4 kB.
@@ -76,7 +78,7 @@ def test_pain_06_big_headers() -> None:
     assert not [it for it in GATEWAY.server.walk() if it.name == "proxy_buffer_size"]
 
 
-def test_pain_07_uploads_over_1_mb() -> None:
+def test_known_problem_07_uploads_over_1_mb() -> None:
     unlimited = {
         path
         for path in {route.example for route in EXAMPLE.routes} | STORING
@@ -92,7 +94,7 @@ def test_pain_07_uploads_over_1_mb() -> None:
     assert not GATEWAY.server.all("client_max_body_size")
 
 
-def test_pain_10_logout_leaves_the_session_at_keycloak() -> None:
+def test_known_problem_10_logout_leaves_the_session_at_keycloak() -> None:
     """With a session oauth2-proxy ends both; without one the browser is sent to Keycloak, which comes back home."""
     logout = GATEWAY.location("/logout")
     assert ("^", "/oauth2/sign_out", "break") in logout.values("rewrite")
@@ -107,14 +109,14 @@ def test_pain_10_logout_leaves_the_session_at_keycloak() -> None:
     )
 
 
-def test_pain_11_and_14_keycloak_is_told_the_public_address() -> None:
+def test_known_problem_11_and_14_keycloak_is_told_the_public_address() -> None:
     for path in examples(Handler.KEYCLOAK):
         headers = GATEWAY.location(path).pairs("proxy_set_header")
         assert headers["Host"] == headers["X-Forwarded-Host"] == "pacs.example.org:8480"
         assert (headers["X-Forwarded-Proto"], headers["X-Forwarded-Port"]) == ("http", "8480")
 
 
-def test_pain_12_shared_array_buffer() -> None:
+def test_known_problem_12_shared_array_buffer() -> None:
     for path in [*examples(Handler.VIEWER_PAGE, Handler.VIEWER_ASSETS, Handler.VIEWER_CONFIG), "/pacs/studies"]:
         headers = GATEWAY.location(path).headers
         assert headers["cross-origin-opener-policy"] == "same-origin"
@@ -123,7 +125,7 @@ def test_pain_12_shared_array_buffer() -> None:
     assert GATEWAY.http.all("include")[0].args == ("/etc/nginx/mime.types",)
 
 
-def test_pain_13_framing() -> None:
+def test_known_problem_13_framing() -> None:
     for it in GATEWAY.guarded:
         assert it.headers["x-frame-options"] == "DENY", it.args
         assert "frame-ancestors 'none'" in it.headers["content-security-policy"], it.args
@@ -146,12 +148,12 @@ def test_content_security_policy_of_the_viewer_lets_no_foreign_or_inline_script_
 
 
 @pytest.mark.parametrize("path", ["/dcm4chee-arc/", "/dcm4chee-arc/aets/DCM4CHEE/rs/studies", "/dcm4chee-arc"])
-def test_pain_16_archive_open_to_the_world(path: str) -> None:
+def test_known_problem_16_archive_open_to_the_world(path: str) -> None:
     assert GATEWAY.answer("GET", path) == 404
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "BREW"])
-def test_pain_17_any_viewer_may_store_or_delete(method: str) -> None:
+def test_known_problem_17_any_viewer_may_store_or_delete(method: str) -> None:
     for path in ("/pacs/studies", "/pacs/studies/1.2", "/pacs/studies/1.2/series/1.3", "/pacs-admin/patients/x"):
         roles = GATEWAY.answer(method, path)
         assert isinstance(roles, frozenset)
@@ -159,12 +161,12 @@ def test_pain_17_any_viewer_may_store_or_delete(method: str) -> None:
         assert method == "POST" or roles == {Role.PACSADMIN}
 
 
-def test_pain_18_stepping_past_the_gate() -> None:
+def test_known_problem_18_stepping_past_the_gate() -> None:
     for path in (r"/pacs/..\patients/x", "/pacs/%2e%2e/patients/x", "/pacs/servers/x", "/pacs/tools/execute-script"):
         assert GATEWAY.answer("DELETE", path) == 404
 
 
-def test_pain_19_start_up_race() -> None:
+def test_known_problem_19_start_up_race() -> None:
     """An upstream that is not there, or comes back under another address, is found without a restart."""
     ((address, valid, *_),) = GATEWAY.http.values("resolver")
     assert address == "127.0.0.11"
@@ -181,7 +183,7 @@ def test_pain_19_start_up_race() -> None:
             assert it.args[0].split("/")[2] in EXAMPLE.upstreams
 
 
-def test_pain_20_refreshed_cookie_never_reaches_the_browser() -> None:
+def test_known_problem_20_refreshed_cookie_never_reaches_the_browser() -> None:
     for it in GATEWAY.guarded:
         assert ("$auth_cookie", "$upstream_http_set_cookie") in it.values("auth_request_set"), it.args
         assert ("Set-Cookie", "$auth_cookie", "always") in it.values("add_header"), it.args
@@ -190,7 +192,7 @@ def test_pain_20_refreshed_cookie_never_reaches_the_browser() -> None:
         assert "Set-Cookie" not in it.values("proxy_ignore_headers")[0]
 
 
-def test_pain_21_old_cookie_after_sign_out() -> None:
+def test_known_problem_21_old_cookie_after_sign_out() -> None:
     for it in QUESTIONS:
         assert it.value("proxy_cache_key").startswith("$session_cookie ")
 
@@ -198,12 +200,12 @@ def test_pain_21_old_cookie_after_sign_out() -> None:
 @pytest.mark.parametrize(
     "path", ["/keycloak/metrics", "/keycloak/health", "/keycloak/health/ready", "/keycloak/", "/metrics"]
 )
-def test_pain_22_insides_of_keycloak(path: str) -> None:
+def test_known_problem_22_insides_of_keycloak(path: str) -> None:
     assert GATEWAY.answer("GET", path) == 404
     assert GATEWAY.answer("GET", "/keycloak/admin/master/console/") == "admin networks"
 
 
-def test_pain_24_guessing_passwords() -> None:
+def test_known_problem_24_guessing_passwords() -> None:
     """The account's lock-out is Keycloak's; the gateway slows one address down, and only at the login."""
     assert GATEWAY.http.value("limit_req_status") == "429"
     # By the path that the location matches, however the client has written it.

@@ -14,7 +14,7 @@ RESOURCES = LOGIN / "resources"
 THEME_CSS = RESOURCES / "css/ohif.css"
 PAGES = ROOT / "assets/gateway/pages"
 PAGES_CSS = PAGES / "pages.css"
-ARCHITECTURE = ROOT / "docs/architecture.svg"
+ARCHITECTURE = ROOT / "docs/explanation/architecture.svg"
 
 HTML = sorted(PAGES.glob("*.html"))
 CSS = [THEME_CSS, PAGES_CSS]

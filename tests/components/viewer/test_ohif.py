@@ -53,7 +53,7 @@ def test_roots_are_relative_and_are_the_gateways() -> None:
     assert settings()["routerBasename"] == "/ohif-viewer"
 
 
-def test_pain_05_and_14_no_address_is_in_the_file() -> None:
+def test_known_problem_05_and_14_no_address_is_in_the_file() -> None:
     """So it is right under every address, and nothing is mixed content."""
     assert "://" not in json.dumps(settings())
 
@@ -98,7 +98,7 @@ console.log(JSON.stringify({ told }));
 
 @needs_node
 @pytest.mark.parametrize("can_store", [True, False])
-def test_pain_02_reader_is_told_when_the_session_has_ended(tmp_path: Path, can_store: bool) -> None:
+def test_known_problem_02_reader_is_told_when_the_session_has_ended(tmp_path: Path, can_store: bool) -> None:
     file = tmp_path / "app-config.js"
     file.write_text(text(can_store=can_store))
     assert NODE
