@@ -11,75 +11,8 @@ a viewer reach the archive's own API (`/pacs/..%5cpatients/…` deletes a patien
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from enum import StrEnum, auto
 
-
-class Role(StrEnum):
-    """Realm roles of Keycloak."""
-
-    VIEWER = "viewer"
-    """Reads studies."""
-    REPORTER = "reporter"
-    """Reads studies and stores instances: OHIF's measurements and segmentations."""
-    PACSADMIN = "pacsadmin"
-    """Does all that the archive offers, in its own pages too."""
-
-
-@dataclass(frozen=True)
-class Anyone:
-    """No session needed."""
-
-
-@dataclass(frozen=True)
-class FromAdminNetworks:
-    """No session of realm `ohif` needed, but an address in `adminNetworks`; Keycloak asks for its own login."""
-
-
-@dataclass(frozen=True)
-class SignedIn:
-    """A session whose user has at least one of the roles."""
-
-    roles: frozenset[Role]
-
-
-Access = Anyone | FromAdminNetworks | SignedIn
-
-ANY_ROLE = SignedIn(frozenset(Role))
-STORES = SignedIn(frozenset({Role.REPORTER, Role.PACSADMIN}))
-ADMINISTERS = SignedIn(frozenset({Role.PACSADMIN}))
-
-READ = frozenset({"GET", "HEAD"})
-
-
-@dataclass(frozen=True)
-class Rule:
-    """Who may use these methods of a route."""
-
-    methods: frozenset[str] | None
-    """`None`: every method that no earlier rule of the route names."""
-    access: Access
-
-
-@dataclass(frozen=True, kw_only=True)
-class ArchiveRoot:
-    """A part of the archive - its own pages, or the API that they call - that `pacsadmin` reaches."""
-
-    route: str
-    """Name of its route."""
-    public: str
-    """Where a browser finds it, without a trailing slash."""
-    target: str
-    """Where the archive has it, with a trailing slash."""
-    example: str
-    """A path below `public` that is there."""
-    pages: bool = False
-    """Whether it holds the archive's own pages and their scripts, and nothing that anybody stores."""
-    evaluates: bool = False
-    """Of pages: whether their scripts make functions from text (`new Function`)."""
-    handlers: tuple[str, ...] = ()
-    """Of pages: their inline event handlers, letter by letter. No other runs."""
-
+from route import Anyone, ArchiveRoot, FromAdminNetworks, Handler, Role, Route, Rule, SignedIn
 
 VIEWER_PATH = "/ohif-viewer"
 """OHIF's single page."""
@@ -92,69 +25,11 @@ KEYCLOAK_PATH = "/keycloak"
 AUTH_PROXY_PATH = "/oauth2"
 """oauth2-proxy: start, callback and end of a login."""
 
+ANY_ROLE = SignedIn(frozenset(Role))
+STORES = SignedIn(frozenset({Role.REPORTER, Role.PACSADMIN}))
+ADMINISTERS = SignedIn(frozenset({Role.PACSADMIN}))
 
-class Handler(StrEnum):
-    """What answers a route; assets/gateway/handlers has a template for each."""
-
-    HOME = auto()
-    """Redirects to the viewer."""
-    VIEWER_PAGE = auto()
-    """OHIF's single page, whatever the path below its root."""
-    VIEWER_CONFIG = auto()
-    """OHIF's `app-config.js`, rendered by the program and served by the gateway."""
-    VIEWER_ASSETS = auto()
-    DICOMWEB = auto()
-    ARCHIVE_PAGES = auto()
-    """The archive's own pages: scripts run."""
-    ARCHIVE_ADMIN = auto()
-    """The rest of the archive: its API, and what is stored. Nothing of it runs in a browser."""
-    KEYCLOAK = auto()
-    SIGN_IN = auto()
-    """oauth2-proxy's start and callback: what fails there gets a page with a way to start again."""
-    SESSION = auto()
-    """oauth2-proxy's answers about the session, for programs."""
-    SIGN_OUT = auto()
-    """oauth2-proxy's own end of a session."""
-    LOGOUT = auto()
-    PAGES = auto()
-    """The gateway's own style sheet; its error pages are internal."""
-    HEALTH = auto()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Route:
-    """One row of the table."""
-
-    name: str
-    path: str
-    """Anchored regular expression over the decoded, normalised path (PCRE and Python alike)."""
-    rules: tuple[Rule, ...]
-    """The first rule that names the method decides; none does: 405."""
-    handler: Handler
-    example: str
-    """A path that the route matches; the contract tests ask for it."""
-    archive_root: ArchiveRoot | None = None
-    """Of a route with handler `ARCHIVE_PAGES` or `ARCHIVE_ADMIN`."""
-
-    @property
-    def is_of_archive(self) -> bool:
-        """Whether the archive answers: what it is asked is logged with its query."""
-        return self.handler in (Handler.DICOMWEB, Handler.ARCHIVE_PAGES, Handler.ARCHIVE_ADMIN)
-
-    def access_for(self, method: str) -> Access | None:
-        """Who may use `method` here; `None` if nobody may (405)."""
-        for rule in self.rules:
-            if rule.methods is None or method in rule.methods:
-                return rule.access
-        return None
-
-    @property
-    def methods(self) -> frozenset[str] | None:
-        """The methods that any rule names; `None` if a rule takes every method."""
-        if any(rule.methods is None for rule in self.rules):
-            return None
-        return frozenset().union(*(rule.methods for rule in self.rules if rule.methods))
-
+READ = frozenset({"GET", "HEAD"})
 
 UID = r"(?=[0-9.]{1,64}(?:/|(?![\s\S])))[0-9]+(?:\.[0-9]+)*"
 """A DICOM unique identifier (PS3.5 section 9)."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pulumi
 
-from access import Role
+from route import Role
 from settings import parsing
 from settings.model import CONSOLE_USER, Smtp, User
 from settings.parsing import ConfigurationError

@@ -13,10 +13,11 @@ from collections.abc import Iterator, Sequence
 
 import yaml  # type: ignore[import-untyped]
 
-from access import Access, Anyone, FromAdminNetworks, Role, Route, SignedIn, routes
+from access import routes
 from bootstrap.console import print_line
 from bootstrap.paths import ROOT
 from components.archive.archive import archive_roots
+from route import Access, Anyone, FromAdminNetworks, Role, Route, SignedIn
 from settings import ArchiveKind
 
 FOLDER = ROOT / "docs" / "reference"

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 
 import pulumi
 
-from access import ArchiveRoot
 from components.archive.choice import ArchiveChoice, ArchiveChoiceArgs
 from components.archive.dcm4chee import Dcm4chee
 from components.archive.interface import Archive, ArchiveArgs
 from components.archive.orthanc import Orthanc
+from route import ArchiveRoot
 from settings import Archive as ArchiveSettings
 from settings import ArchiveKind
 

@@ -6,9 +6,9 @@ from typing import ClassVar, Protocol
 
 import pulumi
 
-from access import ArchiveRoot
 from components.containers.networks import Networks
 from components.containers.stack_context import StackContext
+from route import ArchiveRoot
 from settings import Archive as ArchiveSettings
 from settings import Dicom
 

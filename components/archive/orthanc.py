@@ -7,12 +7,13 @@ from typing import ClassVar
 
 import pulumi
 
-from access import ADMIN_PATH, ArchiveRoot
+from access import ADMIN_PATH
 from components.archive import orthanc_config
 from components.archive.interface import ArchiveArgs, DicomWebSource
 from components.containers.database import Database, DatabaseArgs
 from components.containers.networks import data_volume
 from components.containers.service import File, Healthcheck, Service, ServiceArgs, http_probe
+from route import ArchiveRoot
 from settings import Archive as ArchiveSettings
 
 ASSETS = Path(__file__).parents[2] / "assets" / "archive" / "orthanc"

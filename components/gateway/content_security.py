@@ -8,7 +8,7 @@ import base64
 import hashlib
 from collections.abc import Mapping, Sequence
 
-from access import ArchiveRoot, Handler, Route
+from route import ArchiveRoot, Handler, Route
 
 Policy = Mapping[str, Sequence[str]]
 """Directives with their sources. `$name` is a variable of nginx."""

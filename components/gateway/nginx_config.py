@@ -10,10 +10,11 @@ from urllib.parse import quote
 
 import jinja2
 
-from access import AUTH_PROXY_PATH, DICOMWEB_PATH, KEYCLOAK_PATH, VIEWER_PATH, FromAdminNetworks, Role, Route, SignedIn
+from access import AUTH_PROXY_PATH, DICOMWEB_PATH, KEYCLOAK_PATH, VIEWER_PATH
 from components.archive.orthanc_config import INDEX_CONNECTIONS
 from components.gateway import content_security
 from components.gateway.limits import ASSOCIATIONS, AUTH_CACHE_SECONDS, LIMITS, LIMITS_WITH_TLS, LOG_BOUNDS
+from route import FromAdminNetworks, Role, Route, SignedIn
 
 TEMPLATES = Path(__file__).parents[2] / "assets" / "gateway"
 PATHS = {

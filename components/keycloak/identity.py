@@ -5,11 +5,12 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_keycloak as keycloak
 
-from access import AUTH_PROXY_PATH, KEYCLOAK_PATH, Role
+from access import AUTH_PROXY_PATH, KEYCLOAK_PATH
 from components.keycloak.realm import SAVED_EVENTS, make_realm, make_user_profile
 from components.keycloak.second_factor import offer_codes, require_code
 from components.keycloak.server import CLIENT_ID
 from components.secrets import IdentitySecrets
+from route import Role
 from settings import CONSOLE_USER, Mfa, SignIn
 
 EVENT_DAYS = 90

@@ -12,7 +12,7 @@ from contextlib import closing
 import httpx
 import pytest
 
-from access import Anyone, FromAdminNetworks, Handler, Role, Route, SignedIn
+from route import Anyone, FromAdminNetworks, Handler, Role, Route, SignedIn
 from settings import ArchiveKind
 from tests.e2e.harness import ARCHIVE, ROUTES, Stack, configured_users
 from tools.dicomweb import StackOutputs, client, sign_in

@@ -19,8 +19,8 @@ from playwright.sync_api import ConsoleMessage, Page, expect
 from pydicom.encaps import encapsulate
 from pydicom.uid import JPEG2000Lossless
 
-from access import ArchiveRoot
 from components.archive.archive import archive_roots
+from route import ArchiveRoot
 from settings import ArchiveKind
 from tests.e2e import screen
 from tests.e2e.archive import delete

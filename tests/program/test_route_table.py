@@ -11,7 +11,7 @@ from typing import Literal
 import pytest
 from mypy import api as mypy
 
-from access import Anyone, FromAdminNetworks, Role, Route, Rule, SignedIn
+from route import Anyone, FromAdminNetworks, Role, Route, Rule, SignedIn
 from tests.components.gateway.gateway_file import EXAMPLES, ROUTES, Gateway
 
 Answer = Literal["anyone", "admin networks"] | frozenset[Role] | int

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 import settings
-from access import Role
 from images import DEFAULT_IMAGES
 from public_endpoint import PublicEndpoint
+from route import Role
 from settings import ConfigurationError, Mfa, Settings
 from settings import images as image_settings
 from tests.program.harness import ROOT, defaults, load_settings, project_config, run_program, stack_config

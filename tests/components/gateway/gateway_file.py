@@ -10,9 +10,10 @@ from typing import Any
 
 import crossplane
 
-from access import Role, Route, routes
+from access import routes
 from components.archive.archive import archive_roots
 from components.gateway import nginx_config
+from route import Role, Route
 from settings import ArchiveKind
 
 ROUTES: Mapping[str, tuple[Route, ...]] = {kind.value: routes(archive_roots(kind)) for kind in ArchiveKind}

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from access import ANY_ROLE, READ, Anyone, FromAdminNetworks, Handler, Route, Rule, SignedIn
+from access import ANY_ROLE, READ
 from components.gateway import limits, nginx_config
+from route import Anyone, FromAdminNetworks, Handler, Route, Rule, SignedIn
 from tests.components.gateway.gateway_file import EXAMPLE, Directive, Gateway
 
 PAGES = Path(__file__).resolve().parents[3] / "assets/gateway/pages"

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from access import Handler, Role
+from route import Handler, Role
 from tests.components.gateway.gateway_file import EXAMPLE, Gateway
 
 GATEWAY = Gateway()

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from access import Handler
 from components.gateway import content_security, nginx_config
+from route import Handler
 from tests.components.gateway.gateway_file import DIMSE, EXAMPLE, HTTPS_EXAMPLE
 from tests.program.harness import run_program
 

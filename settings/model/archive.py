@@ -1,0 +1,55 @@
+"""The archive, and how modalities send to it."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import pulumi
+
+from settings.model.machine import Network
+
+
+class ArchiveKind(StrEnum):
+    """Which DICOM archive keeps the studies."""
+
+    ORTHANC = "orthanc"
+    DCM4CHEE = "dcm4chee"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Archive:
+    """Which archive runs, and with what."""
+
+    kind: ArchiveKind
+    ae_title: str
+    """Its own application entity title (PS3.8): what modalities call, and a part of DCM4chee's paths."""
+    device_name: str
+    """Name of DCM4chee's device in its LDAP directory."""
+    memory_mib: int
+    """Limit of its container; DCM4chee's Java heap is sized by it."""
+    maximum_gb: int
+    """Orthanc refuses instances beyond so many GB of stored files; 0: no limit."""
+    confirm_switch: bool
+    """Whether it may take the place of another archive that holds data."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DicomTls:
+    """DICOM over TLS (PS3.15, annex B). All in PEM."""
+
+    certificate: str
+    key: pulumi.Output[str]
+    client_ca: str | None
+    """Who signs the modalities' certificates; `None`: none is asked for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dicom:
+    """How modalities send images (DIMSE)."""
+
+    port: int
+    """That modalities connect to."""
+    callers: tuple[str, ...]
+    """AE titles that may call."""
+    networks: tuple[Network, ...]
+    """From which they may."""
+    tls: DicomTls | None
