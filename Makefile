@@ -84,7 +84,7 @@ env: ## Make this machine able to run `pulumi` by hand; then: . .state/env
 	@$(READY)
 	@echo "ready; for pulumi by hand: . .state/env"
 
-lock: ## Write requirements*.txt anew from requirements*.in (newest versions that these allow)
+lock: ## Write requirements*.txt again from requirements*.in (newest versions that these allow)
 	@$(PYTHON) -m venv --clear .state/lock && .state/lock/bin/pip install --quiet pip-tools
 	@for name in requirements requirements-dev policy/requirements; do \
 	  (cd "$$(dirname $$name)" && $(CURDIR)/.state/lock/bin/pip-compile --quiet --upgrade --generate-hashes --no-header \

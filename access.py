@@ -111,8 +111,8 @@ def routes(archive_roots: Sequence[ArchiveRoot]) -> tuple[Route, ...]:
         ),
         Route(
             name="keycloak-realm",
-            # The program makes the clients. The door for others to register some costs Keycloak a look-up of names
-            # that takes ten seconds on a network without a way out.
+            # The program creates the clients. Registration by others costs Keycloak a DNS lookup, which takes ten
+            # seconds on a network without outbound access.
             path=rf"^{KEYCLOAK_PATH}/realms/ohif(?!/clients-registrations)(?:/{_FREE_TEXT})?{END}",
             rules=(Rule(None, Anyone()),),
             handler=Handler.KEYCLOAK,

@@ -1,4 +1,4 @@
-"""What the stack tells when it is up: typed, and documented here."""
+"""Typed, documented stack outputs."""
 
 from dataclasses import dataclass
 

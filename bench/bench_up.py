@@ -22,7 +22,7 @@ from docker.models.containers import Container
 from bootstrap.console import UserError, print_error, print_line
 from bootstrap.paths import ROOT
 from tools import preflight
-from tools.dicomweb import FrontDoorError, StackOutputs, client, login_form, sign_in, stack_outputs
+from tools.dicomweb import GatewayClientError, StackOutputs, client, login_form, sign_in, stack_outputs
 
 TIMEOUT_SECONDS = 120.0
 MIB = 1024 * 1024
@@ -74,7 +74,7 @@ def login_works(outputs: StackOutputs) -> bool:
     try:
         with closing(sign_in(outputs.base_url, "viewer", outputs.credentials["viewer"])) as session:
             return session.get("/pacs/studies?limit=1").status_code in (200, 204)
-    except (httpx.HTTPError, FrontDoorError):
+    except (httpx.HTTPError, GatewayClientError):
         return False
 
 
@@ -205,7 +205,7 @@ def main() -> int:
             return 0
         fine = cold_starts(arguments) if arguments.cold_starts else True
         return 0 if (restarts(arguments) if arguments.restarts else True) and fine else 1
-    except (UserError, FrontDoorError) as error:
+    except (UserError, GatewayClientError) as error:
         print_error(error if isinstance(error, UserError) else UserError(str(error), "Run `make up` first."))
         return 1
 

@@ -16,7 +16,7 @@ EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 
 
 def dns(config: pulumi.Config, host: str | None, machine: Machine) -> LinodeZone | DuckDns | None:
-    """The record's keeper; `None`: a person's own matter."""
+    """DNS provider that manages the record; `None`: managed by hand."""
     choice = parsing.choice(config, "dns", Dns)
     linode = parsing.fields(config, "linodeDns", ZONE_FIELDS)
     duck = parsing.fields(config, "duckDns", DUCKDNS_FIELDS)

@@ -1,4 +1,4 @@
-"""Typed reading of single values. What cannot be used is refused with the key's name and the mend."""
+"""Typed reading of single values. Invalid values are rejected with the key and how to fix it."""
 
 import difflib
 import ipaddress
@@ -22,7 +22,7 @@ _KINDS = {list: "a list", dict: "a map of keys to values"}
 
 
 class ConfigurationError(pulumi.RunError):
-    """A configuration value that cannot be used: names the key and the mend. Nothing was changed."""
+    """A configuration value that cannot be used: the key and how to fix it. Nothing was changed."""
 
     def __init__(self, key: str, problem: str, *, namespace: str = "ohif") -> None:
         super().__init__(f"Configuration {namespace}:{key}: {problem}")

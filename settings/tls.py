@@ -1,4 +1,4 @@
-"""Whether browsers come by HTTPS, and with which certificate. What cannot work is refused here, with the mend."""
+"""Whether browsers come by HTTPS, and with which certificate. What cannot work is rejected here, with how to fix it."""
 
 import datetime
 import re

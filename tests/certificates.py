@@ -1,4 +1,4 @@
-"""Certificates for tests: an authority, and what it signs. Made anew each time, good for a day unless told."""
+"""Certificates for tests: an authority, and what it signs. Made again each time, good for a day unless actual."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""HTTP servers on loopback that answer as a test tells them."""
+"""HTTP servers on loopback that answer as a test configures them."""
 
 import contextlib
 import ssl

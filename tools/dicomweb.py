@@ -25,7 +25,7 @@ FAILED_SOP_SEQUENCE = "00081198"
 FAILURE_REASON = "00081197"
 
 
-class FrontDoorError(Exception):
+class GatewayClientError(Exception):
     """An error with the problem and the fix, as text for the user."""
 
 
@@ -51,16 +51,16 @@ def origin(url: str) -> str:
 
 
 def stack_outputs(stack: str, environment: Mapping[str, str] | None = None) -> StackOutputs:
-    """The outputs of a stack. Raises FrontDoorError if it does not exist or does not run."""
+    """The outputs of a stack. Raises GatewayClientError if it does not exist or does not run."""
     command = ["pulumi", "stack", "output", "--json", "--show-secrets", "--stack", stack]
     try:
         done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     except FileNotFoundError:
-        raise FrontDoorError("Pulumi is not on the PATH: run `make up` first.") from None
+        raise GatewayClientError("Pulumi is not on the PATH: run `make up` first.") from None
     if done.returncode:
         lines = done.stderr.strip().splitlines()
         reason = lines[0] if lines else "pulumi printed no reason"
-        raise FrontDoorError(f"The stack {stack} is not up: run `make up` first.\n({reason})")
+        raise GatewayClientError(f"The stack {stack} is not up: run `make up` first.\n({reason})")
     outputs = json.loads(done.stdout)
     try:
         return StackOutputs(
@@ -70,7 +70,7 @@ def stack_outputs(stack: str, environment: Mapping[str, str] | None = None) -> S
             credentials=outputs["credentials"],
         )
     except KeyError as missing:
-        raise FrontDoorError(
+        raise GatewayClientError(
             f"The stack {stack} has no output {missing}, so it is not fully up: run `make up` first."
         ) from None
 
@@ -126,7 +126,7 @@ def login_form(page: str) -> str | None:
 def sign_in(base_url: str, user: str, password: str, *, at: str = "/") -> httpx.Client:
     """Sign in through the login form at the path `at`. Returns the client with the session.
 
-    A user without any role gets a session too. Raises FrontDoorError if the gateway does not answer, shows no login
+    A user without any role gets a session too. Raises GatewayClientError if the gateway does not answer, shows no login
     form, or Keycloak rejects the password.
     """
     made = client(base_url)
@@ -134,26 +134,26 @@ def sign_in(base_url: str, user: str, password: str, *, at: str = "/") -> httpx.
         page = made.get(at, follow_redirects=True, headers={"Accept": "text/html"})
         action = login_form(page.text)
         if action is None:
-            raise FrontDoorError(f"{page.url} shows no login form (status {page.status_code}).")
+            raise GatewayClientError(f"{page.url} shows no login form (status {page.status_code}).")
         answer = made.post(
             action, data={"username": user, "password": password, "credentialId": ""}, follow_redirects=True
         )
     except httpx.TransportError as error:
         made.close()
-        raise FrontDoorError(f"No answer from {base_url} ({error}): is it up? `make up` starts it.") from None
-    except FrontDoorError:
+        raise GatewayClientError(f"No answer from {base_url} ({error}): is it up? `make up` starts it.") from None
+    except GatewayClientError:
         made.close()
         raise
     if not any(made.cookies.get(name) for name in SESSION_COOKIES):
         made.close()
         form = _LoginForm(answer.text)
         reason = form.message or f"status {answer.status_code} at {answer.url.path}"
-        raise FrontDoorError(f"The sign-in of {user} was refused: {reason}")
+        raise GatewayClientError(f"The sign-in of {user} was refused: {reason}")
     return made
 
 
 def store(session: httpx.Client, instances: Iterable[bytes], *, root: str = DICOMWEB_PATH) -> None:
-    """Store DICOM files with one STOW-RS request. Raises FrontDoorError with status and reason if one is rejected."""
+    """Store DICOM files with one STOW-RS request. Raises GatewayClientError if one is rejected."""
     boundary = f"dicom-{secrets.token_hex(12)}"
     head = f"--{boundary}\r\nContent-Type: application/dicom\r\n\r\n".encode()
     body = b"".join(head + instance + b"\r\n" for instance in instances) + f"--{boundary}--\r\n".encode()
@@ -167,12 +167,12 @@ def store(session: httpx.Client, instances: Iterable[bytes], *, root: str = DICO
             },
         )
     except httpx.TransportError as error:
-        raise FrontDoorError(f"The archive closed the connection while storing: {error}") from None
+        raise GatewayClientError(f"The archive closed the connection while storing: {error}") from None
     if answer.status_code != 200:
         text = " ".join(answer.text.split())[:200]
         status = f"{answer.status_code} {answer.reason_phrase}"
-        raise FrontDoorError(f"The archive refused to store: {status}. {text}")
+        raise GatewayClientError(f"The archive refused to store: {status}. {text}")
     failed = answer.json().get(FAILED_SOP_SEQUENCE, {}).get("Value", [])
     if failed:
         reasons = sorted({str(item.get(FAILURE_REASON, {}).get("Value", ["unknown"])[0]) for item in failed})
-        raise FrontDoorError(f"The archive refused {len(failed)} instances, reason {', '.join(reasons)}.")
+        raise GatewayClientError(f"The archive refused {len(failed)} instances, reason {', '.join(reasons)}.")

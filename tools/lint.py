@@ -112,6 +112,7 @@ LINTERS = (
     Linter("zizmor", lambda: iter((["zizmor", "--offline", "--no-progress", "--quiet", ".github"],))),
     Linter("yamllint", lambda: iter((["yamllint", "--strict", *files("*.yaml", "*.yml")],))),
     Linter("pymarkdown", lambda: iter((["pymarkdown", "scan", *files("*.md")],))),
+    Linter("glossary", lambda: iter(([sys.executable, str(Path(__file__).with_name("glossary.py")), "--root", "."],))),
 )
 NAMES = tuple(linter.name for linter in LINTERS)
 

@@ -18,7 +18,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
 
 from access import VIEWER_PATH
-from tools.dicomweb import FrontDoorError, origin, sign_in, stack_outputs, store
+from tools.dicomweb import GatewayClientError, origin, sign_in, stack_outputs, store
 from tools.phantom import PIXEL_MM, SIZE, hounsfield
 
 PATIENT_NAME = "SYNTHETIC^CHEST PHANTOM"
@@ -170,17 +170,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         if bool(given.url) != bool(given.password_file):
-            raise FrontDoorError("Give --url and --password-file together, or neither to use the stack's.")
+            raise GatewayClientError("Give --url and --password-file together, or neither to use the stack's.")
         if given.url:
             base_url, password = origin(given.url), given.password_file.read().strip()
         else:
             outputs = stack_outputs(given.stack)
             if given.user not in outputs.credentials:
                 known = ", ".join(sorted(outputs.credentials))
-                raise FrontDoorError(f"Stack {given.stack} has no password of {given.user} (it has: {known}).")
+                raise GatewayClientError(f"Stack {given.stack} has no password of {given.user} (it has: {known}).")
             base_url, password = outputs.base_url, outputs.credentials[given.user]
         link = store_sample(base_url, given.user, password, given.slices)
-    except FrontDoorError as error:
+    except GatewayClientError as error:
         print(error, file=sys.stderr)
         return 1
     print(f"Open it (signed in as viewer or pacsadmin):\n  {link}")

@@ -1,13 +1,13 @@
-"""Keeps the gateway's certificate: gets the first one, renews it, lays it where the gateway looks.
+"""Gets the gateway's certificate, renews it, and writes it where the gateway reads it.
 
 Runs certbot by webroot (HTTP-01), so the gateway must answer on port 80. What the CA issued stays on the volume: a new
 container asks for nothing that it has. Before the CA is asked, the name must point to this machine, as a CA counts
 failures (Let's Encrypt, "Rate Limits": 5 failed validations per host name and hour).
 
-    keeper.py          run until stopped
-    keeper.py check    exit code 0 if a certificate is served that is good for some days yet
-    keeper.py wait     wait for the first certificate, trying again at once if the last try failed; says why not
-    keeper.py renew    renew now, whatever the age
+    (no argument)    run until stopped
+    check            exit code 0 if the served certificate is valid for some more days
+    wait             wait for the first certificate, trying again at once if the last try failed; prints why not
+    renew            renew now, regardless of the age
 """
 
 import datetime
@@ -29,7 +29,7 @@ DOMAIN = os.environ["DOMAIN"]
 DIRECTORY = os.environ["ACME_DIRECTORY"]
 EMAIL = os.environ["ACME_EMAIL"]
 EXPECTED = frozenset(os.environ.get("EXPECTED_ADDRESSES", "").split())
-DNS_PATIENCE = int(os.environ.get("DNS_PATIENCE", "0"))
+DNS_TIMEOUT = int(os.environ.get("DNS_PATIENCE", "0"))  # glossary: allow
 
 HOME = Path("/etc/letsencrypt")
 SERVED = HOME / "served" / f"{DOMAIN}.pem"
@@ -92,11 +92,11 @@ def addresses() -> set[str]:
         return set()
 
 
-def look_at_name(patience: float) -> None:
+def look_at_name(timeout: float) -> None:
     """The name must point here, and only here."""
     if not EXPECTED:
         return
-    until = time.monotonic() + patience
+    until = time.monotonic() + timeout
     while True:
         found = addresses()
         if found and found <= EXPECTED:
@@ -151,8 +151,8 @@ def certbot(*options: str) -> None:
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     if done.returncode:
-        told = [line.strip() for line in (done.stdout + done.stderr).splitlines() if line.strip()]
-        detail = next((line for line in told if line.startswith("Detail:")), told[-1] if told else "no reason given")
+        lines = [line.strip() for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+        detail = next((line for line in lines if line.startswith("Detail:")), lines[-1] if lines else "no reason given")
         raise NotYetError(f"The certification authority refused: {detail.removeprefix('Detail: ')}")
 
 
@@ -175,14 +175,14 @@ def lay_out() -> None:
 
 def once(*options: str) -> None:
     """Make sure that a certificate is there and not near its end."""
-    look_at_name(DNS_PATIENCE if not SERVED.exists() else 0)
+    look_at_name(DNS_TIMEOUT if not SERVED.exists() else 0)
     look_at_authority()
     certbot(*(options or ["--force-renewal" if from_another_authority() else "--keep-until-expiring"]))
     lay_out()
 
 
 def note(**state: object) -> None:
-    """For `check` and `wait`, which run beside."""
+    """For `check` and `wait`, which are other processes."""
     STATE.write_text(json.dumps(state))
 
 
@@ -202,7 +202,7 @@ def run() -> None:
             once()
         except (NotYetError, OSError, subprocess.SubprocessError) as problem:
             if isinstance(problem, NotAskedError) and days_left() <= 0:
-                # Whoever waits for the first one is mending it.
+                # The operator who waits for the first one is fixing it.
                 pause: float = UNREACHED_PAUSE
             else:
                 pause = min(FIRST_PAUSE * 2**failures, LONGEST_PAUSE)
@@ -220,7 +220,7 @@ def run() -> None:
         AGAIN.unlink(missing_ok=True)
 
 
-def told() -> dict[str, str]:
+def last_state() -> dict[str, str]:
     """The last note."""
     try:
         return dict(json.loads(STATE.read_text()))
@@ -232,10 +232,10 @@ def wait() -> int:
     """Wait for a verdict, after another try if the last one failed."""
     if days_left() > 0 and not from_another_authority():
         return 0
-    if told()["state"] == "failed":
+    if last_state()["state"] == "failed":
         note(state="working")
         AGAIN.touch()
-    while (now := told())["state"] == "working":
+    while (now := last_state())["state"] == "working":
         time.sleep(0.5)
     if days_left() > 0 and not from_another_authority():
         return 0
@@ -247,7 +247,7 @@ def check() -> int:
     """For the container's healthcheck: a renewal that fails shows here before the certificate ends."""
     if good():
         return 0
-    print(told().get("reason", "there is no certificate yet"))
+    print(last_state().get("reason", "there is no certificate yet"))
     return 1
 
 

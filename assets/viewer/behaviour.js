@@ -2,7 +2,7 @@
 (function () {
   'use strict';
 
-  var told = window.config.ohifPulumi;
+  var settings = window.config.ohifPulumi;
   var ENDED = 'ohif-session-ended';
   var link = { color: '#5acce6', fontWeight: 600, textDecoration: 'underline' };
 
@@ -54,7 +54,7 @@
   // A series once loaded is read for long without any request, and a session without requests ends. So somebody at
   // the keyboard or the pointer keeps it, and the end is shown when nobody is there. The gateway answers this one
   // by itself.
-  var idle = told.sessionIdleSeconds * 1000;
+  var idle = settings.sessionIdleSeconds * 1000;
   var pause = Math.min(idle / 4, 60000);
   var active = Date.now();
   var asked = active;
@@ -117,7 +117,7 @@
       ask();
     }
   });
-  // The browser's "back", perhaps after signing out, shows what it remembers: what is seen must be asked for anew.
+  // The browser's "back", perhaps after signing out, shows what it remembers: what is seen must be requested again.
   performance.getEntriesByType('navigation').forEach(function (navigation) {
     if (navigation.type === 'back_forward') {
       window.location.reload();
@@ -193,7 +193,7 @@
       )
     );
   }
-  if (!told.canStore) {
+  if (!settings.canStore) {
     window.config.customizationService['ohif.createReportDialog'] = { $set: ReportOfAReader };
   }
 })();

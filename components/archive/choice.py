@@ -50,7 +50,7 @@ class ArchiveChoice(pulumi.ComponentResource):
 
 
 def refusal(before: Mapping[str, object], now: ArchiveChoiceArgs) -> str | None:
-    """What is wrong with the change, and the mend; `None` if nothing is."""
+    """Why the change is rejected, and how to fix it; `None` if it is not."""
     archive, written = before.get("archive"), before.get("written")
     if archive not in (None, now.archive.value):
         return None if now.confirmed else switch_refusal(str(archive), now.archive.value)
@@ -64,5 +64,5 @@ def refusal(before: Mapping[str, object], now: ArchiveChoiceArgs) -> str | None:
 
 
 def switch_refusal(before: str, now: str) -> str:
-    """Why another archive is refused, and the mend."""
+    """Why another archive is rejected, and how to fix it."""
     return f"Configuration ohif:archive: {former_archive_problem(before, now)}. {former_archive_fix(before)}"

@@ -135,7 +135,7 @@ class Dcm4chee(pulumi.ComponentResource):
                     "AE_TITLE": args.settings.ae_title,
                     "DICOM_PORT": str(DIMSE_PORT),
                     "STORAGE_DIR": f"{STORAGE}/fs1",
-                    # Persons of the directory, with known passwords, are for the variants with a login.
+                    # Users of the directory, with known passwords, are for the variants with a login.
                     "LDAP_INIT_USERS": "",
                 },
                 files=[

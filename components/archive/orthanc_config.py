@@ -130,7 +130,7 @@ def memory(mib: int) -> dict[str, int]:
 def dimse(config: OrthancConfig) -> dict[str, object]:
     """The DICOM port: closed, or open for the listed callers to verify and to store, and for nothing else.
 
-    Whoever may call may not ask what there is, nor have it sent: that would be a way round the login.
+    Callers may neither query nor retrieve: that would bypass the login.
     """
     if not config.callers:
         return {"DicomServerEnabled": False}
@@ -152,7 +152,7 @@ def dimse(config: OrthancConfig) -> dict[str, object]:
         "DicomModalities": {
             caller: {
                 "AET": caller,
-                # Orthanc wants an address to send to; it has no way out, and nothing is sent.
+                # Orthanc requires an address to send to; it has no outbound access, and nothing is sent.
                 "Host": "127.0.0.1",
                 "Port": 104,
                 "AllowEcho": True,

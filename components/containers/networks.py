@@ -13,7 +13,7 @@ from components.containers.stack_context import StackContext
 def private_network(
     name: str, thing: str, stack: StackContext, parent: pulumi.Resource, *, internal: bool = True, ipv6: bool = False
 ) -> docker.Network:
-    """A network of the stack's own; `internal` has no way out of the machine."""
+    """A network of the stack's own; `internal` has no outbound access."""
     return docker.Network(
         name,
         name=stack.docker_name(thing),
@@ -27,7 +27,7 @@ def private_network(
 
 
 def local_subnet(name: str) -> str:
-    """An IPv6 network that is nobody else's, always the same for a name (RFC 4193: 40 bits by chance after `fd`)."""
+    """A unique local IPv6 network derived from a name (RFC 4193: 40 bits after `fd`)."""
     digits = hashlib.sha256(name.encode()).hexdigest()[:10]
     return str(ipaddress.ip_network(f"fd{digits[:2]}:{digits[2:6]}:{digits[6:10]}::/64"))
 
@@ -62,19 +62,19 @@ class NetworksArgs:
 class Networks(pulumi.ComponentResource):
     """The networks that several services share. Each database, and the store of sessions, has one of its own.
 
-    Who signs people in and who keeps their images share none: whoever takes over the archive or the viewer reaches
-    neither Keycloak nor oauth2-proxy, which trusts what the gateway says of a request. The archive shares one with the
+    Identity and imaging services share no network: an attacker who takes over the archive or the viewer reaches
+    neither Keycloak nor oauth2-proxy, which trusts the gateway's headers. The archive shares one with the
     gateway alone, because not every archive can ask for a credential.
     """
 
     edge: docker.Network
-    """Has a way out; only what publishes a port or must reach the outside is on it."""
+    """With outbound access; only services that publish a port or need the internet are on it."""
     identity: docker.Network
-    """No way out: the gateway, oauth2-proxy and Keycloak."""
+    """No outbound access: the gateway, oauth2-proxy and Keycloak."""
     imaging: docker.Network
-    """No way out: the gateway and the viewer."""
+    """No outbound access: the gateway and the viewer."""
     archive: docker.Network
-    """No way out: the gateway and the archive."""
+    """No outbound access: the gateway and the archive."""
 
     def __init__(self, name: str, args: NetworksArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("ohif:index:Networks", name, None, opts)

@@ -29,7 +29,7 @@ def certificate_path(issued: AcmeCertificate) -> str:
 def certificate_files(
     certificate: ServedCertificate | None, configuration: pulumi.Output[nginx_config.GatewayConfig]
 ) -> Sequence[File]:
-    """What the gateway needs of its certificate beside its own configuration."""
+    """Files for the certificate, in addition to nginx's configuration."""
     match certificate:
         case None:
             return []

@@ -1,4 +1,4 @@
-"""The one way in: nginx, which decides by access.py's table."""
+"""The only entrance: nginx, which enforces the table in access.py."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -130,12 +130,12 @@ class Gateway(pulumi.ComponentResource):
 
 def published_ports(args: GatewayArgs) -> Sequence[tuple[int, int]]:
     """Ports of the engine's machine, and those inside that answer them."""
-    doors = [(args.listeners.http_port, nginx_config.HTTP_PORT)]
+    ports = [(args.listeners.http_port, nginx_config.HTTP_PORT)]
     if args.certificate is not None:
-        doors.append((args.listeners.https_port, nginx_config.HTTPS_PORT))
+        ports.append((args.listeners.https_port, nginx_config.HTTPS_PORT))
     if args.listeners.dicom is not None:
-        doors.append((args.listeners.dicom.port, nginx_config.DICOM_PORT))
-    return doors
+        ports.append((args.listeners.dicom.port, nginx_config.DICOM_PORT))
+    return ports
 
 
 def gateway_config(args: GatewayArgs, endpoint: PublicEndpoint) -> nginx_config.GatewayConfig:

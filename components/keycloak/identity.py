@@ -1,4 +1,4 @@
-"""Who may sign in: the realm, its client, roles and persons, inside a running Keycloak."""
+"""Who may sign in: the realm, its client, roles and users, inside a running Keycloak."""
 
 from dataclasses import dataclass
 
@@ -36,10 +36,10 @@ class IdentityArgs:
 
 
 class Identity(pulumi.ComponentResource):
-    """Realm `ohif` with its confidential client `ohif_viewer`, realm roles and persons.
+    """Realm `ohif` with its confidential client `ohif_viewer`, realm roles and users.
 
     Reached through the gateway with Keycloak's own admin API. A user's password counts at creation only: later
-    it is the person's own. It does not delete users whom the console made.
+    it is the user's own. It does not delete users whom the console made.
     """
 
     def __init__(self, name: str, args: IdentityArgs, opts: pulumi.ResourceOptions | None = None) -> None:

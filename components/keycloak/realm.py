@@ -33,7 +33,7 @@ SAVED_EVENTS = (
 name, which may be a password. They are in the log, which leaves that out (components/keycloak/server.py)."""
 
 PASSWORD_POLICY = "length(12) and notUsername(undefined) and notEmail(undefined) and passwordHistory(3)"  # noqa: S105
-"""For passwords that persons choose. Length over character classes: NIST SP 800-63B, 5.1.1."""
+"""For passwords that users choose. Length over character classes: NIST SP 800-63B, 5.1.1."""
 
 
 LOGIN_SECONDS = 15 * 60
@@ -100,7 +100,7 @@ def make_user_profile(name: str, realm: keycloak.Realm, opts: pulumi.ResourceOpt
 
     With its default, a person without them is stopped after the first login by a form that asks for them.
     """
-    persons = keycloak.RealmUserProfileAttributePermissionsArgs(views=["admin", "user"], edits=["admin", "user"])
+    permissions = keycloak.RealmUserProfileAttributePermissionsArgs(views=["admin", "user"], edits=["admin", "user"])
     keycloak.RealmUserProfile(
         name,
         realm_id=realm.id,
@@ -108,7 +108,7 @@ def make_user_profile(name: str, realm: keycloak.Realm, opts: pulumi.ResourceOpt
             keycloak.RealmUserProfileAttributeArgs(
                 name=attribute,
                 display_name=f"${{{attribute}}}",
-                permissions=persons,
+                permissions=permissions,
                 validators=[
                     keycloak.RealmUserProfileAttributeValidatorArgs(name=validator, config=config)
                     for validator, config in validators.items()

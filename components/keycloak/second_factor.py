@@ -53,8 +53,10 @@ def offer_codes(name: str, realm: keycloak.Realm, mfa: Mfa, opts: pulumi.Resourc
 def require_code(name: str, realm: keycloak.Realm, opts: pulumi.ResourceOptions) -> pulumi.Output[str]:
     """A browser flow with password and code; the id of the flow, known once all its steps are in place.
 
-    The code's step is REQUIRED: Keycloak makes users without a code enrol one before the sign-in ends, whoever made
-    them and whenever. Clients use the flow by an override of their own. The realm's bindings are not touched: each
+    The code's step is REQUIRED: Keycloak makes users without a code enrol one before the sign-in ends, however and
+    whenever they were created.
+
+    Clients use the flow by an override of their own. The realm's bindings are not touched: each
     update of the realm by the Keycloak provider sets them back to what the state has.
     """
     flow = keycloak.authentication.Flow(

@@ -14,7 +14,7 @@ from components.machine.ssh_config import HostKey
 ASSETS = Path(__file__).parents[2] / "assets" / "machine"
 
 USER = "ohif"
-"""Who the program logs in as: the engine's administrator, so as mighty as root."""
+"""User of the program's SSH login: in group docker, so root-equivalent."""
 
 PACKAGES = ["docker.io", "docker-cli", "iptables", "unattended-upgrades"]
 """Of Debian 13; its engine has no client without `docker-cli`."""
@@ -82,7 +82,7 @@ def render(config: MachineConfig) -> str:
                 "groups": ["docker"],
                 "shell": "/bin/bash",
                 "lock_passwd": True,
-                # For whoever keeps the machine; group docker is no less.
+                # For the administrator of the machine; group docker is root-equivalent anyway.
                 "sudo": "ALL=(ALL) NOPASSWD:ALL",
                 "ssh_authorized_keys": [config.public_key],
             }

@@ -76,8 +76,8 @@ class Account:
                 return json.load(answer), None if scopes is None else set(re.split(r"[ ,]+", scopes.strip()))
         except urllib.error.HTTPError as error:
             reason = _reason(error)
-            mend = f"{MAKE_ONE} and {SET_IT}."
-            raise AccountError(f"Configuration linode:token: Linode refuses it for {path}: {reason}. {mend}") from error
+            fix = f"{MAKE_ONE} and {SET_IT}."
+            raise AccountError(f"Configuration linode:token: Linode refuses it for {path}: {reason}. {fix}") from error
         except (OSError, ValueError, http.client.HTTPException) as error:
             raise AccountError(f"Linode's API at {self.url} does not answer: {error}. Nothing was changed.") from error
 

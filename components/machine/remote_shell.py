@@ -151,7 +151,7 @@ class Shell:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
-                # A group of its own, to end with all that it started: whoever holds a pipe would be waited for.
+                # A process group of its own, to end all that it started: a process that holds a pipe is waited for.
                 process_group=0,
             )
         except FileNotFoundError as error:

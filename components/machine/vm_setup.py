@@ -28,7 +28,7 @@ async def wait_for(shell: Shell) -> None:
     if not _is_done(setup):
         raise MachineError(
             f"{shell.machine}: cloud-init failed: {_reasons(setup)}. See /var/log/cloud-init-output.log there; "
-            "after mending, run again."
+            "after fixing it, run again."
         )
     # After a reboot cloud-init is done before the engine is.
     engine = await shell.settled(
@@ -39,7 +39,7 @@ async def wait_for(shell: Shell) -> None:
     if engine.code:
         raise MachineError(
             f"{shell.machine}: the Docker engine does not answer ({engine.failure}). See `journalctl -u docker` there; "
-            "after mending, run again."
+            "after fixing it, run again."
         )
 
 

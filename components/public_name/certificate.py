@@ -15,6 +15,8 @@ from settings import Acme, ProvidedCertificate
 ASSETS = Path(__file__).parents[2] / "assets" / "public_name"
 HOME = "/etc/letsencrypt"
 """certbot's own place; `served/` and `webroot/` in it are what the gateway reads."""
+SCRIPT = "/keeper.py"  # glossary: allow
+"""Its path in the container; another one would replace the containers of running stacks."""
 CA_FILE = "/run/ca.pem"
 TIMEOUT = 1200
 """Seconds for the first certificate: a fresh record may take a quarter of an hour to be seen."""
@@ -81,7 +83,7 @@ class CertificateArgs:
 
 
 class Certificate(pulumi.ComponentResource):
-    """certbot beside the gateway: the first certificate, then renewals, each served without a dropped connection.
+    """certbot next to the gateway: the first certificate, then renewals, each served without a dropped connection.
 
     It needs the gateway on port 80 of the name. Source: RFC 8555 (HTTP-01), certbot's documentation.
     """
@@ -92,8 +94,8 @@ class Certificate(pulumi.ComponentResource):
     def __init__(self, name: str, args: CertificateArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("ohif:index:Certificate", name, None, opts)
         ca = args.acme.ca_certificate
-        keeper = Service(
-            f"{name}-keeper",
+        certbot = Service(
+            f"{name}-keeper",  # glossary: allow
             ServiceArgs(
                 stack=args.stack,
                 image="certbot",
@@ -101,21 +103,21 @@ class Certificate(pulumi.ComponentResource):
                 networks=[args.networks.edge],
                 # The gateway's group reads what root's file modes allow it; root has no other privilege left.
                 user="0:101",
-                entrypoint=["python3", "/keeper.py"],
+                entrypoint=["python3", SCRIPT],
                 command=[],
                 environment={
                     "DOMAIN": args.acme.host,
                     "ACME_DIRECTORY": args.acme.directory,
                     "ACME_EMAIL": args.acme.email,
                     "EXPECTED_ADDRESSES": args.addresses.apply(" ".join),
-                    "DNS_PATIENCE": str(DNS_TIMEOUT if args.made_record else 0),
+                    "DNS_PATIENCE": str(DNS_TIMEOUT if args.made_record else 0),  # glossary: allow
                 },
                 files=[
-                    File(path="/keeper.py", content=(ASSETS / "certbot_loop.py").read_text()),
+                    File(path=SCRIPT, content=(ASSETS / "certbot_loop.py").read_text()),
                     *([File(path=CA_FILE, content=ca)] if ca else []),
                 ],
                 volumes={HOME: args.volume.volume},
-                healthcheck=Healthcheck(command=["python3", "/keeper.py", "check"], interval=60, start_period=60),
+                healthcheck=Healthcheck(command=["python3", SCRIPT, "check"], interval=60, start_period=60),
                 memory_mib=192,
                 # How it went is asked below, for an answer that a person understands.
                 wait=False,
@@ -128,7 +130,7 @@ class Certificate(pulumi.ComponentResource):
             if not pulumi.runtime.is_dry_run():
                 pulumi.log.info(f"waiting for the certificate of {args.acme.host}", self, ephemeral=True)
                 answer = await shell.settled(
-                    f"docker exec {container} python3 /keeper.py wait", timeout=TIMEOUT, repeat=unless_explained
+                    f"docker exec {container} python3 {SCRIPT} wait", timeout=TIMEOUT, repeat=unless_explained
                 )
                 if answer.code:
                     reason = answer.output.strip() or f"{answer.failure}."
@@ -137,5 +139,5 @@ class Certificate(pulumi.ComponentResource):
                     )
             return True
 
-        self.ready = run_when_ready(keeper.container_id, args.shell, issued)
+        self.ready = run_when_ready(certbot.container_id, args.shell, issued)
         self.register_outputs({})

@@ -100,7 +100,7 @@ class DuckRecordsArgs:
 
 
 class DuckRecords(pulumi.ComponentResource):
-    """Tells DuckDNS the machine's addresses, from the machine, again and again: an address may change.
+    """Sends DuckDNS the machine's addresses, from the machine and periodically: an address may change.
 
     It is healthy as long as DuckDNS takes them. Source: DuckDNS, "Specification".
     """

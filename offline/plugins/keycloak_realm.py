@@ -202,7 +202,7 @@ class Realm(Entity):
         client.login()
 
 
-# Keycloak never tells these again.
+# Keycloak never returns these.
 _MASKED = frozenset({"password", "authTokenClientSecret"})
 
 

@@ -19,8 +19,8 @@ from offline.plugins.wire import serve
 _URL = "https://api.linode.com"
 _TIMEOUT = 30.0
 # As officially: how long an instance may take to run or to go, and a name to be found.
-_PATIENCE = 900.0
-_RDNS_PATIENCE = 300.0
+_TIMEOUT = 900.0
+_RDNS_TIMEOUT = 300.0
 _POLL = 1.0
 # Busy, rate limited, or a gateway that has lost its server.
 _RETRIED = (408, 429, 502, 503, 504)
@@ -70,10 +70,10 @@ class Api:
 
     def wait(self, path: str, name: str, wanted: Any) -> Props:
         """Polls an object until a property has the value."""
-        deadline = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + _TIMEOUT
         while (real := self.call("GET", path)).get(name) != wanted:
             if time.monotonic() > deadline:
-                raise PluginError(f"{path}: {name} is {real.get(name)!r} and not {wanted!r} after {_PATIENCE:.0f} s")
+                raise PluginError(f"{path}: {name} is {real.get(name)!r} and not {wanted!r} after {_TIMEOUT:.0f} s")
             pause(_POLL)
         return dict(real)
 
@@ -386,11 +386,11 @@ class Instance(Entity):
 
     def delete(self, client: Api, resource_id: str, state: Props) -> None:
         super().delete(client, resource_id, state)
-        deadline = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + _TIMEOUT
         try:
             while client.call("GET", self.path(state, resource_id)):
                 if time.monotonic() > deadline:
-                    raise PluginError(f"instance {resource_id} is still there after {_PATIENCE:.0f} s")
+                    raise PluginError(f"instance {resource_id} is still there after {_TIMEOUT:.0f} s")
                 pause(_POLL)
         except NotFoundError:
             return
@@ -448,10 +448,10 @@ class Volume(Entity):
         real = client.call("GET", path)["linode_id"]
         if real not in (None, instance):
             client.call("POST", f"{path}/detach")
-            deadline = time.monotonic() + _PATIENCE
+            deadline = time.monotonic() + _TIMEOUT
             while client.call("GET", path)["linode_id"] is not None:
                 if time.monotonic() > deadline:
-                    raise PluginError(f"{path} is still attached after {_PATIENCE:.0f} s")
+                    raise PluginError(f"{path} is still attached after {_TIMEOUT:.0f} s")
                 pause(_POLL)
         if instance is not None and real != instance:
             client.call("POST", f"{path}/attach", {"linode_id": instance})
@@ -531,7 +531,7 @@ class Rdns(Resource[Api]):
     defaults = {"waitForAvailable": False}  # noqa: RUF012
 
     def create(self, client: Api, inputs: Props) -> tuple[str, Props]:
-        deadline = time.monotonic() + (_RDNS_PATIENCE if inputs["waitForAvailable"] else 0)
+        deadline = time.monotonic() + (_RDNS_TIMEOUT if inputs["waitForAvailable"] else 0)
         while True:
             try:
                 client.call("PUT", f"networking/ips/{inputs['address']}", {"rdns": inputs["rdns"]})

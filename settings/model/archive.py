@@ -47,9 +47,9 @@ class Dicom:
     """How modalities send images (DIMSE)."""
 
     port: int
-    """That modalities connect to."""
+    """Port on which modalities connect."""
     callers: tuple[str, ...]
     """AE titles that may call."""
     networks: tuple[Network, ...]
-    """From which they may."""
+    """Networks that callers connect from."""
     tls: DicomTls | None

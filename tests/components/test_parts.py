@@ -18,7 +18,7 @@ def local() -> Deployment:
     return run_program()
 
 
-def test_site_tells_stacks_apart() -> None:
+def test_names_of_two_stacks_differ() -> None:
     names = {
         StackContext(project="ohif", stack=stack, images={}, protect_data=False).docker_name("x") for stack in "ab"
     }
@@ -68,7 +68,7 @@ def test_database_reads_its_password_from_a_file(local: Deployment) -> None:
 
 @pytest.mark.parametrize("archive", ["orthanc", "dcm4chee"])
 def test_default_images_are_used(archive: str) -> None:
-    # The image of certbot has Python, which tells DuckDNS the address too.
+    # The image of certbot has Python, which sends DuckDNS the address too.
     made = run_program({"archive": archive, "dns": "duckdns", "duckDns": {"token": "t"}, "host": "my-lab.duckdns.org"})
     wanted = {it.name for it in DEFAULT_IMAGES.values() if it.archive in (None, archive)}
     assert {it.inputs["name"] for it in made.of_type("RemoteImage")} == wanted

@@ -159,7 +159,7 @@ def page(stack: Stack, browser: Browser, request: pytest.FixtureRequest) -> Iter
 def reconfigured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Reconfigured:
     """`reconfigured(key=value)`: the stack's commands use a copy of its configuration with these values.
 
-    It brings nothing up, and whoever changes the stack by it puts it back.
+    It brings nothing up, and any client that changes the stack by it puts it back.
     """
     file = tmp_path / f"Pulumi.{NAME}-reconfigured.yaml"
 

@@ -1,4 +1,4 @@
-"""Clients that hold what they can: run in a container beside the stack, so from an address of their own.
+"""Clients that hold what they can: run in a container next to the stack, so from an address of their own.
 
 `python floods.py KIND HOST PORT AUTHORITY COUNT SECONDS [COOKIE] [PATH]` opens connections of one kind for some
 seconds, and prints how many it held at the end. It needs nothing but Python.

@@ -18,11 +18,11 @@ from access import routes
 from components.archive.archive import archive_roots
 from settings import ArchiveKind
 from settings.archive import DEFAULT_AE_TITLES
-from tools.dicomweb import FrontDoorError, StackOutputs, sign_in, stack_outputs
+from tools.dicomweb import GatewayClientError, StackOutputs, sign_in, stack_outputs
 from tools.sample import study_uid
 
 ROOT = Path(__file__).resolve().parents[2]
-# Somebody who works on the tests may run them on a stack of their own, beside the others.
+# Somebody who works on the tests may run them on a stack of their own, next to the others.
 CONFIG_FILE = Path(os.environ.get("E2E_CONFIG", ROOT / "tests" / "e2e" / "Pulumi.e2e.yaml"))
 # tools.stack works on a copy, into which Pulumi writes what fits this clone's passphrase only.
 CONFIG_FILE_IN_USE = ROOT / ".state" / "config" / CONFIG_FILE.name
@@ -138,7 +138,7 @@ def wait_until(met: Callable[[], bool], what: str, seconds: float) -> None:
             if met():
                 return
             last = None
-        except (FrontDoorError, httpx.HTTPError, ValueError) as error:
+        except (GatewayClientError, httpx.HTTPError, ValueError) as error:
             last = error
         time.sleep(0.5)
     raise AssertionError(f"no {what} within {seconds:.0f} s" + (f": {last}" if last else ""))

@@ -1,4 +1,4 @@
-"""Containers beside the stack, for as long as a test: a neighbour on one of its networks, another gateway."""
+"""Containers next to the stack, for as long as a test: a neighbour on one of its networks, another gateway."""
 
 from __future__ import annotations
 

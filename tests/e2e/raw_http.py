@@ -1,4 +1,4 @@
-"""HTTP as bytes: a client library would mend or refuse most of what an attacker sends."""
+"""HTTP as bytes: a client library would repair or refuse most of what an attacker sends."""
 
 from __future__ import annotations
 

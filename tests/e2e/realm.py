@@ -1,4 +1,4 @@
-"""Realm `ohif` as its console and its log show it: what an administrator does while persons work."""
+"""Realm `ohif` as its console and its log show it: what an administrator does while users work."""
 
 from __future__ import annotations
 

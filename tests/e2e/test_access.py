@@ -10,7 +10,7 @@ import pytest
 from tests.e2e.conftest import Sessions
 from tests.e2e.harness import NAME, THINGS, Stack, configured_users, sample_is_listed
 from tools import sample
-from tools.dicomweb import FrontDoorError, StackOutputs, client, sign_in, store
+from tools.dicomweb import GatewayClientError, StackOutputs, client, sign_in, store
 
 
 def test_outputs_are_there(stack: Stack, outputs: StackOutputs) -> None:
@@ -31,7 +31,7 @@ def test_passwords_are_generated(outputs: StackOutputs) -> None:
 
 
 def test_wrong_password_is_refused(stack: Stack) -> None:
-    with pytest.raises(FrontDoorError, match="refused"):
+    with pytest.raises(GatewayClientError, match="refused"):
         sign_in(stack.url, "reporter", "not-the-password")
 
 
@@ -82,7 +82,7 @@ def test_reporter_stores_and_storing_twice_is_one_study(session: Sessions) -> No
 
 
 def test_viewer_may_not_store(session: Sessions) -> None:
-    with pytest.raises(FrontDoorError, match="403"):
+    with pytest.raises(GatewayClientError, match="403"):
         store(session("viewer"), [sample.encoded(0)])
 
 

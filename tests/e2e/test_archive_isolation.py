@@ -20,7 +20,7 @@ LAUNCHERS = {"docker-init", "tini", "sh", "bash", "sed", "tr", "cat"}
 
 
 def test_nobody_but_the_gateway_reaches_the_archive(stack: Stack) -> None:
-    """On a network beside the viewer, beside Keycloak, or on the one with a way out."""
+    """On a network next to the viewer, next to Keycloak, or on the one with outbound access."""
     networks = ("imaging", "identity", "edge")
     with ThreadPoolExecutor() as pool:
         reached = list(pool.map(lambda network: reached_from(stack, network_name(network)), networks))
@@ -43,7 +43,7 @@ def test_servers_of_the_archive_run_without_privileges(stack: Stack, part: int) 
 
 
 def test_archive_ends_when_it_is_asked_to(stack: Stack) -> None:
-    """Within seconds: a process that does not hear the signal is killed after a minute, with what it was writing."""
+    """Within seconds: a process that does not get the signal is killed after a minute, with what it was writing."""
     for thing in OF_THE_ARCHIVE[ARCHIVE]:
         container = stack.container(thing)
         container.stop(timeout=40)

@@ -184,16 +184,16 @@ def test_a_stolen_or_planted_answer_of_the_login_is_useless(stack: Stack, output
     """Login CSRF: the attacker's code and state in the victim's browser; and what a thief could do with them."""
     attacker, action = begin_login(stack.url)
     planted = callback_of(attacker, action, VIEWER, outputs.credentials[VIEWER])
-    bystander = client(stack.url)
+    other_client = client(stack.url)
     victim, _ = begin_login(stack.url)
     own_state = next(
         parse_qs(urlsplit(answer.headers["location"]).query)["state"][0]
         for answer in [victim.get("/oauth2/start", headers=PAGE)]
     )
-    with closing(attacker), closing(bystander), closing(victim):
+    with closing(attacker), closing(other_client), closing(victim):
         code = parse_qs(urlsplit(planted).query)["code"][0]
         for browser, address in (
-            (bystander, planted),
+            (other_client, planted),
             (victim, planted),
             # The victim's own state does not help: the code belongs to another PKCE verifier.
             (victim, f"/oauth2/callback?code={code}&state={own_state}"),
@@ -239,7 +239,7 @@ def test_a_state_with_another_address_does_not_lead_there(stack: Stack, outputs:
 def test_a_session_from_before_the_login_is_not_taken_over(
     stack: Stack, outputs: StackOutputs, around: tuple[str, str], first: bool
 ) -> None:
-    """Session fixation: whoever kept a copy of a browser's cookie does not become the next person to sign in there.
+    """Session fixation: a kept copy of a browser's cookie does not become the session of the next user there.
 
     Go trims some of the blanks around a cookie's name, nginx none. A code works once, so each has a login of its own.
     """

@@ -22,7 +22,7 @@ from tests.e2e.conftest import Sessions
 from tests.e2e.harness import CONFIG_FILE_IN_USE, NAME, THINGS, Stack, by_hand, run, state_environment, wait_until
 from tests.e2e.other_containers import another_gateway, neighbour, network_name
 from tests.e2e.realm import Realm
-from tools.dicomweb import SESSION_COOKIES, FrontDoorError, StackOutputs, client, login_form, sign_in
+from tools.dicomweb import SESSION_COOKIES, GatewayClientError, StackOutputs, client, login_form, sign_in
 
 FIELDS: dict[str, type | tuple[type, ...]] = {
     "time": str,
@@ -55,8 +55,8 @@ Line = dict[str, Any]
 
 def lines(stack: Stack) -> list[Line]:
     """The gateway's log of requests, one object for each; DICOM associations have lines of their own."""
-    told = [json.loads(line) for line in log_of(stack, "gateway", stderr=False).splitlines()]
-    return [line for line in told if line.get("protocol") != "dicom"]
+    actual = [json.loads(line) for line in log_of(stack, "gateway", stderr=False).splitlines()]
+    return [line for line in actual if line.get("protocol") != "dicom"]
 
 
 def line_of(stack: Stack, browser: httpx.Client, method: str, path: str, **parts: Any) -> tuple[Line, httpx.Response]:
@@ -280,7 +280,7 @@ def typed_as_name(stack: Stack) -> dict[str, str]:
         "very long": "{}" + "x" * 3000,
     }.items():
         secret = f"typed-{secrets.token_hex(12)}"
-        with pytest.raises(FrontDoorError):
+        with pytest.raises(GatewayClientError):
             sign_in(stack.url, spelling.format(secret), "")
         typed[f"a password as user name, {kind}"] = secret
     return typed
@@ -290,7 +290,7 @@ def typed_as_name(stack: Stack) -> dict[str, str]:
 def used(stack: Stack, session: Sessions, outputs: StackOutputs) -> Mapping[str, str]:
     """What the browsers of these tests hold and typed: cookies, tickets, tokens, passwords right and wrong."""
     wrong = f"typed-{secrets.token_hex(12)}"
-    with pytest.raises(FrontDoorError):
+    with pytest.raises(GatewayClientError):
         sign_in(stack.url, "norole", wrong)
     values = {"a wrong password": wrong, **typed_as_name(stack)}
     for user in ("viewer", "reporter", "pacsadmin"):
@@ -347,7 +347,7 @@ def test_no_stored_event_has_a_typed_name(stack: Stack, used: Mapping[str, str],
 
 
 def test_the_gateways_complaints_have_no_code(stack: Stack) -> None:
-    """nginx writes the whole request beside its complaint: of too many sign-ins, of a server that is not there."""
+    """nginx writes the whole request next to its complaint: of too many sign-ins, of a server that is not there."""
     code = f"code-{secrets.token_hex(12)}"
     attempt = (
         f"POST /keycloak/realms/ohif/login-actions/authenticate?session_code={code} HTTP/1.1\\r\\n"
@@ -370,12 +370,12 @@ def test_no_command_line_has_a_secret(stack: Stack, generated: Mapping[str, str]
         processes = stack.container(thing).top(ps_args="-eo pid,args")["Processes"]
         assert search(json.dumps(processes), generated) == []
         configured = stack.container(thing).attrs["Config"]
-        told = [configured["Cmd"], configured["Entrypoint"], configured["Healthcheck"], configured["Labels"]]
-        assert search(json.dumps(told), generated) == []
+        actual = [configured["Cmd"], configured["Entrypoint"], configured["Healthcheck"], configured["Labels"]]
+        assert search(json.dumps(actual), generated) == []
 
 
 @pytest.fixture(scope="module")
-def told(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+def actual(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """What Pulumi writes and prints about the stack, by how it comes about."""
     events = tmp_path_factory.mktemp("events") / "events.json"
     said = {
@@ -389,9 +389,9 @@ def told(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dic
 
 
 @pytest.mark.parametrize("where", ["state", "outputs", "preview", "up", "event log", "configuration"])
-def test_pulumi_tells_no_secret(told: Mapping[str, str], generated: Mapping[str, str], where: str) -> None:
-    assert told[where]
-    assert search(told[where], generated) == []
+def test_pulumi_shows_no_secret(actual: Mapping[str, str], generated: Mapping[str, str], where: str) -> None:
+    assert actual[where]
+    assert search(actual[where], generated) == []
 
 
 def test_no_file_of_the_state_has_a_secret(stack: Stack, generated: Mapping[str, str]) -> None:

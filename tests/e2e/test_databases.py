@@ -22,7 +22,7 @@ from settings import ArchiveKind
 from tests.e2e import archive
 from tests.e2e.harness import ARCHIVE, Stack, wait_until
 from tools import sample
-from tools.dicomweb import FrontDoorError, StackOutputs, sign_in, store
+from tools.dicomweb import GatewayClientError, StackOutputs, sign_in, store
 
 INDEX = {ArchiveKind.ORTHANC: "orthanc-db", ArchiveKind.DCM4CHEE: "dcm4chee-db"}[ARCHIVE]
 BEFORE, READS, STORES = 1.5, 60, 10
@@ -139,7 +139,7 @@ def storing(stack: Stack, outputs: StackOutputs, traffic: Traffic, study: str) -
                 try:
                     store(session, [file])
                     traffic.acknowledged.append(uid)
-                except FrontDoorError as refusal:
+                except GatewayClientError as refusal:
                     traffic.refused[str(refusal)[:120]] += 1
                 time.sleep(0.1)
 

@@ -16,7 +16,7 @@ import pytest
 
 from tests.e2e.harness import NAME, THINGS, Stack, wait_until
 from tests.e2e.other_containers import another_gateway, neighbour, network_name, reached_from
-from tools.dicomweb import FrontDoorError, StackOutputs, client, login_form, sign_in
+from tools.dicomweb import GatewayClientError, StackOutputs, client, login_form, sign_in
 
 MEBI = 1024 * 1024
 NETWORKS = {
@@ -32,7 +32,7 @@ NETWORKS = {
 WITH_A_WAY_OUT = {"edge"}
 GATEWAY = {("gateway", 8080), ("gateway", 11112)}
 REACHED = {
-    # Whoever is on a network beside them reaches these; each asks for a credential, or shows nothing of anybody.
+    # A neighbour on their network reaches these; each requires a credential, or reveals nothing about users.
     "imaging": {*GATEWAY, ("viewer", 8080)},
     "archive": {*GATEWAY, ("orthanc", 8042), ("orthanc", 4242)},
     "identity": {*GATEWAY, ("auth-proxy", 4180), ("keycloak", 8080), ("keycloak", 9000)},
@@ -154,7 +154,7 @@ def test_the_archive_refuses_a_neighbour_without_the_gateways_credential(stack: 
 
 
 def test_what_signs_people_in_shows_a_neighbour_nothing_of_anybody(stack: Stack) -> None:
-    """Beside them the admin networks do not count, so nothing else is on their network; passwords still do."""
+    """On their networks the admin networks do not count, so nothing else is on their network; passwords still do."""
     asked = """
     ask auth-proxy 4180 /oauth2/auth ""
     ask auth-proxy 4180 /oauth2/auth "X-Forwarded-User: pacsadmin\\r\\nX-Forwarded-Groups: pacsadmin\\r\\n"
@@ -288,7 +288,7 @@ def person(stack: Stack, outputs: StackOutputs) -> Iterator[Person]:
 
 def refusal(url: str, user: str, password: str) -> str:
     """What the login page says to a person who is not let in."""
-    with pytest.raises(FrontDoorError) as refused:
+    with pytest.raises(GatewayClientError) as refused:
         sign_in(url, user, password)
     return str(refused.value).replace(user, "")
 
@@ -406,7 +406,7 @@ SPELLINGS_OF_A_SIGN_IN = (
 
 
 def test_sign_ins_are_limited_in_every_spelling(stack: Stack) -> None:
-    """At a gateway of its own: its clients' limits are nobody else's."""
+    """At a gateway of its own: its clients' limits are their own."""
     with another_gateway(stack, admin_networks=["0.0.0.0/0"], networks=["identity"]) as (guesser, _):
         wait_until(lambda: guesser.get("/keycloak/realms/master").status_code == 200, "open console", 10)
 

@@ -1,4 +1,4 @@
-"""What the gateway tells the browser to allow, to keep and to refuse, and that OHIF works under it."""
+"""What the gateway asks the browser to allow, to keep and to refuse, and that OHIF works under it."""
 
 from __future__ import annotations
 

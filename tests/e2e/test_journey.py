@@ -1,4 +1,4 @@
-"""What persons do in the browser: sign in, find the study, read it; administer; be refused in plain words."""
+"""What users do in the browser: sign in, find the study, read it; administer; be refused in plain words."""
 
 from __future__ import annotations
 
@@ -60,8 +60,8 @@ def test_study_list_names_the_study(page: Page, outputs: StackOutputs) -> None:
     screen.log_in(page, "viewer", outputs.credentials["viewer"])
     study = page.get_by_role("row").filter(has_text="SYNTHETIC")
     expect(study).to_be_visible(timeout=30_000)
-    for told in ("29-Feb-2024", "CT", str(SLICES), STUDY_DESCRIPTION):
-        expect(study).to_contain_text(told)
+    for actual in ("29-Feb-2024", "CT", str(SLICES), STUDY_DESCRIPTION):
+        expect(study).to_contain_text(actual)
 
 
 def test_deep_link_survives_login(page: Page, stack: Stack, outputs: StackOutputs) -> None:
@@ -88,8 +88,8 @@ def test_pacsadmin_reaches_the_archive(page: Page, outputs: StackOutputs) -> Non
     page.goto("/pacs-admin/")
     screen.log_in(page, "pacsadmin", outputs.credentials["pacsadmin"])
     page.wait_for_url(re.compile(r"/pacs-admin/"))
-    for told in OWN_PAGES[ARCHIVE]:
-        expect(page.get_by_text(re.compile(told)).first).to_be_attached(timeout=15_000)
+    for actual in OWN_PAGES[ARCHIVE]:
+        expect(page.get_by_text(re.compile(actual)).first).to_be_attached(timeout=15_000)
     page.wait_for_load_state("networkidle")
     screen.keep(page, "archive")
     studies = page.evaluate(f"fetch('{API}/studies?expand').then(answer => answer.json())")

@@ -78,7 +78,7 @@ def signed_in(page: Page, outputs: StackOutputs) -> None:
 
 
 def shows_no_patient(page: Page) -> None:
-    """The page is settled at the login form, or tells that the session is over; nothing of a study is to be seen."""
+    """The page is settled at the login form, or shows that the session is over; nothing of a study is to be seen."""
     login = page.locator("#kc-form-login")
     expect(login.or_(page.get_by_text("session has ended"))).to_be_visible(timeout=15_000)
     expect(page.get_by_text("SYNTHETIC")).to_have_count(0)
@@ -97,10 +97,10 @@ def test_logout_of_a_session_that_only_keycloak_knows(page: Page, outputs: Stack
     assert not realm.sessions("viewer") - before
 
 
-@pytest.fixture(params=["asked anew", "from the browser's memory"])
+@pytest.fixture(params=["requested again", "from the browser's memory"])
 def page_with_history(stack: Stack, browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
     """A page in a browser that does, or does not, keep left pages alive for its "back" button."""
-    if request.param == "asked anew":
+    if request.param == "requested again":
         launched = browser
     else:
         launched = browser.browser_type.launch(

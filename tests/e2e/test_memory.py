@@ -40,9 +40,9 @@ def test_an_object_that_expands_beyond_the_memory_is_refused(stack: Stack, sessi
     bomb, study = deflated(1100)
     assert len(bomb) < 2 * MIB
     before = stack.container("orthanc").attrs["State"]["StartedAt"]
-    for way in ("STOW", "upload"):
-        answer = stow(admin, bomb) if way == "STOW" else admin.post("/pacs-admin/instances", content=bomb)
-        assert answer.status_code in (400, 500), way
+    for entrance in ("STOW", "upload"):
+        answer = stow(admin, bomb) if entrance == "STOW" else admin.post("/pacs-admin/instances", content=bomb)
+        assert answer.status_code in (400, 500), entrance
     assert admin.get(f"/pacs/studies/{study}/metadata").status_code == 404
     assert stack.container("orthanc").attrs["State"]["StartedAt"] == before
 

@@ -39,7 +39,7 @@ STRANGERS = ["OTHER12", "SYN12", "SYN", "SYNx12", "SYN,12", "SYN 12", "syn*12", 
 
 @pytest.fixture(scope="module")
 def studies(session: Sessions) -> Iterator[dict[str, Dataset]]:
-    """One study of each kind, described by its kind, with the strangers' beside them."""
+    """One study of each kind, described by its kind, with the strangers' next to them."""
     made = {kind: picture(StudyDescription=f"Lacking {kind}", **attributes) for kind, attributes in LACKING.items()}
     for patient in (*ODD_IDS, *STRANGERS):
         made[patient] = picture(PatientID=patient, PatientName=f"ODD^{patient}", StudyDescription=f"Study of {patient}")

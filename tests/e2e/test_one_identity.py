@@ -1,4 +1,4 @@
-"""A UID names one thing: what would give it a second meaning is refused at the archive, whatever the way in."""
+"""A UID names one thing: what would give it a second meaning is refused at the archive, by every entrance."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_stow_refuses_a_uid_that_is_stored_elsewhere(admin: httpx.Client, stored
     assert_readable(admin, stored)
 
 
-def test_what_belongs_is_stored_beside_what_is_refused(admin: httpx.Client, stored: Dataset) -> None:
+def test_valid_instances_are_stored_when_others_are_refused(admin: httpx.Client, stored: Dataset) -> None:
     belongs, foreign = other(stored, InstanceNumber=2), CONFLICTS["study under another patient"](stored)
     answer = stow(admin, belongs, foreign)
     assert answer.status_code in (202, 409)

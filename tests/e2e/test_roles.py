@@ -22,7 +22,7 @@ from tests.e2e.archive import delete
 from tests.e2e.harness import Stack
 from tests.e2e.realm import Realm
 from tools import sample
-from tools.dicomweb import FrontDoorError, StackOutputs, sign_in, store
+from tools.dicomweb import GatewayClientError, StackOutputs, sign_in, store
 from tools.sample import study_link, study_uid
 
 MEASURED = re.compile(r"^\d+(\.\d+)? mm$")
@@ -56,7 +56,7 @@ def test_known_problem_17_who_may_store(
         if may:
             store(person, [file.getvalue()])
         else:
-            with pytest.raises(FrontDoorError, match="403"):
+            with pytest.raises(GatewayClientError, match="403"):
                 store(person, [file.getvalue()])
     assert delete(admin, "Study", StudyInstanceUID=str(slice_.StudyInstanceUID)) == int(may)
 
@@ -121,7 +121,7 @@ def test_reporter_saves_a_measurement_and_reads_it_back(
 
 
 @pytest.mark.usefixtures("without_reports")
-def test_known_problem_17_viewer_is_told_that_nothing_can_be_saved(
+def test_known_problem_17_viewer_shows_that_nothing_can_be_saved(
     page: Page, stack: Stack, outputs: StackOutputs, admin: httpx.Client
 ) -> None:
     sent: list[str] = []
@@ -166,5 +166,5 @@ def test_lost_role_and_disabled_person_are_out_soon(stack: Stack, outputs: Stack
         realm.disable("is-disabled")
         gone = pool.submit(seconds_until, disabled, 401)
         print(f"out after: role taken {lost.result():.1f} s, disabled {gone.result():.1f} s (tokens live {life} s)")
-        with pytest.raises(FrontDoorError, match="refused"):
+        with pytest.raises(GatewayClientError, match="refused"):
             sign_in(stack.url, "is-disabled", password)

@@ -65,7 +65,7 @@ def test_a_database_refuses_the_password_it_had_before(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize("person", ["admin", "viewer"])
-def test_a_rotated_password_is_the_persons(stack: Stack, person: str) -> None:
+def test_a_rotated_password_is_the_users(stack: Stack, person: str) -> None:
     before = stack.outputs().credentials
     rotate(f"user-{person}")
     now = stack.outputs().credentials

@@ -19,7 +19,7 @@ from tests.e2e import harness
 from tests.e2e.codes import Form, Visitor
 from tests.e2e.harness import CONFIG, NAME, Stack
 from tests.e2e.realm import Realm
-from tools.dicomweb import FrontDoorError, StackOutputs, sign_in
+from tools.dicomweb import GatewayClientError, StackOutputs, sign_in
 
 OIDC = "/keycloak/realms/ohif/protocol/openid-connect"
 ACCOUNT = "/keycloak/realms/ohif/account"
@@ -137,13 +137,13 @@ def test_user_from_before_enrols_a_code_and_needs_it_from_then_on(people: dict[s
 def test_password_of_a_configured_user_opens_nothing(
     stack: Stack, outputs: StackOutputs, people: dict[str, Visitor], user: str
 ) -> None:
-    with pytest.raises(FrontDoorError, match="refused"):
+    with pytest.raises(GatewayClientError, match="refused"):
         sign_in(stack.url, user, outputs.credentials[user])
 
 
 def test_user_made_since_needs_a_code_too(stack: Stack, realm: Realm, people: dict[str, Visitor]) -> None:
     name, password = f"since-{secrets.token_hex(4)}", secrets.token_urlsafe(20)
-    with realm.person(name, password, "viewer"), pytest.raises(FrontDoorError, match="refused"):
+    with realm.person(name, password, "viewer"), pytest.raises(GatewayClientError, match="refused"):
         sign_in(stack.url, name, password)
 
 
@@ -223,7 +223,7 @@ def test_changed_realm_still_requires_the_code(
 ) -> None:
     """The Keycloak provider binds the flows of its state again whenever it updates the realm."""
     up_with(mfa="required", sessionIdle="14m")
-    with pytest.raises(FrontDoorError, match="refused"):
+    with pytest.raises(GatewayClientError, match="refused"):
         sign_in(stack.url, "viewer", outputs.credentials["viewer"])
 
 

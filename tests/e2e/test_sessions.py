@@ -68,7 +68,7 @@ def session_cookie(reader: httpx.Client) -> str:
 def all_at_once(stack: Stack, cookie: str, *, tabs: bool) -> tuple[list[int], float]:
     """Asks for all frames at the same time; the answers' status codes, and the seconds of the slowest.
 
-    With `tabs` each request has another cookie beside the session's, so the gateway asks about each: the refresh
+    With `tabs` each request has another cookie next to the session's, so the gateway asks about each: the refresh
     is then up to oauth2-proxy's lock alone, and not to the gateway's memory.
     """
     with httpx.Client(base_url=stack.url, timeout=30, trust_env=False) as sender:
@@ -176,7 +176,7 @@ def callback(stack: Stack, outputs: StackOutputs) -> Iterator[tuple[httpx.Client
 
 
 def starts_again(answer: httpx.Response) -> bool:
-    """Whether this is the page of a failed login, with a way to begin anew."""
+    """Whether this is the page of a failed login, with a link to start again."""
     return answer.status_code == 400 and 'href="/"' in answer.text
 
 
@@ -260,7 +260,7 @@ def test_reader_at_work_keeps_the_session_and_the_end_is_seen(
         shortened.append(count)
         route.fulfill(response=answer, body=body)
 
-    # The realm's idle time is shortened for this test, so OHIF must be told the same.
+    # The realm's idle time is shortened for this test, so OHIF must be actual the same.
     page.route("**/app-config.js", short_idle)
     traffic: list[str] = []
     page.on("request", lambda request: traffic.append(request.url))

@@ -16,9 +16,9 @@ from tools import policy
 PROJECT = "name: trial\nruntime: python\nconfig:\n  size:\n    type: integer\n    default: 3\n"
 PROGRAM = """\
 import pulumi
-import beside
+import sibling
 config = pulumi.Config()
-print("size", config.require_int("size") + beside.ONE)
+print("size", config.require_int("size") + sibling.ONE)
 pulumi.export("word", pulumi.Output.secret("hidden"))
 if pulumi.get_stack() == "refused":
     raise pulumi.RunError("configuration trial:size is wrong")
@@ -37,7 +37,7 @@ def run(tmp_path: Path) -> Run:
         pytest.skip("no Pulumi CLI on PATH: run `make env` and `. .state/env`")
     (tmp_path / "Pulumi.yaml").write_text(PROJECT)
     (tmp_path / "__main__.py").write_text(PROGRAM)
-    (tmp_path / "beside.py").write_text("ONE = 1\n")
+    (tmp_path / "sibling.py").write_text("ONE = 1\n")
     (tmp_path / "backend").mkdir()
     write_executable(
         tmp_path / "bin" / "pulumi-language-python",
@@ -67,7 +67,7 @@ def test_preview_up_and_destroy(run: Run) -> None:
     assert preview.returncode == 0, preview.stdout
     up = run("up", "--yes", "-s", "good")
     assert up.returncode == 0, up.stdout
-    # Declared defaults reach the program, modules beside it are found, and what it prints is shown.
+    # Declared defaults reach the program, modules next to it are found, and what it prints is shown.
     assert "size 4" in up.stdout
     outputs = run("stack", "output", "--json", "--show-secrets", "-s", "good")
     assert json.loads(outputs.stdout) == {"word": "hidden"}

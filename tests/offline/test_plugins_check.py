@@ -255,7 +255,7 @@ def test_initial_password_counts_at_creation_only() -> None:
     assert changed(keycloak.plugin, USER, before, initialPassword={"value": "b"}).changes is False
 
 
-def test_image_is_pulled_anew_for_its_triggers_only() -> None:
+def test_image_is_pulled_again_for_its_triggers_only() -> None:
     assert changed(docker.plugin, IMAGE, {"name": "a"}, pullTriggers=["x"]).replaces == ["pullTriggers"]
     assert changed(docker.plugin, IMAGE, {"name": "a"}, keepLocally=True).replaces == []
 

@@ -229,8 +229,8 @@ def test_unhealthy_container_is_kept_and_explained_without_secrets_and_heals(wor
 
 def test_container_that_exits_at_once_is_an_error_with_its_last_words(world: World) -> None:
     box = world.new("Container")
-    with pytest.raises(InitError, match=r"exited with code 3\nlast log lines:\nfarewell") as failure:
-        box.create(**world.box("echo farewell; exit 3", healthcheck=CHECK, wait=True))
+    with pytest.raises(InitError, match=r"exited with code 3\nlast log lines:\ngoodbye") as failure:
+        box.create(**world.box("echo goodbye; exit 3", healthcheck=CHECK, wait=True))
     box.id, box.state = failure.value.resource_id, failure.value.properties
 
 

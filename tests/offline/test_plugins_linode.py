@@ -195,7 +195,7 @@ def test_names_both_ways(thing: Thing, account: Account) -> None:
     assert account.addresses[place.id]["rdns"].endswith(".ip.linodeusercontent.com")
 
 
-def test_the_apis_own_reasons_are_told_and_no_secret(thing: Thing) -> None:
+def test_the_apis_own_reasons_are_reported_and_no_secret(thing: Thing) -> None:
     with pytest.raises(PluginError, match=r"400 to POST linode/instances: \[region\] region is not valid"):
         thing("instance:Instance").create(**server_of(region="mars"))
     with pytest.raises(PluginError, match=r"\[root_pass\] Password does not meet strength") as weak:

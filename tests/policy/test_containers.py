@@ -19,16 +19,16 @@ def containers(deployment: Deployment) -> list[Resource]:
 
 
 def test_containers_are_the_known_ones(case: Case, deployment: Deployment) -> None:
-    told = {"certificate": case.issued, "dns-updater": case.chose("duckdns")}
-    expected = ALWAYS | OF_THE_ARCHIVE[case.archive] | {alias for alias, wanted in told.items() if wanted}
+    actual = {"certificate": case.issued, "dns-updater": case.chose("duckdns")}
+    expected = ALWAYS | OF_THE_ARCHIVE[case.archive] | {alias for alias, wanted in actual.items() if wanted}
     assert {it.inputs["hostname"] for it in containers(deployment)} == expected
 
 
 def test_memory_limits_are_the_defaults_or_the_setting(case: Case, deployment: Deployment) -> None:
     most = {"orthanc": 1024, "dcm4chee": 2048}
     for it in containers(deployment):
-        told = case.config.get("archiveMemory") if it.inputs["hostname"] == case.archive else None
-        assert it.inputs["memory"] <= (told or most.get(it.inputs["hostname"], 1024)), it.urn
+        actual = case.config.get("archiveMemory") if it.inputs["hostname"] == case.archive else None
+        assert it.inputs["memory"] <= (actual or most.get(it.inputs["hostname"], 1024)), it.urn
 
 
 def test_what_is_kept_in_memory_leaves_most_of_it_to_the_program(deployment: Deployment) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from components.gateway import nginx_config
+from components.public_name.certificate import SCRIPT
 from tests.certificates import signed
 from tests.components.gateway.gateway_file import parse
 from tests.program.cases import CASES, PROD, PROVIDED, Case, prod
@@ -24,15 +25,15 @@ def auth_proxy(deployment: Deployment) -> dict[str, Any]:
     return tomllib.loads(deployment.container("auth-proxy").files["/etc/oauth2-proxy.cfg"])
 
 
-def test_with_https_nothing_is_told_of_http(case: Case, deployment: Deployment) -> None:
+def test_with_https_no_http_address_is_used(case: Case, deployment: Deployment) -> None:
     client = deployment.one("Client").inputs
-    told = auth_proxy(deployment)
+    actual = auth_proxy(deployment)
     addresses = [
         *client["validRedirectUris"],
         *client["validPostLogoutRedirectUris"],
-        told["oidc_issuer_url"],
-        told["login_url"],
-        told["redirect_url"],
+        actual["oidc_issuer_url"],
+        actual["login_url"],
+        actual["redirect_url"],
         deployment.container("keycloak").environment["KC_HOSTNAME"],
         deployment.one("pulumi:providers:keycloak").inputs["url"],
         deployment.stack_outputs["viewerUrl"],
@@ -42,15 +43,15 @@ def test_with_https_nothing_is_told_of_http(case: Case, deployment: Deployment) 
 
 
 def test_cookies_belong_to_the_host_with_https(case: Case, deployment: Deployment) -> None:
-    told = auth_proxy(deployment)
-    assert told["cookie_secure"] is case.secure
-    assert told["cookie_name"] == ("__Host-ohif_session" if case.secure else "ohif_session")
-    assert told["cookie_path"] == "/"
-    assert "cookie_domains" not in told
-    assert told["cookie_name"] in deployment.container("gateway").files["/etc/ohif/nginx.conf"]
+    actual = auth_proxy(deployment)
+    assert actual["cookie_secure"] is case.secure
+    assert actual["cookie_name"] == ("__Host-ohif_session" if case.secure else "ohif_session")
+    assert actual["cookie_path"] == "/"
+    assert "cookie_domains" not in actual
+    assert actual["cookie_name"] in deployment.container("gateway").files["/etc/ohif/nginx.conf"]
 
 
-def test_gateway_speaks_https_exactly_when_told(case: Case, deployment: Deployment) -> None:
+def test_gateway_speaks_https_exactly_when_configured(case: Case, deployment: Deployment) -> None:
     gateway = deployment.container("gateway")
     (http,) = parse(gateway.files["/etc/ohif/nginx.conf"]).all("http")
     assert bool(http.all("ssl_certificate")) is case.secure
@@ -78,38 +79,38 @@ def test_given_certificate_lies_in_the_gateway_and_its_key_is_secret(case: Case,
         assert PROVIDED.key_pem not in text
 
 
-def test_keeper_is_there_exactly_when_an_authority_issues(case: Case, deployment: Deployment) -> None:
-    keepers = [it for it in deployment.of_type("Container") if it.inputs["hostname"] == "certificate"]
-    assert len(keepers) == case.issued
+def test_certbot_runs_exactly_when_an_authority_issues(case: Case, deployment: Deployment) -> None:
+    loops = [it for it in deployment.of_type("Container") if it.inputs["hostname"] == "certificate"]
+    assert len(loops) == case.issued
     gateway = deployment.container("gateway")
     assert ("CERTIFICATE" in gateway.environment) is case.issued
     assert ("/etc/ohif/waiting.conf" in gateway.files) is case.issued
     if not case.issued:
         return
-    (keeper,) = keepers
+    (certbot,) = loops
     assert gateway.environment["CERTIFICATE"] == f"/certificates/served/{case.host}.pem"
-    assert keeper.environment["DOMAIN"] == case.host
+    assert certbot.environment["DOMAIN"] == case.host
     (volume,) = gateway.inputs["volumes"]
-    assert (volume["volumeName"], volume["readOnly"]) == (keeper.inputs["volumes"][0]["volumeName"], True)
-    assert not keeper.inputs["volumes"][0].get("readOnly")
+    assert (volume["volumeName"], volume["readOnly"]) == (certbot.inputs["volumes"][0]["volumeName"], True)
+    assert not certbot.inputs["volumes"][0].get("readOnly")
     # It reads what root's file modes allow to its group.
-    assert keeper.inputs["user"].partition(":")[2] == gateway.inputs["user"].partition(":")[2]
+    assert certbot.inputs["user"].partition(":")[2] == gateway.inputs["user"].partition(":")[2]
 
 
 @pytest.mark.parametrize("case", [it for it in CASES if it.issued], ids=str)
 def test_authority_is_asked_after_gateway_and_records_are_there(case: Case, deployment: Deployment) -> None:
     order = {it.urn: position for position, it in enumerate(deployment.resources)}
-    keeper = order[deployment.container("certificate").urn]
+    certbot = order[deployment.container("certificate").urn]
     before = [deployment.container("gateway"), *deployment.of_type("DomainRecord")]
     if case.chose("duckdns"):
         before.append(deployment.container("dns-updater"))
-    assert all(order[it.urn] < keeper for it in before)
+    assert all(order[it.urn] < certbot for it in before)
     # Keycloak is reached by HTTPS, so only after that.
-    assert keeper < order[deployment.one("Realm").urn]
+    assert certbot < order[deployment.one("Realm").urn]
 
 
 @pytest.mark.parametrize(
-    ("config", "expected", "patience"),
+    ("config", "expected", "timeout"),
     [
         ({}, f"{VM_ADDRESS} {VM_IPV6}", "900"),
         ({"dns": "none", "linodeDns": {}}, f"{VM_ADDRESS} {VM_IPV6}", "0"),
@@ -128,12 +129,12 @@ def test_authority_is_asked_after_gateway_and_records_are_there(case: Case, depl
     ],
     ids=["own record", "a person's record", "server"],
 )
-def test_keeper_knows_where_the_name_has_to_point(config: dict[str, Any], expected: str, patience: str) -> None:
-    keeper = prod(**config).container("certificate")
-    told = keeper.environment
-    assert set(keeper.files) == {"/keeper.py"}
-    assert (told["EXPECTED_ADDRESSES"], told["DNS_PATIENCE"]) == (expected, patience)
-    assert (told["ACME_DIRECTORY"], told["ACME_EMAIL"]) == (
+def test_certbot_loop_knows_where_the_name_has_to_point(config: dict[str, Any], expected: str, timeout: str) -> None:
+    certbot = prod(**config).container("certificate")
+    actual = certbot.environment
+    assert set(certbot.files) == {SCRIPT}
+    assert (actual["EXPECTED_ADDRESSES"], actual["DNS_PATIENCE"]) == (expected, timeout)  # glossary: allow
+    assert (actual["ACME_DIRECTORY"], actual["ACME_EMAIL"]) == (
         "https://acme-v02.api.letsencrypt.org/directory",
         "radiology@example.org",
     )
@@ -145,7 +146,7 @@ def test_private_authority_is_trusted_where_it_has_to_be() -> None:
     assert found.one("pulumi:providers:keycloak").inputs["rootCaCertificate"] == CA
 
 
-def test_duckdns_is_told_by_the_machine_and_the_token_is_secret() -> None:
+def test_duckdns_is_updated_by_the_machine_and_the_token_is_secret() -> None:
     found = prod(dns="duckdns", linodeDns={}, duckDns={"token": "S3cret.duck"}, host="my-lab.duckdns.org")
     updater = found.container("dns-updater")
     assert updater.environment == {

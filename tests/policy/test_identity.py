@@ -1,4 +1,4 @@
-"""Rules for the realm, its client and its persons, in every combination of settings."""
+"""Rules for the realm, its client and its users, in every combination of settings."""
 
 import tomllib
 from typing import Any
@@ -70,14 +70,14 @@ def test_known_problem_20_lives_of_session_and_token_fit(deployment: Deployment)
     )
     assert token <= 15 * 60
     assert token < idle <= most
-    told = auth_proxy_file(deployment)
-    assert int(told["cookie_refresh"].removesuffix("s")) < token
-    assert int(told["cookie_expire"].removesuffix("s")) == most
+    actual = auth_proxy_file(deployment)
+    assert int(actual["cookie_refresh"].removesuffix("s")) < token
+    assert int(actual["cookie_expire"].removesuffix("s")) == most
 
 
-@pytest.mark.parametrize(("told", "written"), [("90s", "0h1m30s"), ("60m", "1h0m0s"), ("59m", "0h59m0s")])
-def test_lifespan_is_written_as_the_provider_gives_it_back(told: str, written: str) -> None:
-    realm = run_program({"accessTokenLife": told, "sessionIdle": "90m"}).one("Realm").inputs
+@pytest.mark.parametrize(("actual", "written"), [("90s", "0h1m30s"), ("60m", "1h0m0s"), ("59m", "0h59m0s")])
+def test_lifespan_is_written_as_the_provider_gives_it_back(actual: str, written: str) -> None:
+    realm = run_program({"accessTokenLife": actual, "sessionIdle": "90m"}).one("Realm").inputs
     assert realm["accessTokenLifespan"] == written
     assert realm["ssoSessionIdleTimeout"] == "1h30m0s"
 
@@ -92,22 +92,22 @@ def test_forgotten_passwords_need_a_mail_server(case: Case, deployment: Deployme
     assert realm["resetPasswordAllowed"] is ("smtp" in case.config and case.config["mfa"] != "required")
 
 
-def test_mail_server_is_as_told_and_its_password_secret(case: Case, deployment: Deployment) -> None:
+def test_mail_server_is_as_configured_and_its_password_secret(case: Case, deployment: Deployment) -> None:
     realm = deployment.one("Realm")
-    told = case.config.get("smtp")
-    if told is None:
+    actual = case.config.get("smtp")
+    if actual is None:
         assert "smtpServer" not in realm.inputs
         return
     server = realm.inputs["smtpServer"]
-    assert (server["host"], server["from"]) == (told["host"], told["from"])
-    assert server["port"] == str(told.get("port", 587))
-    assert server["starttls"] is told.get("startTls", True)
-    assert ("auth" in server) is ("user" in told)
+    assert (server["host"], server["from"]) == (actual["host"], actual["from"])
+    assert server["port"] == str(actual.get("port", 587))
+    assert server["starttls"] is actual.get("startTls", True)
+    assert ("auth" in server) is ("user" in actual)
     if "auth" in server:
         assert is_secret(realm.marked_inputs["smtpServer"]["auth"]["password"])
 
 
-def test_mfa_is_as_told(case: Case, deployment: Deployment) -> None:
+def test_mfa_is_as_configured(case: Case, deployment: Deployment) -> None:
     actions = [it.inputs for it in deployment.of_type("RequiredAction") if it.inputs["alias"] == "CONFIGURE_TOTP"]
     match case.config["mfa"]:
         case "off":
@@ -147,11 +147,11 @@ def test_roles_are_the_contracts(deployment: Deployment) -> None:
     assert {it.inputs["name"] for it in deployment.of_type("Role")} == {"viewer", "reporter", "pacsadmin"}
 
 
-def test_persons_and_their_roles_are_as_told(case: Case, deployment: Deployment) -> None:
-    persons = {it.inputs["username"]: it for it in deployment.of_type("User")}
-    assert set(persons) == {user["name"] for user in case.config["users"]}
+def test_users_and_their_roles_are_as_configured(case: Case, deployment: Deployment) -> None:
+    accounts = {it.inputs["username"]: it for it in deployment.of_type("User")}
+    assert set(accounts) == {user["name"] for user in case.config["users"]}
     for user in case.config["users"]:
-        person = persons[user["name"]]
+        person = accounts[user["name"]]
         password = person.marked_inputs["initialPassword"]["value"]
         assert is_secret(password)
         assert password["value"] == deployment.secrets[f"secrets-user-{user['name']}"]

@@ -47,23 +47,23 @@ def user_data(deployment: Deployment) -> str:
 
 
 @WITH_VM
-def test_firewall_is_shut_but_for_the_doors(case: Case, deployment: Deployment) -> None:
+def test_firewall_is_closed_except_for_its_rules(case: Case, deployment: Deployment) -> None:
     firewall = deployment.one("Firewall").inputs
     assert (firewall["inboundPolicy"], firewall["outboundPolicy"]) == ("DROP", "ACCEPT")
-    doors = {it["ports"]: (it.get("ipv4s"), it.get("ipv6s")) for it in firewall["inbounds"]}
-    assert len(doors) == len(firewall["inbounds"])
+    ports = {it["ports"]: (it.get("ipv4s"), it.get("ipv6s")) for it in firewall["inbounds"]}
+    assert len(ports) == len(firewall["inbounds"])
     assert {(it["action"], it["protocol"]) for it in firewall["inbounds"]} == {("ACCEPT", "TCP")}
     web = {str(port) for port in case.ports if port not in (2762, 11112)}
-    assert doors == {
+    assert ports == {
         "22": ADMINS[dict(case.choices)["endpoint"]],
         **dict.fromkeys(web, EVERYBODY),
         **DICOM[dict(case.choices)["dicom"]],
     }
 
 
-def test_firewall_of_the_example_has_three_doors(made: Deployment) -> None:
-    doors = {it["ports"]: (it.get("ipv4s"), it.get("ipv6s")) for it in made.one("Firewall").inputs["inbounds"]}
-    assert doors == {"22": (["192.0.2.0/24"], None), "80": EVERYBODY, "443": EVERYBODY}
+def test_firewall_of_the_example_has_three_open_ports(made: Deployment) -> None:
+    ports = {it["ports"]: (it.get("ipv4s"), it.get("ipv6s")) for it in made.one("Firewall").inputs["inbounds"]}
+    assert ports == {"22": (["192.0.2.0/24"], None), "80": EVERYBODY, "443": EVERYBODY}
 
 
 def test_firewall_is_the_same_whatever_the_order_of_the_networks() -> None:

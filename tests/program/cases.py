@@ -21,8 +21,8 @@ FACTORS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "archive": {
         "orthanc": {"archive": "orthanc"},
         "dcm4chee": {"archive": "dcm4chee"},
-        "orthanc-told": {"archive": "orthanc", "archiveMemory": 512, "aeTitle": "WARD"},
-        "dcm4chee-told": {
+        "orthanc-configured": {"archive": "orthanc", "archiveMemory": 512, "aeTitle": "WARD"},
+        "dcm4chee-configured": {
             "archive": "dcm4chee",
             "archiveMemory": 3000,
             "aeTitle": "WARD",
@@ -150,19 +150,19 @@ def merged(items: Iterable[Item]) -> dict[str, Any]:
 
 def fits(items: Iterable[Item]) -> bool:
     """Whether choices of the coupled factors make sense together: in other words what settings/ refuses."""
-    chosen, told = dict(items), merged(items)
-    host = told.get("host") or (SERVER_HOST if chosen["machine"] == "server" else "")
+    chosen, actual = dict(items), merged(items)
+    host = actual.get("host") or (SERVER_HOST if chosen["machine"] == "server" else "")
     named = host.endswith(".org")
-    reached = chosen["machine"] != "local" or "bindAddress" in told
+    reached = chosen["machine"] != "local" or "bindAddress" in actual
     if chosen["dns"] in ("zone", "new-zone") and chosen["machine"] != "linode":
         return False
     match chosen["tls"]:
         case "letsencrypt":
-            return named and reached and "port" not in told
+            return named and reached and "port" not in actual
         case "private-ca":
             return named
         case "provided":
-            return "host" in told or chosen["machine"] == "local"
+            return "host" in actual or chosen["machine"] == "local"
     return True
 
 

@@ -328,16 +328,16 @@ def isolated(
 ) -> Result:
     """Do something in a stack with a configuration and an environment of its own.
 
-    Values are told as the CLI tells them: texts as they are, all else as JSON; nothing of this machine's.
+    Values are actual as the CLI passes them: texts as they are, all else as JSON; nothing of this machine's.
     """
-    told = {
+    actual = {
         f"{PROJECT}:{key}": value if isinstance(value, str) else json.dumps(value)
         for key, value in {**defaults(), **config}.items()
     }
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("PULUMI_", "OHIF_", "LINODE_"))}
 
     def configured() -> Result:
-        set_all_config(told)
+        set_all_config(actual)
         runtime_settings.configure(
             mocks.MockSettings(  # type: ignore[no-untyped-call]
                 monitor=monitor,
@@ -364,7 +364,7 @@ def load_settings(
     stack: str = "dev",
     preview: bool = False,
 ) -> settings.Settings:
-    """What the program is told by Pulumi.yaml's defaults and these values."""
+    """What the program is actual by Pulumi.yaml's defaults and these values."""
 
     async def load() -> settings.Settings:
         return settings.load()

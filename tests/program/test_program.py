@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from components.public_name.certificate import SCRIPT
 from settings import ConfigurationError
 from tests.program.cases import CASES, COUPLED, ENVIRONMENT, FACTORS, PROD, SLOTS, Case, fits, merged
 from tests.program.harness import (
@@ -89,8 +90,8 @@ def test_no_default_provider(deployment: Deployment) -> None:
             assert provider.type == f"pulumi:providers:{it.type.partition(':')[0]}", it.urn
 
 
-def test_data_volumes_are_protected_exactly_when_told(case: Case, deployment: Deployment) -> None:
-    told = case.config["protectData"]
+def test_data_volumes_are_protected_exactly_when_configured(case: Case, deployment: Deployment) -> None:
+    actual = case.config["protectData"]
     volumes = deployment.of_type("docker:index/volume:Volume")
     certificates = ["certificates"] if case.issued else []
     assert {it.inputs["name"] for it in volumes} == {
@@ -99,7 +100,7 @@ def test_data_volumes_are_protected_exactly_when_told(case: Case, deployment: De
     disks, zones = deployment.of_type("linode:index/volume:Volume"), deployment.of_type("Domain")
     assert (len(disks), len(zones)) == (case.chose("linode"), case.chose("new-zone"))
     for it in deployment.resources:
-        kept = told and it in [*volumes, *disks, *zones]
+        kept = actual and it in [*volumes, *disks, *zones]
         # Another domain, or HTTP again, is one `up`: what stays behind then is kept, and nothing stands in the way.
         may_leave = it in zones or it.inputs.get("name") == "ohif-dev-certificates"
         assert (it.protect, it.retain_on_delete) == (kept and not may_leave, kept), it.urn
@@ -144,7 +145,7 @@ def test_no_secret_travels_in_the_open(deployment: Deployment) -> None:
             assert "PRIVATE KEY" not in text, urn
 
 
-def test_every_secret_is_used_and_generated_anew(deployment: Deployment) -> None:
+def test_every_secret_is_used_and_generated_again(deployment: Deployment) -> None:
     assert len(set(deployment.secrets.values())) == len(deployment.secrets)
     everything = str([it.inputs for it in deployment.resources]) + str(deployment.stack_outputs)
     encoded = " ".join(words(iter([everything])))
@@ -205,8 +206,8 @@ def test_archive_shares_a_network_with_the_gateway_and_what_it_stores_in_only(
 ) -> None:
     assert networks_of(deployment.container(case.archive)) == {"ohif-dev-archive", f"ohif-dev-{case.archive}-db"}
     containers = deployment.of_type("Container")
-    beside = {it.inputs["hostname"] for it in containers if "ohif-dev-archive" in networks_of(it)}
-    assert beside == {"gateway", case.archive}
+    on_network = {it.inputs["hostname"] for it in containers if "ohif-dev-archive" in networks_of(it)}
+    assert on_network == {"gateway", case.archive}
 
 
 def test_who_signs_people_in_shares_no_network_with_who_keeps_images(case: Case, deployment: Deployment) -> None:
@@ -234,8 +235,8 @@ def test_outputs(case: Case, deployment: Deployment) -> None:
 
 
 def test_images_of_the_configuration_are_used(case: Case, deployment: Deployment) -> None:
-    for key, told in case.config.get("images", {}).items():
-        name = told if isinstance(told, str) else told["name"]
+    for key, actual in case.config.get("images", {}).items():
+        name = actual if isinstance(actual, str) else actual["name"]
         assert deployment.container(key).inputs["image"] == f"sha256:{name}"
     keycloak = deployment.container("keycloak").inputs["command"]
     assert keycloak == (["start", "--optimized"] if "images" in case.config else ["start"])
@@ -257,7 +258,7 @@ def test_nobody_is_asked_but_the_machine_and_the_account(case: Case, deployment:
     account = {"https://api.linode.com"} if case.chose("linode") else set()
     checked = not case.chose("local") or case.issued
     assert {who for who, _ in deployment.asked} == account | ({machines[case.machine]} if checked else set())
-    assert any("keeper.py wait" in what for _, what in deployment.asked) is case.issued
+    assert any(f"{SCRIPT} wait" in what for _, what in deployment.asked) is case.issued
 
 
 def test_keycloak_is_configured_only_once_it_answers_as_browsers_see_it(case: Case, deployment: Deployment) -> None:
@@ -265,7 +266,7 @@ def test_keycloak_is_configured_only_once_it_answers_as_browsers_see_it(case: Ca
     ((origin, there),) = deployment.waited
     assert origin == case.origin
     made = {"keycloak-server-container", "gateway-server-container"}
-    assert made | ({"certificate-keeper-container"} if case.issued else set()) <= there
+    assert made | ({"certificate-keeper-container"} if case.issued else set()) <= there  # glossary: allow
     assert not any(name.startswith("identity-") for name in there - {"identity"})
     provider = deployment.one("pulumi:providers:keycloak")
     assert provider.inputs["url"] == origin
@@ -307,7 +308,7 @@ def test_stack_file_runs(file: Path) -> None:
     ids=["orthanc", "dcm4chee", "prod"],
 )
 def test_no_surprise_in_the_names_that_the_state_knows(name: str, stack: str, config: dict[str, Any]) -> None:
-    """A resource that is renamed is deleted and made anew. UPDATE_SNAPSHOT=1 accepts the change."""
+    """A resource that is renamed is deleted and made again. UPDATE_SNAPSHOT=1 accepts the change."""
     snapshot = URNS / f"{name}.txt"
     deployment = run_program(config, stack=stack, environment=ENVIRONMENT)
     found = "".join(f"{urn}\n" for urn in sorted(it.urn for it in deployment.resources))

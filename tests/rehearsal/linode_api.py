@@ -1,6 +1,6 @@
 """A stand-in of the part of the Linode API (v4) that the program and the Linode plugins use, for one account.
 
-It answers and refuses as the real API does, so far as its reference tells (techdocs.akamai.com/linode-api); what the
+It answers and refuses as the real API does, as far as its reference says (techdocs.akamai.com/linode-api); what the
 objects do in the world is a `Hardware`'s business. As with the real one, a request is answered at once and the work
 follows: an instance is `provisioning`, then `booting`, then `running`, a volume `creating`, then `active`, and has its
 `linode_id` once it is attached. Nothing is kept when the process ends.

@@ -49,7 +49,7 @@ class Production:
         self.came_up = False
 
     def configure(self, **changed: Any) -> None:
-        """Writes the configuration file anew; a value of None takes the key away."""
+        """Writes the configuration file again; a value of None takes the key away."""
         for name, value in changed.items():
             self._config[f"ohif:{name}"] = value
         self._config = {name: value for name, value in self._config.items() if value is not None}
@@ -196,15 +196,15 @@ def trusting_browser(home: Path, names: dict[str, str]) -> Iterator[Browser]:
         browser.close()
 
 
-def seconds_until(met: Any, what: str, patience: float) -> float:
+def seconds_until(met: Any, what: str, timeout: float) -> float:
     """Polls until `met()` is true and returns the seconds that it took; errors count as not yet."""
     started = time.monotonic()
     last: Exception | None = None
-    while time.monotonic() - started < patience:
+    while time.monotonic() - started < timeout:
         try:
             if met():
                 return time.monotonic() - started
         except Exception as error:
             last = error
         time.sleep(0.5)
-    raise AssertionError(f"no {what} within {patience:.0f} s: {last}")
+    raise AssertionError(f"no {what} within {timeout:.0f} s: {last}")

@@ -1,4 +1,4 @@
-"""Configuration of machine, name and certificate: refusals by key and mend, defaults, and what follows from what."""
+"""Configuration of machine, name and certificate: refusals by key and fix, defaults, and what follows from what."""
 
 import functools
 import ipaddress
@@ -234,13 +234,13 @@ def test_stack_whose_name_linode_would_not_take_is_refused(stack: str) -> None:
 
 @pytest.mark.parametrize("config", [LINODE, SERVER], ids=["linode", "server"])
 def test_private_key_must_be_readable_before_anything_is_made(config: dict[str, Any], tmp_path: Path) -> None:
-    told = {**config, "ssh": {**config.get("ssh", {}), "privateKeyFile": str(tmp_path / "id")}}
+    actual = {**config, "ssh": {**config.get("ssh", {}), "privateKeyFile": str(tmp_path / "id")}}
     with pytest.raises(ConfigurationError, match=r"ohif:ssh: privateKeyFile .* cannot be read"):
-        load(TOKEN, preview=False, **told)
+        load(TOKEN, preview=False, **actual)
     # A preview is also for those who do not have it.
-    load(preview=True, **told)
+    load(preview=True, **actual)
     (tmp_path / "id").touch()
-    machine = load(TOKEN, preview=False, **told).machine
+    machine = load(TOKEN, preview=False, **actual).machine
     assert isinstance(machine, Server | Vm)
     assert machine.private_key_file == str(tmp_path / "id")
 
@@ -253,15 +253,15 @@ def test_token_must_be_there_before_anything_is_made() -> None:
 
 
 def test_vm_has_safe_defaults() -> None:
-    told = load(**LINODE)
-    assert isinstance(told.machine, Vm)
-    assert (told.machine.type, told.machine.image) == ("g6-standard-2", "linode/debian13")
-    assert (told.machine.volume_gb, told.machine.backups, told.machine.reserved_address) == (50, True, True)
-    assert (told.machine.token, told.machine.private_key_file) == (None, None)
-    assert told.host is None
-    assert told.listeners.addresses == ("0.0.0.0", "::")
-    assert told.listeners.dual_stack
-    assert told.listeners.admin_networks == (ipaddress.ip_network("192.0.2.0/24"),)
+    actual = load(**LINODE)
+    assert isinstance(actual.machine, Vm)
+    assert (actual.machine.type, actual.machine.image) == ("g6-standard-2", "linode/debian13")
+    assert (actual.machine.volume_gb, actual.machine.backups, actual.machine.reserved_address) == (50, True, True)
+    assert (actual.machine.token, actual.machine.private_key_file) == (None, None)
+    assert actual.host is None
+    assert actual.listeners.addresses == ("0.0.0.0", "::")
+    assert actual.listeners.dual_stack
+    assert actual.listeners.admin_networks == (ipaddress.ip_network("192.0.2.0/24"),)
 
 
 def test_orthanc_leaves_room_on_the_volume() -> None:
@@ -273,7 +273,7 @@ def test_orthanc_leaves_room_on_the_volume() -> None:
     assert load(**SERVER).archive.maximum_gb == 0
 
 
-def test_vm_is_as_told() -> None:
+def test_vm_is_as_configured() -> None:
     machine = load(
         **vm(type="g6-dedicated-4", image="private/15", volumeGb=10, backups=False, reservedAddress=False)
     ).machine
@@ -314,12 +314,12 @@ def test_account_is_read_as_linodes_provider_reads_it(environment: dict[str, str
         ("ssh://root@192.0.2.10:2222", "root", "192.0.2.10", 2222),
     ],
 )
-def test_server_is_as_told(address: str, user: str, host: str, port: int) -> None:
-    told = load(**server(address=address))
-    assert isinstance(told.machine, Server)
-    assert (told.machine.user, told.machine.address, told.machine.port) == (user, host, port)
-    assert told.host == host
-    assert told.listeners.addresses == ("0.0.0.0",)
+def test_server_is_as_configured(address: str, user: str, host: str, port: int) -> None:
+    actual = load(**server(address=address))
+    assert isinstance(actual.machine, Server)
+    assert (actual.machine.user, actual.machine.address, actual.machine.port) == (user, host, port)
+    assert actual.host == host
+    assert actual.listeners.addresses == ("0.0.0.0",)
 
 
 def test_server_with_ipv6_listens_for_both_families() -> None:
@@ -344,7 +344,7 @@ def test_server_with_ipv6_listens_for_both_families() -> None:
     ],
     ids=["public", "staging", "other", "private"],
 )
-def test_authority_is_as_told(fields: dict[str, Any], directory: str, caa: str | None) -> None:
+def test_authority_is_as_configured(fields: dict[str, Any], directory: str, caa: str | None) -> None:
     certificate = load(**acme(**fields)).certificate
     assert certificate == Acme(
         host=HOST,
@@ -398,7 +398,7 @@ def test_certificate_with_a_responder_is_stapled_and_intermediates_stay() -> Non
     ],
     ids=["existing", "new", "the zone itself"],
 )
-def test_zone_is_as_told(config: dict[str, Any], expected: LinodeZone) -> None:
+def test_zone_is_as_configured(config: dict[str, Any], expected: LinodeZone) -> None:
     assert load(**config).dns == expected
 
 
@@ -410,9 +410,9 @@ def test_duckdns_is_for_any_machine(machine: dict[str, Any]) -> None:
 
 
 def test_https_port_means_nothing_without_https() -> None:
-    told = load(port=443)
-    assert told.endpoint("192.0.2.10").origin == "http://192.0.2.10:443"
-    assert isinstance(told.machine, LocalMachine)
+    actual = load(port=443)
+    assert actual.endpoint("192.0.2.10").origin == "http://192.0.2.10:443"
+    assert isinstance(actual.machine, LocalMachine)
 
 
 @pytest.mark.parametrize(
@@ -426,8 +426,8 @@ def test_clear_text_over_a_network_is_warned_of(
     heard: list[str] = []
     monkeypatch.setattr(pulumi.log, "warn", heard.append)
     load(**config)
-    told = [text for text in heard if "unencrypted" in text and "ohif:tls" in text]
-    assert len(told) == warned
+    actual = [text for text in heard if "unencrypted" in text and "ohif:tls" in text]
+    assert len(actual) == warned
 
 
 @pytest.mark.parametrize(
@@ -439,9 +439,9 @@ def test_images_without_a_digest_are_warned_of_where_others_come(
     heard: list[str] = []
     monkeypatch.setattr(pulumi.log, "warn", heard.append)
     load(**config)
-    told = [text for text in heard if "without a digest" in text and "make pin" in text]
-    assert len(told) == warned
-    assert all("gateway" in text and "dcm4chee" not in text for text in told)
+    actual = [text for text in heard if "without a digest" in text and "make pin" in text]
+    assert len(actual) == warned
+    assert all("gateway" in text and "dcm4chee" not in text for text in actual)
     heard.clear()
     load(**config, images={key: f"mirror/{key}:1@sha256:{'0' * 64}" for key in DEFAULT_IMAGES})
     assert not any("without a digest" in text for text in heard)

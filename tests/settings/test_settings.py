@@ -1,4 +1,4 @@
-"""Configuration: what cannot be used is refused before anything is made, by the key's name and the mend."""
+"""Configuration: what cannot be used is refused before anything is made, by the key's name and the fix."""
 
 import ipaddress
 import json
@@ -266,15 +266,15 @@ def test_stack_files_exist() -> None:
 
 
 def test_defaults_are_the_safe_choice() -> None:
-    told = load()
-    assert told.protect_data
-    assert told.listeners.addresses == ("127.0.0.1",)
-    assert told.certificate is None
-    assert told.users == ()
-    assert told.smtp is None
-    assert told.listeners.dicom is None
-    assert not told.archive.confirm_switch
-    assert (told.sessions.access_token, told.sessions.idle, told.sessions.maximum) == (300, 900, 36000)
+    actual = load()
+    assert actual.protect_data
+    assert actual.listeners.addresses == ("127.0.0.1",)
+    assert actual.certificate is None
+    assert actual.users == ()
+    assert actual.smtp is None
+    assert actual.listeners.dicom is None
+    assert not actual.archive.confirm_switch
+    assert (actual.sessions.access_token, actual.sessions.idle, actual.sessions.maximum) == (300, 900, 36000)
 
 
 @pytest.mark.parametrize(
@@ -288,8 +288,8 @@ def test_defaults_are_the_safe_choice() -> None:
     ],
 )
 def test_one_endpoint(config: dict[str, Any], origin: str) -> None:
-    told = load(**config)
-    endpoint = told.endpoint(told.host or "")
+    actual = load(**config)
+    endpoint = actual.endpoint(actual.host or "")
     assert endpoint.origin == origin
     assert origin.endswith(f"//{endpoint.authority}")
 
@@ -321,7 +321,7 @@ EVERYWHERE = (ipaddress.ip_network("0.0.0.0/0"), ipaddress.ip_network("::/0"))
         ("0.0.0.0", ["10.0.0.0/8"], (ipaddress.ip_network("10.0.0.0/8"),)),
     ],
 )
-def test_console_is_open_to_this_machine_only_unless_told(
+def test_console_is_open_to_this_machine_only_unless_configured(
     bind: str, networks: list[str], admitted: tuple[settings.Network, ...]
 ) -> None:
     assert load(bindAddress=bind, adminNetworks=networks).listeners.admin_networks == admitted
@@ -382,18 +382,18 @@ def test_limits_themselves_are_allowed(idle: str, most: str, token: str, seconds
     ],
 )
 def test_archive(config: dict[str, Any], archive: tuple[str, str, int]) -> None:
-    told = load(**config).archive
-    assert (told.kind, told.ae_title, told.memory_mib) == archive
-    assert told.device_name == "dcm4chee-arc"
+    actual = load(**config).archive
+    assert (actual.kind, actual.ae_title, actual.memory_mib) == archive
+    assert actual.device_name == "dcm4chee-arc"
     assert load(dcm4chee={"deviceName": "ward"}).archive.device_name == "ward"
 
 
 def test_dicom_is_closed_until_it_is_opened() -> None:
     assert load(**dicom(enabled=False)).listeners.dicom is None
-    told = load(**dicom()).listeners.dicom
-    assert told is not None
-    assert (told.port, told.callers, told.networks) == (11112, ("CT1",), (ipaddress.ip_network("10.1.0.0/16"),))
-    assert told.tls is None
+    actual = load(**dicom()).listeners.dicom
+    assert actual is not None
+    assert (actual.port, actual.callers, actual.networks) == (11112, ("CT1",), (ipaddress.ip_network("10.1.0.0/16"),))
+    assert actual.tls is None
     opened = load(**dicom(networks=["anywhere"], port=104)).listeners.dicom
     assert opened is not None
     assert (opened.port, opened.networks) == (104, EVERYWHERE)

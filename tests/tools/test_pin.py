@@ -33,7 +33,7 @@ def test_asks_for_what_has_no_digest(tmp_path: Path) -> None:
     assert pin.names(tmp_path / "nowhere") == sorted({image.name for image in DEFAULT_IMAGES.values()})
 
 
-def test_what_another_stack_pinned_stays_and_a_moved_tag_is_told(tmp_path: Path) -> None:
+def test_what_another_stack_pinned_stays_and_a_moved_tag_is_reported(tmp_path: Path) -> None:
     lock = tmp_path / "lock"
     assert pin.write({"a:1": DIGEST, "b:1": DIGEST}, lock) == []
     moved = f"sha256:{'b' * 64}"

@@ -101,7 +101,7 @@ LOGIN_PAGE = """<html><body>
 <span id="input-error" class="pf">Invalid username <b></b>or password.</span></form></body></html>"""
 
 
-def front_door(answer: Callable[[httpx.Request], httpx.Response], monkeypatch: pytest.MonkeyPatch) -> None:
+def gateway_client(answer: Callable[[httpx.Request], httpx.Response], monkeypatch: pytest.MonkeyPatch) -> None:
     def transport(self: httpx.Client, *_: object, **__: object) -> httpx.BaseTransport:
         return httpx.MockTransport(answer)
 
@@ -121,15 +121,15 @@ def test_sign_in_sends_secure_cookies_on_loopback(monkeypatch: pytest.MonkeyPatc
             return httpx.Response(302, headers={"Location": "/done", "Set-Cookie": "ohif_session=s; Path=/"})
         return httpx.Response(200)
 
-    front_door(answer, monkeypatch)
+    gateway_client(answer, monkeypatch)
     session = dicomweb.sign_in("http://127.0.0.1:8480", "viewer", "pw")
     assert session.cookies["ohif_session"] == "s"
     assert seen == ["KC=1"]
 
 
 def test_a_rejected_sign_in_has_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    front_door(lambda _: httpx.Response(200, html=LOGIN_PAGE), monkeypatch)
-    with pytest.raises(dicomweb.FrontDoorError, match="sign-in of viewer was refused: Invalid username"):
+    gateway_client(lambda _: httpx.Response(200, html=LOGIN_PAGE), monkeypatch)
+    with pytest.raises(dicomweb.GatewayClientError, match="sign-in of viewer was refused: Invalid username"):
         dicomweb.sign_in("http://127.0.0.1", "viewer", "wrong")
 
 
@@ -137,8 +137,8 @@ def test_no_gateway_is_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(request: httpx.Request) -> httpx.Response:
         raise httpx.ConnectError("Connection refused")
 
-    front_door(refuse, monkeypatch)
-    with pytest.raises(dicomweb.FrontDoorError, match=r"No answer from http://127\.0\.0\.1 .*make up"):
+    gateway_client(refuse, monkeypatch)
+    with pytest.raises(dicomweb.GatewayClientError, match=r"No answer from http://127\.0\.0\.1 .*make up"):
         dicomweb.sign_in("http://127.0.0.1", "viewer", "pw")
 
 
@@ -154,7 +154,7 @@ def test_no_gateway_is_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_a_rejected_store_has_status_and_reason(answer: httpx.Response, text: str) -> None:
     session = httpx.Client(base_url="http://gateway", transport=httpx.MockTransport(lambda _: answer))
-    with session, pytest.raises(dicomweb.FrontDoorError, match=re.escape(text)):
+    with session, pytest.raises(dicomweb.GatewayClientError, match=re.escape(text)):
         dicomweb.store(session, [b"x"])
 
 

@@ -1,7 +1,7 @@
 #!/bin/bash
 # The official entrypoint's contract, as far as the program uses it: secrets from files, folders made the server's own,
 # waiting for directory and database, becoming the user `wildfly`. Then what the archive would do with what it was
-# told: open its key stores, bind at the directory, read its device there, log in at the database.
+# configured to: open its key stores, bind at the directory, read its device there, log in at the database.
 set -euo pipefail
 
 [ "$1" = standalone.sh ] || exec "$@"

@@ -46,15 +46,15 @@ def test_each_archive_has_its_own_secrets_only() -> None:
 def test_no_well_known_password_is_left_in_place(dcm4chee: Deployment) -> None:
     """For each that the images know there is a file, with a generated value, that only root reads."""
     archive, directory = dcm4chee.container("dcm4chee"), dcm4chee.container("dcm4chee-ldap")
-    told = {key: value for key, value in archive.environment.items() if "PASS" in key}
-    assert set(told) == {
+    actual = {key: value for key, value in archive.environment.items() if "PASS" in key}
+    assert set(actual) == {
         "LDAP_ROOTPASS_FILE",
         "POSTGRES_PASSWORD_FILE",
         "WILDFLY_ADMIN_PASSWORD_FILE",
         "KEYSTORE_PASSWORD_FILE",
         "TRUSTSTORE_PASSWORD_FILE",
     }
-    for path in told.values():
+    for path in actual.values():
         assert archive.files[path] == dcm4chee.secrets[f"secrets-{path.rpartition('/')[2]}"]
     for container in (archive, directory):
         for upload in container.marked_inputs["uploads"]:
@@ -62,7 +62,7 @@ def test_no_well_known_password_is_left_in_place(dcm4chee: Deployment) -> None:
                 assert is_secret(upload["content"])
                 assert upload["permissions"] == "0400"
         assert not set(WELL_KNOWN) & set(container.files.values())
-    assert archive.files[told["LDAP_ROOTPASS_FILE"]] == directory.files["/run/archive-secrets/archive-ldap"]
+    assert archive.files[actual["LDAP_ROOTPASS_FILE"]] == directory.files["/run/archive-secrets/archive-ldap"]
 
 
 def test_archive_waits_for_what_it_needs(dcm4chee: Deployment) -> None:
@@ -90,7 +90,7 @@ def test_gateway_finds_the_archive_by_its_ae_title(dcm4chee: Deployment) -> None
     assert "server dcm4chee:11112 resolve" in file
 
 
-def test_callers_are_told_to_the_directory(dcm4chee: Deployment) -> None:
+def test_callers_are_written_to_the_directory(dcm4chee: Deployment) -> None:
     assert dcm4chee.container("dcm4chee-ldap").files["/callers"] == "CT1\nMR_2\n"
     closed = run_program({"archive": "dcm4chee"}).container("dcm4chee-ldap")
     assert closed.files["/callers"] == "\n", "the provider takes no empty file"
@@ -108,11 +108,11 @@ def test_console_of_the_application_server_answers_in_the_container_only(dcm4che
 
 
 @pytest.mark.parametrize("archive", ["orthanc", "dcm4chee"])
-def test_viewer_is_told_what_the_archive_can_do(archive: str) -> None:
-    told = run_program({"archive": archive}).container("gateway").files["/etc/ohif/www/app-config.store.js"]
+def test_viewer_is_configured_for_what_the_archive_can_do(archive: str) -> None:
+    actual = run_program({"archive": archive}).container("gateway").files["/etc/ohif/www/app-config.store.js"]
     fuzzy = {"orthanc": "false", "dcm4chee": "true"}[archive]
-    assert f'"supportsFuzzyMatching": {fuzzy}' in told
-    assert '"supportsReject": false' in told
+    assert f'"supportsFuzzyMatching": {fuzzy}' in actual
+    assert '"supportsReject": false' in actual
 
 
 TLS = {

@@ -30,39 +30,39 @@ def parsed(*callers: str) -> dict[str, Any]:
 
 
 def test_ways_to_the_machine_are_closed() -> None:
-    told = parsed()
+    actual = parsed()
     for switch in ("ExecuteLuaEnabled", "RestApiWriteToFileSystemEnabled", "WebDavEnabled", "DicomServerEnabled"):
-        assert told[switch] is False, switch
-    assert told["OrthancPeers"] == {}
+        assert actual[switch] is False, switch
+    assert actual["OrthancPeers"] == {}
 
 
 def test_scripts_are_the_programs_own_two_and_refuse_nothing_by_mistake() -> None:
     """Each is a file of the image's configuration folder, which the archive's own user cannot write."""
-    told = parsed()
-    assert told["LuaScripts"] == ["/etc/orthanc/one_identity.lua"]
-    assert told["Python"] == {"Path": "/etc/orthanc/search.py", "AllowThreads": True}
-    for path in (*told["LuaScripts"], told["Python"]["Path"]):
+    actual = parsed()
+    assert actual["LuaScripts"] == ["/etc/orthanc/one_identity.lua"]
+    assert actual["Python"] == {"Path": "/etc/orthanc/search.py", "AllowThreads": True}
+    for path in (*actual["LuaScripts"], actual["Python"]["Path"]):
         assert (ROOT / "assets/archive/orthanc" / Path(path).name).is_file()
 
 
 def test_caches_and_buffers_fit_into_the_memory_of_the_container() -> None:
-    told = parsed()
-    sizes = [told[key] for key in told if key.endswith(("CacheSize", "MemoryCapacity"))]
+    actual = parsed()
+    sizes = [actual[key] for key in actual if key.endswith(("CacheSize", "MemoryCapacity"))]
     assert len(sizes) == 6
     assert all(sizes)
     assert sum(sizes) < 1024 * 2 // 3
 
 
 def test_credential_is_asked() -> None:
-    told = parsed()
-    assert told["AuthenticationEnabled"] is True
-    assert told["RegisteredUsers"] == {"gateway": 'p"w\\'}
+    actual = parsed()
+    assert actual["AuthenticationEnabled"] is True
+    assert actual["RegisteredUsers"] == {"gateway": 'p"w\\'}
 
 
 def test_index_is_in_its_database_and_files_on_the_volume() -> None:
-    told = parsed()
-    assert told["StorageDirectory"] == "/var/lib/orthanc/db"
-    index = told["PostgreSQL"]
+    actual = parsed()
+    assert actual["StorageDirectory"] == "/var/lib/orthanc/db"
+    index = actual["PostgreSQL"]
     assert (index["EnableIndex"], index["EnableStorage"]) == (True, False)
     assert (index["Host"], index["Database"], index["Username"], index["Password"]) == (
         "orthanc-db",
@@ -78,11 +78,11 @@ def test_known_problem_19_waits_for_its_database() -> None:
 
 
 def test_dicomweb_is_where_the_gateway_looks_and_links_point_back_to_the_gateway() -> None:
-    told = parsed()["DicomWeb"]
-    assert told["Enable"] is True
-    assert told["Root"] == f"{DICOMWEB_ROOT}/"
-    assert told["PublicRoot"] == "/pacs/"
-    assert told["EnableWado"] is False
+    actual = parsed()["DicomWeb"]
+    assert actual["Enable"] is True
+    assert actual["Root"] == f"{DICOMWEB_ROOT}/"
+    assert actual["PublicRoot"] == "/pacs/"
+    assert actual["EnableWado"] is False
 
 
 def test_a_stored_instance_is_not_replaced_by_another_under_its_name() -> None:
@@ -91,32 +91,32 @@ def test_a_stored_instance_is_not_replaced_by_another_under_its_name() -> None:
 
 def test_a_full_archive_refuses_and_deletes_nothing() -> None:
     """Orthanc's own default deletes the oldest patients to make room."""
-    told = parsed()
-    assert (told["MaximumStorageSize"], told["MaximumStorageMode"]) == (36_000, "Reject")
+    actual = parsed()
+    assert (actual["MaximumStorageSize"], actual["MaximumStorageMode"]) == (36_000, "Reject")
     assert json.loads(render(replace(ORTHANC, maximum_mb=0)))["MaximumStorageMode"] == "Reject"
 
 
 def test_dicom_port_is_closed_without_callers() -> None:
-    told = parsed()
-    assert told["DicomServerEnabled"] is False
-    of_the_port = [key for key in told if key.startswith("Dicom") and not key.startswith("DicomParser")]
+    actual = parsed()
+    assert actual["DicomServerEnabled"] is False
+    of_the_port = [key for key in actual if key.startswith("Dicom") and not key.startswith("DicomParser")]
     assert sorted(of_the_port) == ["DicomServerEnabled", "DicomWeb"]
 
 
 def test_callers_may_verify_and_store_and_nothing_else() -> None:
-    told = parsed("CT1", "MR_2")
-    assert (told["DicomServerEnabled"], told["DicomPort"], told["DicomAet"]) == (True, 4242, "ARCHIVE")
-    assert told["DicomCheckCalledAet"] is told["StrictAetComparison"] is True
-    assert set(told["DicomModalities"]) == {"CT1", "MR_2"}
-    for name, modality in told["DicomModalities"].items():
+    actual = parsed("CT1", "MR_2")
+    assert (actual["DicomServerEnabled"], actual["DicomPort"], actual["DicomAet"]) == (True, 4242, "ARCHIVE")
+    assert actual["DicomCheckCalledAet"] is actual["StrictAetComparison"] is True
+    assert set(actual["DicomModalities"]) == {"CT1", "MR_2"}
+    for name, modality in actual["DicomModalities"].items():
         assert modality["AET"] == name
         assert {key for key, value in modality.items() if value is True} == {"AllowEcho", "AllowStore"}
 
 
 def test_nobody_is_let_in_by_default() -> None:
     """Orthanc's own defaults let everybody verify and store."""
-    told = parsed("CT1")
-    always = {key: value for key, value in told.items() if key.startswith("DicomAlwaysAllow")}
+    actual = parsed("CT1")
+    always = {key: value for key, value in actual.items() if key.startswith("DicomAlwaysAllow")}
     assert set(always) == {
         f"DicomAlwaysAllow{what}" for what in ("Echo", "Store", "Find", "FindWorklist", "Get", "Move")
     }

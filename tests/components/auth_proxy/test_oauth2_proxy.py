@@ -48,13 +48,13 @@ def test_known_problem_04_invalid_redirect_uri(origin: str) -> None:
 
 @pytest.mark.parametrize("origin", ["http://192.0.2.10", "http://192.0.2.10:8480", "https://pacs.example.org"])
 def test_known_problem_05_browser_is_sent_to_the_public_address_only(origin: str) -> None:
-    told = parsed(origin=origin)
+    actual = parsed(origin=origin)
     realm = f"{origin}/keycloak/realms/ohif"
-    assert told["oidc_issuer_url"] == realm
-    assert told["login_url"] == f"{realm}/protocol/openid-connect/auth"
+    assert actual["oidc_issuer_url"] == realm
+    assert actual["login_url"] == f"{realm}/protocol/openid-connect/auth"
     inside = "http://keycloak:8080/keycloak/realms/ohif/protocol/openid-connect"
-    assert told["redeem_url"] == f"{inside}/token"
-    assert told["oidc_jwks_url"] == f"{inside}/certs"
+    assert actual["redeem_url"] == f"{inside}/token"
+    assert actual["oidc_jwks_url"] == f"{inside}/certs"
 
 
 def test_known_problem_06_cookie_over_4_kb() -> None:
@@ -68,10 +68,10 @@ def test_known_problem_08_two_tabs_at_login() -> None:
 
 def test_known_problem_09_refused_after_login() -> None:
     """A person without e-mail, or with one that is not verified, comes in; the audience is the client itself."""
-    told = parsed()
-    assert told["oidc_email_claim"] == "preferred_username"
-    assert told["email_domains"] == ["*"]
-    assert told["oidc_groups_claim"] == "groups"
+    actual = parsed()
+    assert actual["oidc_email_claim"] == "preferred_username"
+    assert actual["email_domains"] == ["*"]
+    assert actual["oidc_groups_claim"] == "groups"
 
 
 def test_known_problem_10_logout_ends_the_session_at_keycloak() -> None:
@@ -96,32 +96,32 @@ def test_refresh_for_every_life_that_settings_allow() -> None:
     assert all(0 < refresh_after(life) < life for life in range(10, 3601))
 
 
-def test_session_ends_when_told() -> None:
+def test_session_ends_as_configured() -> None:
     assert seconds(parsed(session_maximum=7200)["cookie_expire"]) == 7200
 
 
 @pytest.mark.parametrize("secure", [True, False])
 def test_cookie(secure: bool) -> None:
-    told = parsed(secure=secure)
-    assert told["cookie_secure"] is secure
-    assert told["cookie_httponly"] is True
-    assert told["cookie_samesite"] == "lax"
-    assert told["cookie_path"] == "/"
-    assert "cookie_domains" not in told
+    actual = parsed(secure=secure)
+    assert actual["cookie_secure"] is secure
+    assert actual["cookie_httponly"] is True
+    assert actual["cookie_samesite"] == "lax"
+    assert actual["cookie_path"] == "/"
+    assert "cookie_domains" not in actual
 
 
 def test_proof_key_and_roles() -> None:
-    told = parsed()
-    assert told["code_challenge_method"] == "S256"
-    assert told["provider"] == "keycloak-oidc"
-    assert told["set_xauthrequest"] is True
-    assert not {"pass_access_token", "pass_authorization_header", "set_authorization_header"} & set(told)
+    actual = parsed()
+    assert actual["code_challenge_method"] == "S256"
+    assert actual["provider"] == "keycloak-oidc"
+    assert actual["set_xauthrequest"] is True
+    assert not {"pass_access_token", "pass_authorization_header", "set_authorization_header"} & set(actual)
 
 
 def test_answers_and_forwards_nothing_itself() -> None:
-    told = parsed()
-    assert told["upstreams"] == ["static://202"]
-    assert told["reverse_proxy"] is True
-    assert told["show_debug_on_error"] is False
+    actual = parsed()
+    assert actual["upstreams"] == ["static://202"]
+    assert actual["reverse_proxy"] is True
+    assert actual["show_debug_on_error"] is False
     # Its own request log would hold the codes of the callback.
-    assert told["request_logging"] is False
+    assert actual["request_logging"] is False

@@ -161,11 +161,11 @@ def test_a_port_is_not_published_twice() -> None:
         published([Port(address=address, external=80, internal=8080) for address in ("0.0.0.0", "::")])
 
 
-def test_depends_on_what_it_was_told(made: Deployment, container: Resource) -> None:
+def test_depends_on_its_configuration(made: Deployment, container: Resource) -> None:
     assert {made.one("Volume").urn, made.one("Network").urn, made.one("RemoteImage").urn} <= container.dependencies
 
 
-def test_tells_its_container(made: Deployment) -> None:
+def test_names_its_container(made: Deployment) -> None:
     service = made.one("Service")
     assert made.marked_outputs[service.urn] == {"container_id": "web-server-container-id"}
 

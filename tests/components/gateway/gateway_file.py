@@ -168,7 +168,7 @@ class Gateway:
 
     @cached_property
     def redirect(self) -> Directive:
-        """With HTTPS, the block `server` that answers the same name in the clear."""
+        """With HTTPS, the block `server` that answers the same name unencrypted."""
         (found,) = (it for it in self._servers if not it.all("root"))
         return found
 

@@ -1,4 +1,4 @@
-"""The gateway's DICOM port: closed unless opened, to listed networks only, and encrypted where told."""
+"""The gateway's DICOM port: closed unless opened, to listed networks only, and encrypted where actual."""
 
 import json
 from dataclasses import replace
@@ -21,7 +21,7 @@ def server(dimse: nginx_config.Dimse) -> Directive:
     return found
 
 
-def test_there_is_no_dicom_port_unless_told() -> None:
+def test_there_is_no_dicom_port_unless_configured() -> None:
     (found,) = parse(nginx_config.render(EXAMPLE)).all("stream")
     (browsers,) = found.all("server")
     assert browsers.values("listen") == [("8080",)]
@@ -51,8 +51,8 @@ def test_each_association_is_in_the_log() -> None:
     (form,) = stream(DIMSE).values("log_format")
     assert server(DIMSE).values("access_log") == [("/dev/stdout", form[0])]
     assert stream(DIMSE).values("access_log") == [("off",)], "browsers' connections: their requests are logged"
-    for told in ("$remote_addr", "$bytes_received", "$session_time"):
-        assert told in "".join(form)
+    for actual in ("$remote_addr", "$bytes_received", "$session_time"):
+        assert actual in "".join(form)
 
 
 def test_one_address_does_not_take_all_associations() -> None:
@@ -76,11 +76,11 @@ def test_the_archive_sees_no_connection_on_which_nothing_was_sent() -> None:
 
 @pytest.mark.parametrize("client_certificates", [False, True])
 def test_tls(client_certificates: bool) -> None:
-    told = server(replace(DIMSE, tls=True, client_certificates=client_certificates))
-    assert told.values("listen") == [("11112", "ssl")]
-    assert told.values("ssl_protocols") == [("TLSv1.2", "TLSv1.3")]
-    assert told.value("ssl_certificate_key") == "/etc/ohif/dicom/key.pem"
-    assert bool(told.values("ssl_verify_client")) is client_certificates
+    actual = server(replace(DIMSE, tls=True, client_certificates=client_certificates))
+    assert actual.values("listen") == [("11112", "ssl")]
+    assert actual.values("ssl_protocols") == [("TLSv1.2", "TLSv1.3")]
+    assert actual.value("ssl_certificate_key") == "/etc/ohif/dicom/key.pem"
+    assert bool(actual.values("ssl_verify_client")) is client_certificates
     assert server(DIMSE).values("listen") == [("11112",)]
 
 

@@ -139,14 +139,14 @@ def test_identity_headers_of_the_client_go_nowhere() -> None:
             assert not {name for name in STRIPPED & set(passed) if passed[name].startswith("$http_")}, it.args
             continue
         assert set(passed) >= STRIPPED | SET_HERE, it.args
-        told = {name: value for name, value in passed.items() if name in STRIPPED and value}
+        actual = {name: value for name, value in passed.items() if name in STRIPPED and value}
         # Where to come back to after the login: the path that was asked for, or home.
-        assert set(told.items()) <= {("x-auth-request-redirect", "$request_uri"), ("x-auth-request-redirect", "/")}
-    # nginx drops names with underscores unless told otherwise.
+        assert set(actual.items()) <= {("x-auth-request-redirect", "$request_uri"), ("x-auth-request-redirect", "/")}
+    # nginx drops names with underscores unless actual otherwise.
     assert not [it for it in GATEWAY.http.walk() if it.name in ("underscores_in_headers", "ignore_invalid_headers")]
 
 
-def test_archive_hears_the_gateways_credential_and_nothing_of_the_clients() -> None:
+def test_archive_gets_the_gateways_credential_and_nothing_of_the_clients() -> None:
     to_archive = [it for it in proxied() if it.value("proxy_pass") == "http://archive"]
     assert len(to_archive) == len([route for route in EXAMPLE.routes if route.is_of_archive])
     for it in to_archive:
@@ -370,8 +370,8 @@ def test_one_request_takes_little_of_the_log() -> None:
 def test_nginx_writes_no_request_into_its_own_messages_but_for_the_archive() -> None:
     assert GATEWAY.server.values("error_log") == [("/dev/stderr", "crit")]
     for args, it in GATEWAY.locations.items():
-        told = it.values("error_log")
-        assert told == ([("/dev/stderr", "warn")] if it.values("proxy_pass") == [("http://archive",)] else []), args
+        actual = it.values("error_log")
+        assert actual == ([("/dev/stderr", "warn")] if it.values("proxy_pass") == [("http://archive",)] else []), args
 
 
 @pytest.mark.parametrize(

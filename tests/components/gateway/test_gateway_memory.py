@@ -35,9 +35,9 @@ def total(config: nginx_config.GatewayConfig) -> Sum:
 
 def test_connections_and_requests_fit_into_the_containers_memory(total: Sum) -> None:
     terms = total.terms()
-    told = ", ".join(f"{name} {size / MIB:.0f} MiB" for name, size in terms.items())
-    print(f"\n{told}; {sum(terms.values()) / MIB:.0f} of {MEMORY_MIB} MiB")
-    assert sum(terms.values()) <= MEMORY_MIB * MIB, told
+    actual = ", ".join(f"{name} {size / MIB:.0f} MiB" for name, size in terms.items())
+    print(f"\n{actual}; {sum(terms.values()) / MIB:.0f} of {MEMORY_MIB} MiB")
+    assert sum(terms.values()) <= MEMORY_MIB * MIB, actual
 
 
 def test_until_there_is_a_certificate_too() -> None:
@@ -68,8 +68,8 @@ def test_limits_count_what_they_say(total: Sum) -> None:
         (total.http, {"requests": "all", "requests_of_client": "$client_key", "requests_of_session": "$session_key"}),
         (total.stream, {"connections": "all", "connections_of_client": "$client_key"}),
     ):
-        told = {zone.removeprefix("zone=").partition(":")[0]: key for key, zone in block.values("limit_conn_zone")}
-        assert told.items() >= wanted.items()
+        actual = {zone.removeprefix("zone=").partition(":")[0]: key for key, zone in block.values("limit_conn_zone")}
+        assert actual.items() >= wanted.items()
         assert block.value("limit_conn_log_level") == "info", "a flood would fill the log, in which the audit is"
 
 

@@ -76,8 +76,8 @@ def test_in_the_clear_one_is_only_led_on() -> None:
 
 
 def test_redirect_names_the_port_unless_it_is_the_usual_one() -> None:
-    told = Gateway(replace(HTTPS_EXAMPLE, authority="pacs.example.org:8443", port=8443))
-    (location,) = (it for it in told.redirect.all("location") if it.args == ("/",))
+    actual = Gateway(replace(HTTPS_EXAMPLE, authority="pacs.example.org:8443", port=8443))
+    (location,) = (it for it in actual.redirect.all("location") if it.args == ("/",))
     assert location.values("return") == [("308", "https://pacs.example.org:8443$request_uri")]
 
 
@@ -143,12 +143,12 @@ def test_certificate_and_its_responder(config: nginx_config.GatewayConfig) -> No
     assert http.values("ssl_stapling") == ([("on",)] if config.tls.ocsp_stapling else [])
 
 
-@pytest.mark.parametrize(("gateway", "told"), [(GATEWAY, True), (PLAIN, False)], ids=["https", "http"])
-def test_browsers_remember_https(gateway: Gateway, told: bool) -> None:
+@pytest.mark.parametrize(("gateway", "actual"), [(GATEWAY, True), (PLAIN, False)], ids=["https", "http"])
+def test_browsers_remember_https(gateway: Gateway, actual: bool) -> None:
     public = [it for it in gateway.server.all("location") if it.args[0] == "~" or it.args[0].startswith("@")]
     for it in public:
         value = it.headers.get("strict-transport-security")
-        assert (value is not None) is told, it.args
+        assert (value is not None) is actual, it.args
         if value:
             assert int(value.removeprefix("max-age=")) >= YEAR
             # Neighbours of the name may have no HTTPS.
@@ -156,15 +156,15 @@ def test_browsers_remember_https(gateway: Gateway, told: bool) -> None:
             assert ("Strict-Transport-Security",) in it.values("proxy_hide_header") or not it.all("proxy_pass")
 
 
-def test_keycloak_hears_the_clients_address_with_https_only() -> None:
+def test_keycloak_gets_the_clients_address_with_https_only() -> None:
     """Over HTTP, realm master answers nobody whose address is public."""
-    for gateway, told in ((GATEWAY, "$remote_addr"), (PLAIN, "")):
+    for gateway, actual in ((GATEWAY, "$remote_addr"), (PLAIN, "")):
         passed = gateway.location("/keycloak/realms/ohif/account").pairs("proxy_set_header")
-        assert passed["X-Forwarded-For"] == told
+        assert passed["X-Forwarded-For"] == actual
         assert passed["X-Forwarded-Proto"] == gateway.config.scheme
 
 
-def test_whoever_shows_the_bridges_address_is_in_no_admin_network() -> None:
+def test_a_client_with_the_bridges_address_is_in_no_admin_network() -> None:
     (admins, own) = GATEWAY.http.all("geo")
     assert [(it.name, *it.args) for it in admins.block] == [
         ("192.0.2.0/24", "1"),
@@ -177,7 +177,7 @@ def test_whoever_shows_the_bridges_address_is_in_no_admin_network() -> None:
         decided = {
             kind: gateway.look_up("$from_admin_network", f"1 {kind}") for kind in ("none", "bridge", "edge", "internal")
         }
-        # Whatever the admin networks are: no container beside the gateway is in one.
+        # Whatever the admin networks are: no container next to the gateway is in one.
         assert decided == {"none": "1", "bridge": bridge, "edge": "0", "internal": "0"}
 
 
@@ -187,14 +187,14 @@ def test_no_service_behind_the_gateway_asks_it_anything() -> None:
         assert (refusal.args, refusal.value("return")) == (("$own_network", "=", "internal"), "444")
 
 
-def test_until_there_is_a_certificate_one_is_told_to_wait() -> None:
+def test_until_there_is_a_certificate_the_answer_is_503() -> None:
     (http,) = WAITING.all("http")
     health, site = http.all("server")
     assert health.values("listen") == [(f"127.0.0.1:{nginx_config.HEALTH_PORT}",)]
     assert site.values("listen") == [("8080", "default_server"), ("[::]:18080", "default_server")]
-    (told,) = (it for it in site.all("location") if it.args == ("/",))
-    assert told.values("return")[0][0] == "503"
-    assert {"retry-after", "cache-control"} <= set(told.headers)
+    (actual,) = (it for it in site.all("location") if it.args == ("/",))
+    assert actual.values("return")[0][0] == "503"
+    assert {"retry-after", "cache-control"} <= set(actual.headers)
     assert not [it for it in http.walk() if it.name == "proxy_pass" or it.name.startswith("ssl_")]
     question = challenge(site)
     assert question is not None

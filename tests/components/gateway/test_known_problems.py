@@ -109,7 +109,7 @@ def test_known_problem_10_logout_leaves_the_session_at_keycloak() -> None:
     )
 
 
-def test_known_problem_11_and_14_keycloak_is_told_the_public_address() -> None:
+def test_known_problem_11_and_14_keycloak_gets_the_public_address() -> None:
     for path in examples(Handler.KEYCLOAK):
         headers = GATEWAY.location(path).pairs("proxy_set_header")
         assert headers["Host"] == headers["X-Forwarded-Host"] == "pacs.example.org:8480"

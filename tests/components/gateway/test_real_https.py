@@ -26,7 +26,7 @@ SERVED = "/certificates/served/pacs.example.org.pem"
 START = ["/bin/sh", "/etc/ohif/start.sh"]
 AUTHORITY = signed("an authority")
 FIRST, SECOND = (signed("gateway", by=AUTHORITY, covers=(HOST,)) for _ in range(2))
-PATIENCE = 20
+TIMEOUT = 20
 """Seconds for what the start script looks at every three."""
 
 pytestmark = pytest.mark.engine
@@ -41,7 +41,7 @@ def files(config: nginx_config.GatewayConfig) -> dict[str, str]:
     }
 
 
-class Door:
+class Server:
     """The gateway, as one that knows the authority sees it."""
 
     def __init__(self, container: Container) -> None:
@@ -55,7 +55,7 @@ class Door:
         assert self.container.exec_run(["mv", f"{SERVED}.new", SERVED], user="0").exit_code == 0
 
     def clear(self, path: str, host: str = HOST) -> http.client.HTTPResponse:
-        """The answer in the clear."""
+        """The answer unencrypted."""
         connection = http.client.HTTPConnection(self.address, nginx_config.HTTP_PORT, timeout=5)
         connection.request("GET", path, headers={"Host": host})
         answer = connection.getresponse()
@@ -83,13 +83,13 @@ class Door:
             answer = http.client.HTTPResponse(connection)
             answer.begin()
             assert (answer.status, answer.read()) == (200, b"ok\n")
-            told = connection.getpeercert()
-            assert told is not None
-            return int(str(told["serialNumber"]), 16)
+            actual = connection.getpeercert()
+            assert actual is not None
+            return int(str(actual["serialNumber"]), 16)
 
     def wait(self, certificate: Certificate) -> None:
         """Until it answers with this certificate."""
-        until = time.monotonic() + PATIENCE
+        until = time.monotonic() + TIMEOUT
         while True:
             with contextlib.suppress(OSError):
                 if self.healthy() == serial(certificate):
@@ -109,22 +109,22 @@ def client() -> Iterator[docker.DockerClient]:
 
 
 @pytest.fixture(scope="module")
-def waiting(client: docker.DockerClient) -> Iterator[Door]:
+def waiting(client: docker.DockerClient) -> Iterator[Server]:
     """Without a certificate yet."""
-    told = {**files(HTTPS_EXAMPLE), "/certificates/webroot/.well-known/acme-challenge/token-1": "token-1.thumbprint"}
-    with gateway(client, START, told, environment={"CERTIFICATE": SERVED}) as container:
-        door = Door(container)
-        until = time.monotonic() + PATIENCE
+    actual = {**files(HTTPS_EXAMPLE), "/certificates/webroot/.well-known/acme-challenge/token-1": "token-1.thumbprint"}
+    with gateway(client, START, actual, environment={"CERTIFICATE": SERVED}) as container:
+        server = Server(container)
+        until = time.monotonic() + TIMEOUT
         while True:
             with contextlib.suppress(OSError):
-                door.clear("/")
+                server.clear("/")
                 break
             assert time.monotonic() < until, container.logs().decode()
             time.sleep(0.1)
-        yield door
+        yield server
 
 
-def test_without_a_certificate_it_answers_the_authority_and_asks_others_to_wait(waiting: Door) -> None:
+def test_without_a_certificate_it_answers_the_authority_and_asks_others_to_wait(waiting: Server) -> None:
     assert waiting.clear("/.well-known/acme-challenge/token-1").status == 200
     assert waiting.clear("/.well-known/acme-challenge/token-2").status == 404
     answer = waiting.clear("/ohif-viewer/")
@@ -135,12 +135,12 @@ def test_without_a_certificate_it_answers_the_authority_and_asks_others_to_wait(
 
 
 @pytest.fixture(scope="module")
-def serving(waiting: Door) -> Door:
+def serving(waiting: Server) -> Server:
     """A moment after the certificate came."""
     waiting.serve(FIRST)
     waiting.wait(FIRST)
     # What nginx ran before may take connections, one or another, for a moment more.
-    until, in_a_row = time.monotonic() + PATIENCE, 0
+    until, in_a_row = time.monotonic() + TIMEOUT, 0
     while in_a_row < 20:
         in_a_row = in_a_row + 1 if waiting.clear("/").status == 308 else 0
         assert time.monotonic() < until, waiting.container.logs().decode()
@@ -148,14 +148,14 @@ def serving(waiting: Door) -> Door:
     return waiting
 
 
-def test_certificate_that_comes_is_served_and_the_clear_only_leads_on(serving: Door) -> None:
+def test_certificate_that_comes_is_served_and_the_clear_only_leads_on(serving: Server) -> None:
     answer = serving.clear("/ohif-viewer/?x=1")
     assert (answer.status, answer.headers["Location"]) == (308, f"https://{HOST}/ohif-viewer/?x=1")
     assert serving.clear("/.well-known/acme-challenge/token-1").status == 200
     assert serving.clear("/", host="other.example.org").status == 421
 
 
-def test_http_2_and_modern_tls_only(serving: Door) -> None:
+def test_http_2_and_modern_tls_only(serving: Server) -> None:
     with contextlib.closing(serving.secure(protocol="h2")) as connection:
         assert connection.selected_alpn_protocol() == "h2"
         assert connection.version() == "TLSv1.3"
@@ -165,12 +165,12 @@ def test_http_2_and_modern_tls_only(serving: Door) -> None:
         serving.secure(most=ssl.TLSVersion.TLSv1_1)
 
 
-def test_foreign_name_gets_no_handshake(serving: Door) -> None:
+def test_foreign_name_gets_no_handshake(serving: Server) -> None:
     with pytest.raises(ssl.SSLError, match=r"(?i)unrecognized.name"):
         serving.secure(name="other.example.org")
 
 
-def test_new_certificate_is_served_without_a_failed_request(serving: Door) -> None:
+def test_new_certificate_is_served_without_a_failed_request(serving: Server) -> None:
     """50 requests in a second, each on a connection of its own."""
     stop, seen, failed = threading.Event(), [], []
 
@@ -200,7 +200,7 @@ def test_new_certificate_is_served_without_a_failed_request(serving: Door) -> No
 
 @pytest.mark.parametrize("ipv6", [False, True], ids=["ipv4", "both families"])
 def test_bridge_of_the_engine_is_known(client: docker.DockerClient, ipv6: bool) -> None:
-    """By its address comes whoever comes through the engine's proxy for ports."""
+    """By its address comes any client that comes through the engine's proxy for ports."""
     pools = [docker.types.IPAMPool(subnet="10.231.74.0/24", gateway="10.231.74.9")]
     if ipv6:
         pools.append(docker.types.IPAMPool(subnet="fd5c:9a4e:1b2d::/64", gateway="fd5c:9a4e:1b2d::9"))
@@ -210,7 +210,7 @@ def test_bridge_of_the_engine_is_known(client: docker.DockerClient, ipv6: bool) 
     config = replace(EXAMPLE, trust_bridge_address=False, admin_networks=[ipaddress.ip_network("10.0.0.0/8")])
     try:
         with gateway(client, START, files(config), network=network.name) as container:
-            until = time.monotonic() + PATIENCE
+            until = time.monotonic() + TIMEOUT
             while container.exec_run(["wget", "-qO-", "http://127.0.0.1:8081/healthz"]).exit_code:
                 assert time.monotonic() < until, container.logs().decode()
                 time.sleep(0.2)

@@ -1,4 +1,4 @@
-"""Machines that answer as a test tells them."""
+"""Machines that answer as a test configures them."""
 
 import asyncio
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from components.machine.remote_shell import CommandResult, Shell
 
 
 @dataclass(frozen=True, kw_only=True)
-class Told(Shell):
+class Scripted(Shell):
     """A shell whose answers are given."""
 
     answers: Callable[[str], CommandResult]
@@ -40,9 +40,9 @@ class Clock:
 
 def telling(answers: Callable[[str], CommandResult]) -> Shell:
     """A machine with these answers."""
-    return Told(machine="deploy@pacs.example.org", prefix=["ssh"], answers=answers)
+    return Scripted(machine="deploy@pacs.example.org", prefix=["ssh"], answers=answers)
 
 
 def answer(output: str = "", *, code: int = 0, errors: str = "") -> CommandResult:
-    """An answer, of a command that worked unless told."""
+    """An answer, of a command that worked unless actual."""
     return CommandResult(code=code, output=output, errors=errors)

@@ -81,8 +81,8 @@ def test_nobody_logs_in_but_by_the_key_as_one_person() -> None:
         for line in FILES["/etc/ssh/sshd_config.d/10-ohif.conf"].splitlines()
         if not line.startswith("#")
     )
-    for door in ("PermitRootLogin", "PasswordAuthentication", "KbdInteractiveAuthentication"):
-        assert sshd[door] == "no"
+    for name in ("PermitRootLogin", "PasswordAuthentication", "KbdInteractiveAuthentication"):
+        assert sshd[name] == "no"
     assert sshd["HostKey"] == "/etc/ssh/ssh_host_ed25519_key"
 
 
@@ -93,7 +93,7 @@ def test_engine_hands_on_addresses_and_keeps_its_logs_short() -> None:
     assert "hosts" not in daemon
 
 
-def test_engine_never_starts_beside_its_volume() -> None:
+def test_engine_never_starts_without_its_volume() -> None:
     unit = FILES["/etc/systemd/system/docker.service.d/ohif.conf"]
     assert "ExecStartPre=/usr/bin/mountpoint -q /var/lib/docker\n" in unit
     ((shell, option, script),) = DOCUMENT["bootcmd"]
@@ -106,7 +106,7 @@ def test_engine_never_starts_beside_its_volume() -> None:
     # Linode, "Overview of the Metadata service": 169.254.169.254 and fd00:a9fe:a9fe::1
     [("/usr/sbin/iptables", "169.254.0.0/16"), ("/usr/sbin/ip6tables", "fd00:a9fe:a9fe::/48")],
 )
-def test_containers_do_not_reach_what_the_provider_tells_the_machine(program: str, network: str) -> None:
+def test_containers_do_not_reach_the_providers_metadata(program: str, network: str) -> None:
     unit = FILES["/etc/systemd/system/docker.service.d/ohif.conf"]
     rules = [line.partition("=")[2] for line in unit.splitlines() if line.startswith("ExecStartPost=")]
     ((*_, script),) = (words for rule in rules if (words := shlex.split(rule))[-1].startswith(program + " "))

@@ -45,7 +45,7 @@ def check(reply: Reply, *, dns: bool = False) -> list[Request]:
         (f"{ALL_BUT_DNS} domains:read_write".replace(" ", ","), True),
         (f"{ALL_BUT_DNS} domains:read_write".replace(" ", ", "), True),
     ],
-    ids=["every right", "not told", "without dns", "all", "commas", "commas and blanks"],
+    ids=["every right", "not actual", "without dns", "all", "commas", "commas and blanks"],
 )
 def test_token_that_may(scopes: str | None, dns: bool) -> None:
     (request,) = check(profile(scopes), dns=dns)

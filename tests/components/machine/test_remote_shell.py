@@ -94,7 +94,7 @@ def test_options_come_before_the_machine(world: World) -> None:
     assert call.endswith(" sh true")
 
 
-def test_answer_is_not_waited_for_beyond_patience(world: World) -> None:
+def test_answer_is_not_waited_for_beyond_timeout(world: World) -> None:
     started = time.monotonic()
     with pytest.raises(MachineError, match=r"ohif@pacs\.example\.org: no answer within 0 s"):
         asyncio.run(SHELL.run("exec sleep 30", timeout=0.3))

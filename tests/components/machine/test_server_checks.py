@@ -64,16 +64,16 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("told", "says"), REFUSED, ids=[says for _, says in REFUSED])
-def test_server_that_cannot_do_the_work(told: dict[str, Any], says: str) -> None:
+@pytest.mark.parametrize(("actual", "says"), REFUSED, ids=[says for _, says in REFUSED])
+def test_server_that_cannot_do_the_work(actual: dict[str, Any], says: str) -> None:
     with pytest.raises(MachineError) as refusal:
-        check(server(**told), 80, 443)
+        check(server(**actual), 80, 443)
     assert str(refusal.value).startswith("deploy@pacs.example.org: ")
     assert says in str(refusal.value)
 
 
 @pytest.mark.parametrize(
-    "told",
+    "actual",
     [
         {},
         {"version": "20.10.24+dfsg1", "memory": 3.1},
@@ -84,8 +84,8 @@ def test_server_that_cannot_do_the_work(told: dict[str, Any], says: str) -> None
     ],
     ids=["plain", "old", "disk unknown", "others", "other listeners", "with the stack on it"],
 )
-def test_server_that_can(told: dict[str, Any]) -> None:
-    check(server(**told), 80, 443)
+def test_server_that_can(actual: dict[str, Any]) -> None:
+    check(server(**actual), 80, 443)
 
 
 @pytest.mark.parametrize(

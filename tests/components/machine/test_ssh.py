@@ -15,14 +15,14 @@ PUBLIC = host_key(SEED).public
 
 def understood(*options: str) -> dict[str, list[str]]:
     """What `ssh` itself makes of the options, by their names in small letters."""
-    told = subprocess.run(
+    actual = subprocess.run(
         ["ssh", "-G", "-F", "none", *options, "-p", "2222", "deploy@pacs.example.org"],
         capture_output=True,
         text=True,
         check=True,
     )
     found: dict[str, list[str]] = {}
-    for line in told.stdout.splitlines():
+    for line in actual.stdout.splitlines():
         name, _, value = line.partition(" ")
         found.setdefault(name, []).append(value)
     return found
@@ -51,17 +51,17 @@ def test_seed_of_another_length_is_an_error(length: int) -> None:
 
 
 def test_host_key_is_pinned_and_nothing_else_is_trusted() -> None:
-    told = understood(*client_options(PUBLIC, None))
-    assert told["stricthostkeychecking"] == ["true"]
-    assert told["userknownhostsfile"] == told["globalknownhostsfile"] == ["/dev/null"]
-    assert told["knownhostscommand"] == [f"/bin/echo %H {PUBLIC}"]
-    assert told["batchmode"] == ["yes"]
-    assert int(told["connecttimeout"][0]) <= 30
+    actual = understood(*client_options(PUBLIC, None))
+    assert actual["stricthostkeychecking"] == ["true"]
+    assert actual["userknownhostsfile"] == actual["globalknownhostsfile"] == ["/dev/null"]
+    assert actual["knownhostscommand"] == [f"/bin/echo %H {PUBLIC}"]
+    assert actual["batchmode"] == ["yes"]
+    assert int(actual["connecttimeout"][0]) <= 30
     assert not [option for option in client_options(PUBLIC, None) if "accept-new" in option or option.endswith("=no")]
 
 
 def test_key_of_ones_own_is_the_only_one_shown(tmp_path: Path) -> None:
     file = str(tmp_path / "my key")
-    told = understood(*client_options(PUBLIC, file))
-    assert (told["identityfile"], told["identitiesonly"]) == ([file], ["yes"])
+    actual = understood(*client_options(PUBLIC, file))
+    assert (actual["identityfile"], actual["identitiesonly"]) == ([file], ["yes"])
     assert understood(*client_options(PUBLIC, None))["identitiesonly"] == ["no"]

@@ -110,7 +110,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
         "ACME_DIRECTORY": f"file://{tmp_path}/directory",
         "ACME_EMAIL": "it@example.org",
         "EXPECTED_ADDRESSES": f"{OURS} {OUR_IPV6}",
-        "DNS_PATIENCE": "60",
+        "DNS_PATIENCE": "60",  # glossary: allow
         "FAKE": str(tmp_path),
         "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}",
     }
@@ -148,10 +148,10 @@ def lines(capfd: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
 def test_first_certificate_is_asked_for_and_laid_out(world: World, capfd: pytest.CaptureFixture[str]) -> None:
     world.run(60)
     (call,) = world.calls
-    told = dict(zip(call, [*call[1:], ""], strict=True))
-    assert told["--webroot-path"] == str(world.certbot_loop.HOME / "webroot")
-    assert (told["--domain"], told["--cert-name"], told["--email"]) == (HOST, HOST, "it@example.org")
-    assert told["--server"] == world.certbot_loop.DIRECTORY
+    actual = dict(zip(call, [*call[1:], ""], strict=True))
+    assert actual["--webroot-path"] == str(world.certbot_loop.HOME / "webroot")
+    assert (actual["--domain"], actual["--cert-name"], actual["--email"]) == (HOST, HOST, "it@example.org")
+    assert actual["--server"] == world.certbot_loop.DIRECTORY
     assert {"--non-interactive", "--keep-until-expiring", "--agree-tos"} <= set(call)
     chain, key = (world.folder / "chain").read_text(), (world.folder / "key").read_text()
     assert world.served == chain + key
@@ -284,7 +284,7 @@ def test_what_the_authority_never_heard_does_not_lengthen_the_pause(
     assert [line["next_try_in_seconds"] for line in lines(capfd) if "refused" in line["reason"]] == [180, 360]
 
 
-def test_pauses_begin_anew_after_a_success(world: World, capfd: pytest.CaptureFixture[str]) -> None:
+def test_pauses_start_again_after_a_success(world: World, capfd: pytest.CaptureFixture[str]) -> None:
     world.refuses("no")
     world.meanwhile = lambda: world.refuses(None) if world.clock > 1e9 + 600 else None
     world.run(1300)
@@ -358,7 +358,7 @@ def test_certificate_from_another_authority_is_no_reason_to_keep_it(world: World
     assert not world.certbot_loop.from_another_authority()
 
 
-def test_one_who_waits_is_told_of_a_certificate_from_another_authority_when_it_is_replaced(world: World) -> None:
+def test_wait_ends_when_a_certificate_of_another_authority_is_replaced(world: World) -> None:
     world.lies(signed("staging", ends=90))
     world.renewal.parent.mkdir()
     world.renewal.write_text("server = https://acme-staging.example.org/directory\n")
@@ -372,7 +372,9 @@ def test_one_who_waits_is_told_of_a_certificate_from_another_authority_when_it_i
     assert world.certbot_loop.wait() == 0
 
 
-def test_private_authority_is_trusted_besides_the_public_ones(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_private_authority_is_trusted_in_addition_to_the_public_ones(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     own = signed("a hospital's authority").pem
     for variable in ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"):
         monkeypatch.setenv(variable, "as it was")
@@ -408,7 +410,7 @@ def test_check_does_not_take_rubbish_for_a_certificate(world: World) -> None:
     assert world.certbot_loop.check() == 1
 
 
-def test_one_who_waits_starts_another_try_and_hears_why_not(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+def test_wait_starts_another_try_and_prints_why_not(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     world.certbot_loop.note(state="failed", reason="an old one")
 
     def fails_again() -> None:
@@ -451,4 +453,4 @@ def test_renewal_by_hand(world: World, capsys: pytest.CaptureFixture[str], refus
 
 def test_unknown_word_shows_the_known_ones(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     assert world.certbot_loop.main(["renw"]) == 2
-    assert "keeper.py renew" in capsys.readouterr().out
+    assert "renew now" in capsys.readouterr().out

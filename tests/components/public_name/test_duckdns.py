@@ -1,4 +1,4 @@
-"""What tells DuckDNS the address: what it sends, and what it says of the answer."""
+"""The DuckDNS updater: what it sends, and what it says of the answer."""
 
 import os
 import time
@@ -36,7 +36,7 @@ def duckdns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleT
     ],
     ids=["whence it comes", "ipv4", "both", "ipv6"],
 )
-def test_tells_the_addresses(
+def test_sends_the_addresses(
     duckdns: ModuleType, monkeypatch: pytest.MonkeyPatch, addresses: str, ip: str, ipv6: str | None
 ) -> None:
     monkeypatch.setenv("ADDRESSES", addresses)
@@ -84,7 +84,7 @@ def test_check_wants_an_address_that_was_taken_lately(
     assert duckdns.main() == code
 
 
-def test_tells_again_and_again_and_sooner_after_a_failure(
+def test_repeats_and_sooner_after_a_failure(
     duckdns: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     answers = iter([Reply(body="KO"), Reply(body="OK"), Reply(body="OK")])

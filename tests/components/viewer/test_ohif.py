@@ -63,7 +63,7 @@ def test_default_source_is_the_only_one() -> None:
     assert only["sourceName"] == settings()["defaultDataSourceName"]
 
 
-def test_what_the_archive_can_do_is_told() -> None:
+def test_capabilities_of_the_archive_are_configured() -> None:
     assert source()["supportsWildcard"] is True
     assert source()["bulkDataURI"] == {"enabled": True}
     assert source()["friendlyName"] == 'A "B" </script>'
@@ -86,30 +86,30 @@ globalThis.document = {
 globalThis.setTimeout = globalThis.setInterval = () => 0;
 globalThis.XMLHttpRequest = class { open() {} };
 require(process.argv[1]);
-const told = {};
+const actual = {};
 for (const status of [401, 403, 404, 500]) {
   made.length = 0;
   window.config.httpErrorHandler({ status });
-  told[status] = made.map((it) => it.href || it.text || '').join('');
+  actual[status] = made.map((it) => it.href || it.text || '').join('');
 }
-console.log(JSON.stringify({ told }));
+console.log(JSON.stringify({ actual }));
 """
 
 
 @needs_node
 @pytest.mark.parametrize("can_store", [True, False])
-def test_known_problem_02_reader_is_told_when_the_session_has_ended(tmp_path: Path, can_store: bool) -> None:
+def test_known_problem_02_reader_sees_that_the_session_has_ended(tmp_path: Path, can_store: bool) -> None:
     file = tmp_path / "app-config.js"
     file.write_text(text(can_store=can_store))
     assert NODE
     subprocess.run([NODE, "--check", file], check=True)
     done = subprocess.run([NODE, "-e", RUN, file], check=True, capture_output=True, text=True)
     seen = json.loads(done.stdout)
-    told = seen["told"]
-    assert "session has ended" in told["401"]
-    assert "/ohif-viewer/viewer?StudyInstanceUIDs=1.2" in told["401"]
-    assert "not store" in told["403"]
-    assert (told["404"], told["500"]) == ("", "")
+    actual = seen["actual"]
+    assert "session has ended" in actual["401"]
+    assert "/ohif-viewer/viewer?StudyInstanceUIDs=1.2" in actual["401"]
+    assert "not store" in actual["403"]
+    assert (actual["404"], actual["500"]) == ("", "")
 
 
 SEARCH = """
