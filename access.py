@@ -1,4 +1,4 @@
-"""Who may reach what: the gateway's route table, and the only place that decides access.
+"""The gateway's route table: the only place that decides who may reach what.
 
 Closed by default: a path that no route matches is 404, a method that no rule of its route names is 405.
 `Rule.access` has no default, so a route cannot be added without deciding who may use it.
@@ -47,7 +47,7 @@ END = r"(?![\s\S])"
 
 _A_STUDY = "1.2.826.0.1.3680043.8.498.1"
 _FREE_TEXT = r"[\w.~@:+ /-]*"
-"""What Keycloak's paths hold: no `;`, `%` or backslash, which servers behind a gateway read in their own way."""
+"""Characters of Keycloak's paths: no `;`, `%` or backslash, which servers interpret differently."""
 
 
 def routes(archive_roots: Sequence[ArchiveRoot]) -> tuple[Route, ...]:

@@ -16,7 +16,7 @@ class StackOutputs:
     """The stack's outputs, by the names that `pulumi stack output` shows."""
 
     viewerUrl: pulumi.Output[str]  # noqa: N815 - an output's name
-    """Where people read studies."""
+    """Address of the viewer."""
     adminUrl: pulumi.Output[str]  # noqa: N815
     """The archive's own pages; role `pacsadmin`."""
     consoleUrl: pulumi.Output[str]  # noqa: N815
@@ -24,7 +24,7 @@ class StackOutputs:
     knownHosts: pulumi.Output[str] | None  # noqa: N815
     """A machine elsewhere: its line for SSH's `known_hosts`. Not there for the engine of this machine."""
     credentials: pulumi.Output[dict[str, str]]
-    """Secret: the generated passwords by user name. A person's own later change does not show here."""
+    """Secret: the generated passwords by user name. A later change by the user does not show here."""
 
 
 def export(endpoint: pulumi.Output[PublicEndpoint], secrets: Secrets, host: Host) -> None:

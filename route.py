@@ -1,4 +1,4 @@
-"""What a row of the route table consists of: roles, rules, handlers. The table itself is access.py."""
+"""Roles, rules and handlers that rows of the route table consist of. The table itself is in access.py."""
 
 from dataclasses import dataclass
 from enum import StrEnum, auto
@@ -37,7 +37,7 @@ Access = Anyone | FromAdminNetworks | SignedIn
 
 @dataclass(frozen=True)
 class Rule:
-    """Who may use these methods of a route."""
+    """The access that some methods of a route require."""
 
     methods: frozenset[str] | None
     """`None`: every method that no earlier rule of the route names."""
@@ -57,15 +57,15 @@ class ArchiveRoot:
     example: str
     """A path below `public` that is there."""
     pages: bool = False
-    """Whether it holds the archive's own pages and their scripts, and nothing that anybody stores."""
+    """Whether it contains the archive's own pages and their scripts, and nothing that is stored."""
     evaluates: bool = False
-    """Of pages: whether their scripts make functions from text (`new Function`)."""
+    """Whether the pages' scripts create functions from text (`new Function`)."""
     handlers: tuple[str, ...] = ()
-    """Of pages: their inline event handlers, letter by letter. No other runs."""
+    """Inline event handlers of the pages, verbatim; no other runs."""
 
 
 class Handler(StrEnum):
-    """What answers a route; assets/gateway/handlers has a template for each."""
+    """How a route is answered; assets/gateway/handlers has a template for each."""
 
     HOME = auto()
     """Redirects to the viewer."""
@@ -105,15 +105,15 @@ class Route:
     example: str
     """A path that the route matches; the contract tests ask for it."""
     archive_root: ArchiveRoot | None = None
-    """Of a route with handler `ARCHIVE_PAGES` or `ARCHIVE_ADMIN`."""
+    """Set for the handlers `ARCHIVE_PAGES` and `ARCHIVE_ADMIN`."""
 
     @property
     def is_of_archive(self) -> bool:
-        """Whether the archive answers: what it is asked is logged with its query."""
+        """Whether the archive answers; then the query is logged as well."""
         return self.handler in (Handler.DICOMWEB, Handler.ARCHIVE_PAGES, Handler.ARCHIVE_ADMIN)
 
     def access_for(self, method: str) -> Access | None:
-        """Who may use `method` here; `None` if nobody may (405)."""
+        """The access that `method` requires; `None` if it is not allowed (405)."""
         for rule in self.rules:
             if rule.methods is None or method in rule.methods:
                 return rule.access

@@ -16,7 +16,7 @@ TIMEOUT = 60
 RETRY_SECONDS = 20
 """Seconds in which a connection that is refused or lost is opened again: an SSH server that restarts."""
 FINAL = ("host key", "permission denied")
-"""What SSH reports that no second attempt changes."""
+"""Errors of SSH that a second attempt does not change."""
 
 
 def forward(address: str, options: Sequence[str], pause: Callable[[float], None] = time.sleep) -> str:

@@ -1,1 +1,1 @@
-"""The parts of a stack, one file for each thing that a person would name."""
+"""The parts of a stack, one folder for each."""

@@ -41,7 +41,7 @@ class AuthProxySecrets:
     """Secrets of oauth2-proxy and its session store."""
 
     client: pulumi.Output[str]
-    """Of Keycloak's client `ohif_viewer`."""
+    """Secret of Keycloak's client `ohif_viewer`."""
     cookie: pulumi.Output[str]
     """Encrypts the session cookie."""
     session_store: pulumi.Output[str]

@@ -62,7 +62,7 @@ HOST_ACCESS = (
 )
 """Inputs that give a container access to its host, or bypass the program's own handling."""
 DEFAULTS = {"networkMode": "bridge"}
-"""What the Docker provider itself sets where the program sets nothing."""
+"""Values that the Docker provider sets where the program sets none."""
 VOLUME_KEYS = frozenset({"containerPath", "volumeName", "readOnly"})
 
 

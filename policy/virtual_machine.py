@@ -21,7 +21,7 @@ from policy.rule import (
 
 PROJECT = "ohif"
 LABEL_LENGTH = range(3, 33)
-"""What Linode accepts."""
+"""Names that Linode accepts."""
 
 
 def firewall_is_closed(firewall: Resource) -> Problems:

@@ -19,7 +19,7 @@ LOOPBACK = "127.0.0.1"
 
 
 def host(config: pulumi.Config, machine: Machine) -> str | None:
-    """What a browser calls the system, if it is known before the machine is."""
+    """Name or address that browsers use, if it is configured."""
     value = config.require("host")
     if not value:
         match machine:

@@ -1,4 +1,4 @@
-"""Who keeps the record of the host's name."""
+"""DNS provider of the host's records."""
 
 import re
 

@@ -13,10 +13,10 @@ from settings.parsing import ConfigurationError
 LINODE_API = "https://api.linode.com"
 MAKE_ONE = "Make one at cloud.linode.com under API Tokens"
 SET_IT = "set it: pulumi config set --secret linode:token"
-"""What to do about the account's token."""
+"""How to set the account's token."""
 
 LINODE_TYPE = {ArchiveKind.ORTHANC: "g6-standard-2", ArchiveKind.DCM4CHEE: "g6-standard-4"}
-"""What has the memory for all containers of a stack with that archive: 4 GB and 8 GB."""
+"""Types with enough memory for all containers of a stack with that archive: 4 GB and 8 GB."""
 
 VM_FIELDS = frozenset({"region", "type", "image", "volumeGb", "backups", "reservedAddress"})
 SERVER_FIELDS = frozenset({"address", "hostKey", "ipv6"})

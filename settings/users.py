@@ -1,4 +1,4 @@
-"""Who may sign in, and the mail server that reaches them."""
+"""Users, and the mail server that reaches them."""
 
 import re
 from collections.abc import Sequence

@@ -53,7 +53,7 @@ class Entry:
     pattern: str
     """Regular expression for the whole word, in lower case."""
     use: str
-    """What to write instead."""
+    """Words to write instead."""
 
     @property
     def expression(self) -> re.Pattern[str]:

@@ -119,7 +119,7 @@ NAMES = tuple(linter.name for linter in LINTERS)
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a linter found."""
+    """Result of a linter."""
 
     linter: str
     passed: bool

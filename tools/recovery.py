@@ -19,7 +19,7 @@ EXIT_SECONDS = 3.0
 ENGINE_TYPES = tuple(
     type_token(kind) for kind in (pulumi_docker.Container, pulumi_docker.Network, pulumi_docker.Volume)
 )
-"""What a stack has in the engine, and `docker system prune` may have removed."""
+"""Objects of a stack in the engine that `docker system prune` may have removed."""
 IN_ENGINE = tuple(f"--target=**{kind}**" for kind in ENGINE_TYPES)
 
 

@@ -1,4 +1,4 @@
-"""What the tools read of a stack before an update: its state, its configuration, and what these need."""
+"""Reads a stack's state and configuration before an update."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from settings import ArchiveKind
 
 @dataclass(frozen=True, kw_only=True)
 class ArchiveChoiceArgs:
-    """What the settings say."""
+    """The archive that the settings select."""
 
     archive: ArchiveKind
     confirmed: bool

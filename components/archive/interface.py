@@ -1,4 +1,4 @@
-"""What every archive takes, and what the rest of the program may know of it."""
+"""Arguments and interface of every archive."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from settings import Dicom
 
 @dataclass(frozen=True)
 class ArchiveArgs:
-    """What an archive runs with."""
+    """Arguments of an archive."""
 
     stack: StackContext
     networks: Networks
@@ -28,16 +28,16 @@ class ArchiveArgs:
 
 @dataclass(frozen=True, kw_only=True)
 class DicomWebSource:
-    """What the viewer has to know of the archive."""
+    """Properties of the archive that the viewer is configured with."""
 
     name: str
-    """Shown to people."""
+    """Display name."""
     capabilities: Mapping[str, object]
     """OHIF's data source settings that follow from what the archive's DICOMweb can do."""
 
 
 class Archive(Protocol):
-    """What the rest of the program may know of an archive.
+    """Interface of an archive for the rest of the program.
 
     It keeps its data on volumes that follow the stack protects data, is healthy when its own endpoint says so, and
     publishes no port. It is reached on the network `archive`, which it shares with the gateway alone.

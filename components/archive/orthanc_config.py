@@ -24,7 +24,7 @@ then opens again, and waits for the database meanwhile."""
 
 @dataclass(frozen=True, kw_only=True)
 class OrthancConfig:
-    """What the file depends on."""
+    """Values in the file."""
 
     name: str
     user: str

@@ -32,7 +32,7 @@ class AuthProxyArgs:
 class AuthProxy(pulumi.ComponentResource):
     """oauth2-proxy with its sessions in Valkey: the browser holds a ticket, not tokens.
 
-    It answers the gateway only. The store keeps nothing on disk: after its restart people sign in again.
+    It answers the gateway only. The store keeps nothing on disk: after its restart users sign in again.
     """
 
     address: str

@@ -19,7 +19,7 @@ REFRESH_MARGIN = 60
 
 @dataclass(frozen=True, kw_only=True)
 class AuthProxyConfig:
-    """What the file depends on."""
+    """Values in the file."""
 
     origin: str
     """The public endpoint's origin."""
@@ -60,7 +60,7 @@ def render(config: AuthProxyConfig) -> str:
             "oidc_jwks_url": f"{internal}/{oidc}/certs",
             "backend_logout_url": f"{internal}/{oidc}/logout?{urlencode({'id_token_hint': ''})}{{id_token}}",
             "redirect_url": f"{config.origin}{AUTH_PROXY_PATH}/callback",
-            # A person is known by the user name; an e-mail address may be missing or not verified.
+            # Users are identified by the user name; an e-mail address may be missing or not verified.
             "oidc_email_claim": "preferred_username",
             "oidc_groups_claim": "groups",
             "email_domains": ["*"],

@@ -37,7 +37,7 @@ class Database(pulumi.ComponentResource):
     host: str
     """Host name on `network`."""
     name: str
-    """Of the database and of its role."""
+    """Name of the database and of its role."""
     network: docker.Network
     """For the one service that uses the database."""
     volume: docker.Volume

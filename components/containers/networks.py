@@ -37,8 +37,7 @@ def data_volume(
 ) -> docker.Volume:
     """A volume with data that cannot be made again.
 
-    Where the stack protects data, nothing that the program does takes it away: the engine keeps it even when it leaves
-    the stack, and unless it `may_leave` without a person's word, it is protected in the state.
+    Retained on delete if the stack protects data; also protected in the state unless `may_leave`.
     """
     return docker.Volume(
         name,
@@ -52,7 +51,7 @@ def data_volume(
 
 @dataclass(frozen=True, kw_only=True)
 class NetworksArgs:
-    """What the networks have to carry."""
+    """Arguments of the networks."""
 
     stack: StackContext
     ipv6: bool
@@ -68,7 +67,7 @@ class Networks(pulumi.ComponentResource):
     """
 
     edge: docker.Network
-    """With outbound access; only services that publish a port or need the internet are on it."""
+    """Has outbound access; only services that publish a port or need the internet are on it."""
     identity: docker.Network
     """No outbound access: the gateway, oauth2-proxy and Keycloak."""
     imaging: docker.Network

@@ -37,7 +37,7 @@ class Port:
     address: str
     external: int
     internal: int
-    """Of the container; published once only (`published`)."""
+    """Port inside the container; it is published only once (`published`)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +50,7 @@ class Mount:
 
 @dataclass(frozen=True, kw_only=True)
 class ServiceArgs:
-    """What a container runs and may use."""
+    """Image, command and limits of a container."""
 
     stack: StackContext
     image: str
@@ -75,9 +75,9 @@ class ServiceArgs:
     """Size of each of them, which counts towards the limit of memory; by default an eighth of it."""
     ports: Sequence[Port] = ()
     capabilities: Sequence[str] = ()
-    """Added to none, by their full name (`CAP_…`): without the prefix the provider replaces at each refresh."""
+    """Capabilities added after dropping all, with the `CAP_` prefix; without it every refresh shows a replacement."""
     process_memory_mib: int | None = None
-    """What one process may take (RLIMIT_DATA). Below `memory_mib`, a request for too much fails in the process, which
+    """Memory limit of one process (RLIMIT_DATA). Below `memory_mib`, a request for too much fails in the process, which
     can answer it, instead of the kernel ending the process and all its requests."""
     stop_seconds: int = 30
     """How long the program may take to end by itself before it is killed."""

@@ -1,4 +1,4 @@
-"""What all Docker objects of one stack have in common."""
+"""Names, labels and options that all Docker objects of one stack share."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

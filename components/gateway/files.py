@@ -43,7 +43,7 @@ def certificate_files(
 
 
 def credential(archive: Archive) -> pulumi.Input[str]:
-    """What the gateway shows to the archive, in nginx's language."""
+    """nginx's directive with the credential that the gateway sends to the archive."""
     if archive.authorization is None:
         return "# This archive checks no credential; nobody but the gateway is on its network.\n"
     return pulumi.Output.concat('proxy_set_header Authorization "', archive.authorization, '";\n')

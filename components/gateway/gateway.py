@@ -32,12 +32,12 @@ from public_endpoint import PublicEndpoint
 from settings import EVERY_NETWORK, Listeners, ProvidedCertificate, SessionLimits
 
 MEMORY_MIB, TEMPORARY_MIB = 512, 16
-"""Enough for all that clients may hold at once by the limits in its file (test_gateway_memory.py)."""
+"""Enough for everything that clients may hold by the limits in nginx's files (test_gateway_memory.py)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Upstreams:
-    """What the gateway forwards to."""
+    """Services that the gateway forwards to."""
 
     keycloak: Keycloak
     auth_proxy: AuthProxy
@@ -47,7 +47,7 @@ class Upstreams:
 
 @dataclass(frozen=True)
 class GatewayArgs:
-    """What the gateway answers to, and who answers behind it."""
+    """Listeners and upstreams of the gateway."""
 
     stack: StackContext
     networks: Networks
@@ -68,7 +68,7 @@ class Gateway(pulumi.ComponentResource):
     """
 
     container_id: pulumi.Output[str]
-    """Known once nginx is healthy, which says nothing yet of HTTPS."""
+    """Known once nginx is healthy. HTTPS may not be available yet."""
 
     def __init__(self, name: str, args: GatewayArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("ohif:index:Gateway", name, None, opts)
@@ -139,7 +139,7 @@ def published_ports(args: GatewayArgs) -> Sequence[tuple[int, int]]:
 
 
 def gateway_config(args: GatewayArgs, endpoint: PublicEndpoint) -> nginx_config.GatewayConfig:
-    """What nginx's files depend on."""
+    """The values in nginx's files."""
     return nginx_config.GatewayConfig(
         scheme=endpoint.scheme,
         tls=tls_config(args.certificate),

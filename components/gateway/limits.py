@@ -13,7 +13,7 @@ class Limits:
 
     connections: int
     requests: int
-    """In progress: with HTTP/2, one connection has many."""
+    """Requests in progress. With HTTP/2 one connection has many."""
     requests_of_session: int = 24
     """At the archive. Fewer than half of its threads (`HttpThreadsCount` of Orthanc)."""
 

@@ -29,7 +29,7 @@ HTTP_PORT = 8080
 HTTPS_PORT = 8443
 """Inside the container: a program without privileges listens above 1023."""
 IPV6_SHIFT = 10_000
-"""Added to a port inside the container for IPv6: one that is published for both families would be published twice, and
+"""Offset of a port inside the container for IPv6. A port published for both families would be published twice, and
 engines list such bindings in orders of their own, which the Docker provider takes for a change (service.py).
 """
 HEALTH_PORT = 8081
@@ -52,7 +52,7 @@ CHALLENGE_PATH = r"^/\.well-known/acme-challenge/[\w-]{1,128}(?![\s\S])"
 
 @dataclass(frozen=True, kw_only=True)
 class TlsConfig:
-    """With which certificate the gateway answers. Paths in its container."""
+    """Certificate of the gateway. Paths in its container."""
 
     certificate: str
     key: str
@@ -70,7 +70,7 @@ class Dimse:
     """`host:port` of the archive's DICOM port."""
     networks: Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network]
     trust_bridge_address: bool
-    """As of `GatewayConfig`."""
+    """As in `GatewayConfig`."""
     tls: bool
     client_certificates: bool
     """Whether a modality must show one."""
@@ -78,7 +78,7 @@ class Dimse:
 
 @dataclass(frozen=True, kw_only=True)
 class GatewayConfig:
-    """What the file depends on."""
+    """Values in the files."""
 
     scheme: str
     tls: TlsConfig | None
@@ -172,7 +172,7 @@ def render(config: GatewayConfig) -> str:
 
 
 def render_waiting(config: GatewayConfig) -> str:
-    """What answers until there is a certificate."""
+    """nginx's configuration until there is a certificate."""
     return _rendered("waiting.conf.j2", config)
 
 

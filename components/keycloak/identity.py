@@ -1,4 +1,4 @@
-"""Who may sign in: the realm, its client, roles and users, inside a running Keycloak."""
+"""The realm with its client, roles and users, inside a running Keycloak."""
 
 from dataclasses import dataclass
 
@@ -25,7 +25,7 @@ ROLE_DESCRIPTIONS = {
 
 @dataclass(frozen=True)
 class IdentityArgs:
-    """What the realm holds, and how to reach Keycloak."""
+    """Contents of the realm, and how to reach Keycloak."""
 
     origin: pulumi.Output[str]
     """Known once Keycloak answers there: its provider logs in once, without a retry."""

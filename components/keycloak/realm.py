@@ -1,4 +1,4 @@
-"""Realm `ohif` itself: how long a session lasts, how a guesser is held off, what a person is."""
+"""Realm `ohif` itself: session lengths, lock-out, and the attributes of users."""
 
 import pulumi
 import pulumi_keycloak as keycloak
@@ -37,8 +37,8 @@ PASSWORD_POLICY = "length(12) and notUsername(undefined) and notEmail(undefined)
 
 
 LOGIN_SECONDS = 15 * 60
-"""How long a login page can be used; as long as oauth2-proxy's cookie for it. Keycloak keeps every login that anybody
-has started in its memory for so long."""
+"""How long a login page can be used; as long as oauth2-proxy's cookie for it. Keycloak keeps every login that was
+started in its memory for so long."""
 
 
 def make_realm(name: str, sign_in: SignIn, opts: pulumi.ResourceOptions) -> keycloak.Realm:
@@ -98,7 +98,7 @@ def make_realm(name: str, sign_in: SignIn, opts: pulumi.ResourceOptions) -> keyc
 def make_user_profile(name: str, realm: keycloak.Realm, opts: pulumi.ResourceOptions) -> None:
     """Keycloak's default profile, but name and e-mail may be missing.
 
-    With its default, a person without them is stopped after the first login by a form that asks for them.
+    With its default, a user without them is stopped after the first login by a form that asks for them.
     """
     permissions = keycloak.RealmUserProfileAttributePermissionsArgs(views=["admin", "user"], edits=["admin", "user"])
     keycloak.RealmUserProfile(

@@ -1,4 +1,4 @@
-"""The Keycloak server. What is in it - realm, client, roles, users - is identity.py's."""
+"""The Keycloak server. identity.py configures what is in it: realm, client, roles and users."""
 
 import base64
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ exec /opt/keycloak/bin/kc.sh "$@" > >(exec sed -u -E '{UNKNOWN_NAMES}')
 
 @dataclass(frozen=True)
 class KeycloakArgs:
-    """What the server runs with."""
+    """Arguments of the Keycloak server."""
 
     stack: StackContext
     networks: Networks

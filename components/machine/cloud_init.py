@@ -17,7 +17,7 @@ USER = "ohif"
 """User of the program's SSH login: in group docker, so root-equivalent."""
 
 PACKAGES = ["docker.io", "docker-cli", "iptables", "unattended-upgrades"]
-"""Of Debian 13; its engine has no client without `docker-cli`."""
+"""Packages of Debian 13; its Docker engine has no client without `docker-cli`."""
 
 DAEMON = {
     "log-driver": "json-file",
@@ -58,11 +58,11 @@ APT::Periodic::Unattended-Upgrade "1";
 
 @dataclass(frozen=True, kw_only=True)
 class MachineConfig:
-    """What the user data depends on."""
+    """Values in the user data."""
 
     host_key: HostKey
     public_key: str
-    """Of those who may log in."""
+    """SSH key that may log in."""
     volume_device: str
     """Path of the data volume's block device."""
 

@@ -11,7 +11,7 @@ SSH_PORT = 22
 
 
 class Host(Protocol):
-    """What the rest of the program may know of the machine."""
+    """Interface of a host for the rest of the program."""
 
     @property
     def provider(self) -> docker.Provider:
@@ -20,7 +20,7 @@ class Host(Protocol):
 
     @property
     def address(self) -> pulumi.Output[str]:
-        """What a browser can call the machine."""
+        """Address of the host for browsers."""
         ...
 
     @property

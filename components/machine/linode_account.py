@@ -1,7 +1,7 @@
-"""What a Linode account says about itself before anything is made in it.
+"""Checks of a Linode account before anything is created in it.
 
-The provider would find out in the middle of an `up`: a token without a right, a zone of somebody else. Source: Linode
-API v4, "Get started" (scopes of a token in the answer's headers) and "List domains".
+The provider would fail in the middle of an `up`: a token without a permission, a zone of another account.
+Source: Linode API v4, "Get started" (scopes of a token in the answer's headers) and "List domains".
 """
 
 import asyncio

@@ -1,7 +1,7 @@
-"""Asks the machine that the engine runs on: by SSH with one host key pinned, or here.
+"""Runs commands on the Docker host: by SSH with a pinned host key, or on this machine.
 
-The checks of an `up` that no provider makes in words that a person understands (docs/adr/0009). They run in an
-update only: a preview contacts nothing. They change nothing.
+Used for checks during `pulumi up` for which no provider gives a readable error (docs/adr/0009). They run in updates
+only, because a preview contacts nothing, and change nothing.
 """
 
 import asyncio
@@ -41,7 +41,7 @@ class MachineError(pulumi.RunError):
 
 @dataclass(frozen=True, kw_only=True)
 class CommandResult:
-    """What a command left behind."""
+    """Exit code and output of a command."""
 
     code: int
     output: str
@@ -192,7 +192,7 @@ def unless_explained(answer: CommandResult) -> float:
 def run_when_ready(
     made: pulumi.Output[Any], shell: pulumi.Output[Shell], question: Callable[[Shell], Awaitable[Found]]
 ) -> pulumi.Output[Found]:
-    """What a question finds out, asked once something is made."""
+    """Run a check once a resource is ready; its result."""
     known: pulumi.Output[Shell] = made.apply(lambda _: shell)
     answer: pulumi.Output[Found] = known.apply(question)
     return answer

@@ -121,7 +121,7 @@ async def check_server(shell: Shell, stack: StackContext, ports: Sequence[int]) 
 
 
 def listening(sockets: str) -> set[int]:
-    """Ports on which somebody listens, from the kernel's tables of TCP sockets."""
+    """Ports with a listener, from the kernel's tables of TCP sockets."""
     rows = (line.split() for line in sockets.splitlines())
     return {int(row[1].rpartition(":")[2], 16) for row in rows if len(row) > 3 and row[3] == LISTENING}
 

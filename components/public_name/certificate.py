@@ -25,7 +25,7 @@ DNS_TIMEOUT = 900
 
 
 class CertificateVolume(pulumi.ComponentResource):
-    """What the certification authority issued, and the account there. Kept, as a CA counts what it issues."""
+    """Volume with issued certificates and the ACME account. Retained, as authorities limit how many they issue."""
 
     volume: docker.Volume
 
@@ -68,18 +68,18 @@ def served_certificate(
 
 @dataclass(frozen=True, kw_only=True)
 class CertificateArgs:
-    """For which name, and from whom."""
+    """Name, authority and volume of the certificate."""
 
     stack: StackContext
     networks: Networks
     acme: Acme
     volume: CertificateVolume
     shell: pulumi.Output[Shell]
-    """Where the containers run: there one asks how it went."""
+    """Runs commands on the Docker host."""
     addresses: pulumi.Output[list[str]]
-    """Where the name has to point; empty: not checked."""
+    """Addresses that the name has to resolve to; empty: not checked."""
     made_record: bool
-    """Whether the program made the name's record, which then may not be seen everywhere yet."""
+    """Whether the program created the DNS record, which then may not be visible everywhere yet."""
 
 
 class Certificate(pulumi.ComponentResource):
@@ -119,7 +119,7 @@ class Certificate(pulumi.ComponentResource):
                 volumes={HOME: args.volume.volume},
                 healthcheck=Healthcheck(command=["python3", SCRIPT, "check"], interval=60, start_period=60),
                 memory_mib=192,
-                # How it went is asked below, for an answer that a person understands.
+                # The result is requested below, for a readable error.
                 wait=False,
             ),
             opts=pulumi.ResourceOptions(parent=self),

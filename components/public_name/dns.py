@@ -20,11 +20,11 @@ TTL = 300
 
 @dataclass(frozen=True, kw_only=True)
 class LinodeRecordsArgs:
-    """Which name, and what it points to."""
+    """The name and its addresses."""
 
     zone: LinodeZone
     zone_id: pulumi.Input[int] | None
-    """Of a zone that exists; `None`: it is to be made."""
+    """Number of an existing zone; `None`: the program creates it."""
     addresses: pulumi.Output[list[str]]
     """IPv4 first, then IPv6."""
     caa_identity: str | None
@@ -42,7 +42,7 @@ class LinodeRecords(pulumi.ComponentResource):
     """
 
     records: Sequence[pulumi.Resource]
-    """What has to be there before a certificate is asked for."""
+    """Records that must exist before a certificate is requested."""
 
     def __init__(self, name: str, args: LinodeRecordsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("ohif:index:LinodeRecords", name, None, opts)

@@ -21,7 +21,7 @@ from settings import DuckDns, LinodeZone
 
 @dataclass(frozen=True)
 class PublicEntranceArgs:
-    """Under which name browsers come, and to which gateway."""
+    """The public name, its certificate and the gateway."""
 
     stack: StackContext
     networks: Networks

@@ -13,14 +13,14 @@ from access import DICOMWEB_PATH, VIEWER_PATH
 
 @dataclass(frozen=True, kw_only=True)
 class ViewerConfig:
-    """What the file depends on."""
+    """Values in the file."""
 
     archive_name: str
     """Shown as the data source's name."""
     capabilities: Mapping[str, object]
-    """What the archive's DICOMweb can do, in OHIF's words."""
+    """OHIF's data source options for the archive's DICOMweb."""
     can_store: bool
-    """Whether the person may store instances: without it OHIF offers no upload."""
+    """Whether the user may store instances; otherwise OHIF offers no upload."""
     session_idle: int
     """Seconds without a request after which a session ends."""
     behaviour: str

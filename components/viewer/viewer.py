@@ -13,7 +13,7 @@ PORT = 8080
 
 @dataclass(frozen=True)
 class ViewerArgs:
-    """Where OHIF's files are served."""
+    """Arguments of the viewer."""
 
     stack: StackContext
     networks: Networks

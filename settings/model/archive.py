@@ -39,7 +39,7 @@ class DicomTls:
     certificate: str
     key: pulumi.Output[str]
     client_ca: str | None
-    """Who signs the modalities' certificates; `None`: none is asked for."""
+    """Authority of the modalities' certificates; `None`: no client certificate is required."""
 
 
 @dataclass(frozen=True, kw_only=True)

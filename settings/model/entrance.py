@@ -19,7 +19,7 @@ class Tls(StrEnum):
 
 
 class Dns(StrEnum):
-    """Who keeps the record of the host's name."""
+    """DNS provider of the host's records."""
 
     NONE = "none"
     LINODE = "linode"

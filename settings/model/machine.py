@@ -49,10 +49,10 @@ class Vm:
     reserved_address: bool
     """Whether its IPv4 address is the account's own and outlives it."""
     public_key: str
-    """Of the person or machine that runs the program."""
+    """SSH key of the user or machine that runs the program."""
     private_key_file: str | None
     token: pulumi.Output[str] | None
-    """Of the Linode account; a preview does without."""
+    """Token of the Linode account; a preview works without it."""
     api_url: str
     """Without the version's path."""
 

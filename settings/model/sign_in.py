@@ -8,7 +8,7 @@ import pulumi
 from route import Role
 
 CONSOLE_USER = "admin"
-"""The person of realm master who administers Keycloak; no user of realm `ohif` may be called so."""
+"""User of realm master who administers Keycloak; no user of realm `ohif` may have this name."""
 
 
 class Mfa(StrEnum):
@@ -21,7 +21,7 @@ class Mfa(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class User:
-    """A person of realm `ohif`; the password is generated, never configured."""
+    """A user of realm `ohif`; the password is generated, never configured."""
 
     name: str
     roles: frozenset[Role]
@@ -53,7 +53,7 @@ class SessionLimits:
 
 @dataclass(frozen=True, kw_only=True)
 class SignIn:
-    """Who signs in at realm `ohif`, how, and for how long."""
+    """Users, sessions, second factor and mail of realm `ohif`."""
 
     secure: bool
     """Whether browsers use HTTPS."""

@@ -39,7 +39,7 @@ class Settings:
 
     @property
     def sign_in(self) -> SignIn:
-        """What the realm is configured from."""
+        """Settings of the realm."""
         return SignIn(
             secure=self.secure,
             ca_certificate=self.certificate.ca_certificate if self.certificate else None,
