@@ -88,6 +88,7 @@ KEYS = frozenset(
         "archive",
         "archiveMemory",
         "archiveMaximumGb",
+        "defaultCharacterSet",
         "aeTitle",
         "dcm4chee",
         "confirmArchiveSwitch",

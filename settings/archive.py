@@ -12,6 +12,12 @@ from settings.parsing import ConfigurationError
 
 AE_TITLE = re.compile(r"[A-Za-z0-9_.-]{1,16}")
 """PS3.5 allows more; these need no quoting in a path, an LDAP name or a configuration file."""
+CHARACTER_SETS = (
+    *(f"ISO_IR {number}" for number in (192, 100, 101, 109, 110, 144, 127, 126, 138, 148, 13, 166)),
+    "GB18030",
+    "ISO 2022 IR 149",
+)
+"""Defined terms of PS3.3, C.12.1.1.2 that the archive can use as a default."""
 DEVICE_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 DEFAULT_AE_TITLES: Mapping[ArchiveKind, str] = {ArchiveKind.ORTHANC: "ORTHANC", ArchiveKind.DCM4CHEE: "DCM4CHEE"}
@@ -32,6 +38,7 @@ def archive(config: pulumi.Config) -> Archive:
         device_name=_device_name(config),
         memory_mib=memory,
         maximum_gb=_maximum_gb(config, kind),
+        default_character_set=_default_character_set(config, kind),
         confirm_switch=parsing.boolean(config, "confirmArchiveSwitch"),
     )
 
@@ -48,6 +55,15 @@ def _maximum_gb(config: pulumi.Config, kind: ArchiveKind) -> int:
     if maximum and kind is not ArchiveKind.ORTHANC:
         raise ConfigurationError("archiveMaximumGb", f"has no effect with {kind}; remove it.")
     return maximum
+
+
+def _default_character_set(config: pulumi.Config, kind: ArchiveKind) -> str | None:
+    term = config.require("defaultCharacterSet") or None
+    if term and kind is not ArchiveKind.ORTHANC:
+        raise ConfigurationError("defaultCharacterSet", f"has no effect with {kind}; remove it.")
+    if term and term not in CHARACTER_SETS:
+        raise ConfigurationError("defaultCharacterSet", f"{term!r} is not one of {', '.join(CHARACTER_SETS)}.")
+    return term
 
 
 def ae_title(key: str, value: object) -> str:

@@ -1,4 +1,4 @@
-"""Certificates for tests: an authority, and what it signs. Made again each time, good for a day unless actual."""
+"""Certificates for tests: an authority, and what it signs. Made again each time, valid for a day by default."""
 
 from __future__ import annotations
 

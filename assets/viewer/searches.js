@@ -10,6 +10,11 @@
   var MISREAD = /[,&\\%]/g;
   var SEARCH = /\/pacs\/studies\?/;
 
+  // A name as a reader sees or types it: the study list shows `^` as a comma and a blank.
+  function words(name) {
+    return name.toUpperCase().split(/[\s,^]+/).filter(Boolean);
+  }
+
   function onStudyList() {
     return /^\/ohif-viewer\/?$/.test(window.location.pathname);
   }
@@ -40,6 +45,12 @@
           return part;
         }
         var typed = onStudyList() && wanted.match(/^\*(.+)\*$/);
+        if (name === 'PatientName' && typed && /[\s,^]/.test(typed[1]) && !/[*?]/.test(typed[1])) {
+          checks.push(function (study) {
+            return words(textOf(study, tag)).join(' ').indexOf(words(typed[1]).join(' ')) >= 0;
+          });
+          return name + '=' + encodeURIComponent('*' + words(typed[1]).join('*').replace(MISREAD, '?') + '*');
+        }
         if (tag === PATIENT_ID && !typed) {
           checks.push(function (study) {
             return textOf(study, tag) === wanted;

@@ -104,6 +104,7 @@ class Dcm4chee(pulumi.ComponentResource):
                 "supportsFuzzyMatching": True,
                 "supportsWildcard": True,
                 "bulkDataURI": {"enabled": True},
+                "singlepart": "bulkdata,video",
             },
         )
         secrets = args.secrets

@@ -33,7 +33,7 @@ class DicomWebSource:
     name: str
     """Display name."""
     capabilities: Mapping[str, object]
-    """OHIF's data source settings that follow from what the archive's DICOMweb can do."""
+    """OHIF's data source settings for the archive's DICOMweb. Without `singlepart` PDF pages stay empty."""
 
 
 class Archive(Protocol):

@@ -82,6 +82,7 @@ class Orthanc(pulumi.ComponentResource):
                 "supportsFuzzyMatching": False,
                 "supportsWildcard": True,
                 "bulkDataURI": {"enabled": True},
+                "singlepart": "bulkdata,video",
             },
         )
         database = Database(
@@ -107,6 +108,7 @@ class Orthanc(pulumi.ComponentResource):
                     ae_title=args.settings.ae_title,
                     memory_mib=args.settings.memory_mib,
                     callers=() if args.dicom is None else args.dicom.callers,
+                    character_set=args.settings.default_character_set,
                     maximum_mb=args.settings.maximum_gb * 1000,
                 )
             )

@@ -21,6 +21,24 @@ INDEX_CONNECTIONS = 20
 """Connections to the database, taken in turn. Each that a restart of the database has ended fails one request with 503,
 then opens again, and waits for the database meanwhile."""
 
+ENCODINGS = {
+    "ISO_IR 192": "Utf8",
+    "ISO_IR 100": "Latin1",
+    "ISO_IR 101": "Latin2",
+    "ISO_IR 109": "Latin3",
+    "ISO_IR 110": "Latin4",
+    "ISO_IR 144": "Cyrillic",
+    "ISO_IR 127": "Arabic",
+    "ISO_IR 126": "Greek",
+    "ISO_IR 138": "Hebrew",
+    "ISO_IR 148": "Latin5",
+    "ISO_IR 13": "Japanese",
+    "ISO_IR 166": "Thai",
+    "GB18030": "Chinese",
+    "ISO 2022 IR 149": "Korean",
+}
+"""Orthanc's names of character sets ("DefaultEncoding") by DICOM's defined terms."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class OrthancConfig:
@@ -38,6 +56,8 @@ class OrthancConfig:
     """Memory of the container; Orthanc's caches and buffers take shares of it."""
     callers: Sequence[str]
     """AE titles that may send by DICOM; empty: the DICOM port is closed."""
+    character_set: str | None
+    """Defined term of (0008,0005) for files that name none; `None`: Orthanc's default, Latin 1."""
     maximum_mb: int
     """Size of all stored files at which further ones are refused; 0: no limit."""
 
@@ -73,6 +93,7 @@ def render(config: OrthancConfig) -> str:
             "LuaScripts": [IDENTITY_SCRIPT],
             # Without `AllowThreads` one search waits for the other.
             "Python": {"Path": SEARCH_SCRIPT, "AllowThreads": True},
+            **({} if config.character_set is None else {"DefaultEncoding": ENCODINGS[config.character_set]}),
             "StableAge": 30,
             # At the limit nothing is deleted to make room: a store fails with 507, or 0xA700 by DICOM.
             "MaximumStorageSize": config.maximum_mb,
@@ -101,7 +122,7 @@ def render(config: OrthancConfig) -> str:
                 "Root": f"{DICOMWEB_ROOT}/",
                 "PublicRoot": f"{DICOMWEB_PATH}/",
                 "EnableWado": False,
-                "StudiesMetadata": "MainDicomTags",
+                "StudiesMetadata": "Full",
                 "SeriesMetadata": "Full",
                 "EnableMetadataCache": True,
             },

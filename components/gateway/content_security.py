@@ -36,6 +36,8 @@ VIEWER_PAGE: Policy = {
     "connect-src": ["'self'", "blob:", "data:"],
     "media-src": ["'self'", "blob:"],
     "frame-src": ["'self'", "blob:"],
+    # OHIF shows an encapsulated PDF as an object.
+    "object-src": ["'self'", "blob:"],
     "manifest-src": ["'self'"],
     "form-action": ["'self'"],
     "base-uri": ["'self'"],

@@ -53,5 +53,15 @@ class LogBounds:
 
 LOG_BOUNDS = LogBounds()
 
+_NUMBER, _COMMA = r"[0-9]{1,6}(?:\.[0-9]{1,6})?", r"(?:,|%2C)"
+_SIDE = r"(?:[1-9][0-9]{0,2}|1[0-9]{3}|20[0-3][0-9]|204[0-8])"
+RENDER_PARAMETER = (
+    rf"(?:window=-?{_NUMBER}{_COMMA}{_NUMBER}{_COMMA}(?:linear|linear-exact|sigmoid)"
+    rf"|viewport={_SIDE}{_COMMA}{_SIDE}(?:(?:{_COMMA}[0-9]{{0,4}}){{4}})?"
+    r"|quality=(?:100|[1-9]?[0-9])|accept=image/(?:jpeg|png|gif))"
+)
+"""A query parameter of a rendered image (PS3.18, 8.3.5), as a regular expression. At most 2048 pixels a side: one image
+that is scaled much larger would exhaust the archive's memory."""
+
 AUTH_CACHE_SECONDS = 3
 """How long an answer of oauth2-proxy is used again for the same cookies and roles."""

@@ -13,7 +13,14 @@ import jinja2
 from access import AUTH_PROXY_PATH, DICOMWEB_PATH, KEYCLOAK_PATH, VIEWER_PATH
 from components.archive.orthanc_config import INDEX_CONNECTIONS
 from components.gateway import content_security
-from components.gateway.limits import ASSOCIATIONS, AUTH_CACHE_SECONDS, LIMITS, LIMITS_WITH_TLS, LOG_BOUNDS
+from components.gateway.limits import (
+    ASSOCIATIONS,
+    AUTH_CACHE_SECONDS,
+    LIMITS,
+    LIMITS_WITH_TLS,
+    LOG_BOUNDS,
+    RENDER_PARAMETER,
+)
 from route import FromAdminNetworks, Role, Route, SignedIn
 
 TEMPLATES = Path(__file__).parents[2] / "assets" / "gateway"
@@ -226,6 +233,7 @@ def _rendered(template: str, config: GatewayConfig) -> str:
             dicom_port=DICOM_PORT,
             auth_cache_seconds=AUTH_CACHE_SECONDS,
             log_bounds=LOG_BOUNDS,
+            render_parameter=RENDER_PARAMETER,
             policies=content_security.policies(
                 config.routes, [f"{origin}{root}/" for root in _archive_roots(config.routes)]
             ),

@@ -28,6 +28,8 @@ class Archive:
     """Limit of its container; DCM4chee's Java heap is sized by it."""
     maximum_gb: int
     """Orthanc refuses instances beyond so many GB of stored files; 0: no limit."""
+    default_character_set: str | None
+    """Defined term of (0008,0005) for files that name none (PS3.3, C.12.1.1.2); `None`: the archive's own default."""
     confirm_switch: bool
     """Whether it may take the place of another archive that holds data."""
 

@@ -27,7 +27,7 @@ def picture(**attributes: object) -> Dataset:
     made.SamplesPerPixel, made.PhotometricInterpretation, made.PixelRepresentation = 1, "MONOCHROME2", 0
     made.BitsAllocated = made.BitsStored = 16
     made.HighBit, made.WindowCenter, made.WindowWidth = 15, 2000, 4000
-    # Bands, so that a drawn picture is actual from an empty one.
+    # Bands, so that a drawn image differs from an empty one.
     made.PixelData = np.tile(np.linspace(0, 4000, SIZE, dtype="<u2"), (SIZE, 1)).tobytes()
     for name, value in attributes.items():
         if value is None:

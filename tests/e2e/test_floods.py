@@ -49,7 +49,7 @@ def flood(stack: Stack, kind: str, *arguments: str) -> Iterator[Container]:
 
 @dataclass
 class Reader:
-    """Somebody at work: a request after the other until actual to stop."""
+    """Somebody at work: a request after the other until it is stopped."""
 
     session: httpx.Client
     path: str

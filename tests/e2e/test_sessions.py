@@ -260,7 +260,7 @@ def test_reader_at_work_keeps_the_session_and_the_end_is_seen(
         shortened.append(count)
         route.fulfill(response=answer, body=body)
 
-    # The realm's idle time is shortened for this test, so OHIF must be actual the same.
+    # The realm's idle time is shortened for this test, so OHIF must be configured the same.
     page.route("**/app-config.js", short_idle)
     traffic: list[str] = []
     page.on("request", lambda request: traffic.append(request.url))

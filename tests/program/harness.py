@@ -364,7 +364,7 @@ def load_settings(
     stack: str = "dev",
     preview: bool = False,
 ) -> settings.Settings:
-    """What the program is actual by Pulumi.yaml's defaults and these values."""
+    """The program's configuration: Pulumi.yaml's defaults and these values."""
 
     async def load() -> settings.Settings:
         return settings.load()

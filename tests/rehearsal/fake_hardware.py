@@ -1,4 +1,4 @@
-"""Hardware that only writes down what it is actual, for tests of the API and of its clients."""
+"""Hardware that only records its calls, for tests of the API and of its clients."""
 
 from __future__ import annotations
 
@@ -8,37 +8,37 @@ from tests.rehearsal.linode_api import Json
 
 
 class PaperHardware:
-    """`actual` is a list of (what, arguments) in order."""
+    """`calls` is a list of (what, arguments) in order."""
 
     def __init__(self) -> None:
-        self.actual: list[tuple[str, tuple[Any, ...]]] = []
+        self.calls: list[tuple[str, tuple[Any, ...]]] = []
 
     def make(self, instance: Json, user_data: bytes) -> None:
-        self.actual.append(("make", (instance["id"], user_data)))
+        self.calls.append(("make", (instance["id"], user_data)))
 
     def remove(self, instance_id: int) -> None:
-        self.actual.append(("remove", (instance_id,)))
+        self.calls.append(("remove", (instance_id,)))
 
     def boot(self, instance_id: int) -> None:
-        self.actual.append(("boot", (instance_id,)))
+        self.calls.append(("boot", (instance_id,)))
 
     def shut_down(self, instance_id: int) -> None:
-        self.actual.append(("shut_down", (instance_id,)))
+        self.calls.append(("shut_down", (instance_id,)))
 
     def make_volume(self, volume: Json) -> None:
-        self.actual.append(("make_volume", (volume["id"],)))
+        self.calls.append(("make_volume", (volume["id"],)))
 
     def resize_volume(self, volume: Json) -> None:
-        self.actual.append(("resize_volume", (volume["id"], volume["size"])))
+        self.calls.append(("resize_volume", (volume["id"], volume["size"])))
 
     def remove_volume(self, volume_id: int) -> None:
-        self.actual.append(("remove_volume", (volume_id,)))
+        self.calls.append(("remove_volume", (volume_id,)))
 
     def attach(self, volume: Json, instance_id: int) -> None:
-        self.actual.append(("attach", (volume["id"], instance_id)))
+        self.calls.append(("attach", (volume["id"], instance_id)))
 
     def detach(self, volume: Json, instance_id: int) -> None:
-        self.actual.append(("detach", (volume["id"], instance_id)))
+        self.calls.append(("detach", (volume["id"], instance_id)))
 
     def filter(self, instance_id: int, rules: Json | None) -> None:
-        self.actual.append(("filter", (instance_id, rules)))
+        self.calls.append(("filter", (instance_id, rules)))

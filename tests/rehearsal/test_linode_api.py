@@ -176,8 +176,8 @@ def test_an_instance_stands_behind_its_firewall_before_it_boots(api: httpx.Clien
     account.settle()
     assert api.get(f"linode/instances/{new['id']}").json()["status"] == "running"
     assert isinstance(account.hardware, PaperHardware)
-    assert [what for what, _ in account.hardware.actual] == ["make", "filter", "boot"]
-    assert account.hardware.actual[0][1][1] == b"#cloud-config\n"
+    assert [what for what, _ in account.hardware.calls] == ["make", "filter", "boot"]
+    assert account.hardware.calls[0][1][1] == b"#cloud-config\n"
     events = api.get("account/events", headers={"X-Filter": json.dumps({"action": "linode_boot"})}).json()["data"]
     assert [(event["entity"]["id"], event["status"]) for event in events] == [(new["id"], "finished")]
 
@@ -211,7 +211,7 @@ def test_a_volume_outlives_the_instance(api: httpx.Client, account: Account) -> 
     api.delete(f"volumes/{disk['id']}")
     account.settle()
     assert isinstance(account.hardware, PaperHardware)
-    actual = [what for what, arguments in account.hardware.actual if arguments[0] == disk["id"]]
+    actual = [what for what, arguments in account.hardware.calls if arguments[0] == disk["id"]]
     assert actual == ["make_volume", "attach", "attach", "detach", "remove_volume"]
 
 
@@ -244,11 +244,11 @@ def test_changed_firewall_rules_reach_the_instance(api: httpx.Client, account: A
     assert api.put(f"networking/firewalls/{wall['id']}/rules", json=closed).status_code == 200
     account.settle()
     assert isinstance(account.hardware, PaperHardware)
-    what, (instance_id, rules) = account.hardware.actual[-1]
+    what, (instance_id, rules) = account.hardware.calls[-1]
     assert (what, instance_id, rules["inbound"]) == ("filter", new["id"], [])
     api.put(f"networking/firewalls/{wall['id']}", json={"status": "disabled"})
     account.settle()
-    assert account.hardware.actual[-1] == ("filter", (new["id"], None))
+    assert account.hardware.calls[-1] == ("filter", (new["id"], None))
 
 
 class SlowHardware(PaperHardware):

@@ -53,6 +53,8 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("archiveMemory", {"archiveMemory": "2g"}, "whole number"),
     ("archiveMaximumGb", {"archiveMaximumGb": -1}, "between 0"),
     ("archiveMaximumGb", {"archive": "dcm4chee", "archiveMaximumGb": 5}, "no effect with dcm4chee"),
+    ("defaultCharacterSet", {"defaultCharacterSet": "UTF-8"}, "is not one of ISO_IR 192"),
+    ("defaultCharacterSet", {"archive": "dcm4chee", "defaultCharacterSet": "GB18030"}, "no effect with dcm4chee"),
     ("archiveMemory", {"archiveMemory": 255}, "256 at least"),
     ("archiveMemory", {"archive": "dcm4chee", "archiveMemory": 1535}, "1536 at least"),
     ("aeTitle", {"aeTitle": "A" * 17}, "1 to 16 letters"),

@@ -5,7 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from components.archive.orthanc_config import DICOMWEB_ROOT, OrthancConfig, render
+from components.archive.orthanc_config import DICOMWEB_ROOT, ENCODINGS, OrthancConfig, render
+from settings.archive import CHARACTER_SETS
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -20,6 +21,7 @@ ORTHANC = OrthancConfig(
     ae_title="ARCHIVE",
     memory_mib=1024,
     callers=(),
+    character_set=None,
     maximum_mb=36_000,
 )
 
@@ -81,6 +83,8 @@ def test_dicomweb_is_where_the_gateway_looks_and_links_point_back_to_the_gateway
     actual = parsed()["DicomWeb"]
     assert actual["Enable"] is True
     assert actual["Root"] == f"{DICOMWEB_ROOT}/"
+    # PS3.18, 10.4.1.1.2: all attributes.
+    assert (actual["StudiesMetadata"], actual["SeriesMetadata"]) == ("Full", "Full")
     assert actual["PublicRoot"] == "/pacs/"
     assert actual["EnableWado"] is False
 
@@ -121,3 +125,9 @@ def test_nobody_is_let_in_by_default() -> None:
         f"DicomAlwaysAllow{what}" for what in ("Echo", "Store", "Find", "FindWorklist", "Get", "Move")
     }
     assert not any(always.values())
+
+
+def test_files_without_a_character_set_are_read_in_the_configured_one() -> None:
+    assert "DefaultEncoding" not in parsed()
+    assert set(ENCODINGS) == set(CHARACTER_SETS)
+    assert json.loads(render(replace(ORTHANC, character_set="ISO_IR 192")))["DefaultEncoding"] == "Utf8"

@@ -1,4 +1,4 @@
-"""The gateway's DICOM port: closed unless opened, to listed networks only, and encrypted where actual."""
+"""The gateway's DICOM port: closed unless opened, to listed networks only, and encrypted where configured."""
 
 import json
 from dataclasses import replace

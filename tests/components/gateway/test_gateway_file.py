@@ -142,7 +142,7 @@ def test_identity_headers_of_the_client_go_nowhere() -> None:
         actual = {name: value for name, value in passed.items() if name in STRIPPED and value}
         # Where to come back to after the login: the path that was asked for, or home.
         assert set(actual.items()) <= {("x-auth-request-redirect", "$request_uri"), ("x-auth-request-redirect", "/")}
-    # nginx drops names with underscores unless actual otherwise.
+    # nginx drops names with underscores unless configured otherwise.
     assert not [it for it in GATEWAY.http.walk() if it.name in ("underscores_in_headers", "ignore_invalid_headers")]
 
 
@@ -441,11 +441,56 @@ def test_a_search_is_no_other_method(query: str) -> None:
     assert GATEWAY.look_up("$method_override", query) == "0"
 
 
-def test_a_rendered_picture_comes_in_its_own_size_only() -> None:
-    picture = "/pacs/studies/1.2/series/1.2/instances/1.2/rendered"
-    assert GATEWAY.look_up("$render_query", f"{picture}?") == "0"
-    assert GATEWAY.look_up("$render_query", f"{picture}?viewport=30000,30000") == "1"
-    assert GATEWAY.look_up("$render_query", "/pacs/studies?limit=1") == "0"
+@pytest.mark.parametrize(
+    ("query", "refused"),
+    [
+        ("", "0"),
+        ("window=40,400,linear", "0"),
+        ("window=-600.5,1500,linear-exact&quality=80", "0"),
+        ("viewport=2048,2048", "0"),
+        ("viewport=128%2C64&accept=image/png", "0"),
+        ("viewport=100,100,,,64,64", "0"),
+        ("quality=100", "0"),
+        ("viewport=2049,1", "1"),
+        ("viewport=30000,30000", "1"),
+        ("viewport=0,0", "1"),
+        ("viewport=100,100,0,0,99999,64", "1"),
+        ("viewport=100,100&viewport=30000,30000", "1"),
+        ("quality=101", "1"),
+        ("window=40,400", "1"),
+        ("other=1", "1"),
+        ("viewport=1,1&", "1"),
+    ],
+)
+def test_rendering_parameters_are_bounded(query: str, refused: str) -> None:
+    instance = "/pacs/studies/1.2/series/1.2/instances/1.2"
+    for image in ("rendered", "thumbnail", "frames/1/rendered"):
+        assert GATEWAY.look_up("$render_query", f"{instance}/{image}?{query}") == refused
+    assert GATEWAY.look_up("$render_query", f"/pacs/studies?{query}") == "0"
+
+
+@pytest.mark.parametrize(
+    ("path", "accept", "sent"),
+    [
+        (
+            "/instances/1/frames/1",
+            'multipart/related; type="*/*"',
+            'multipart/related; type="application/octet-stream"',
+        ),
+        (
+            "/instances/1/bulk/7fe00010",
+            "multipart/related;type=*/*",
+            'multipart/related; type="application/octet-stream"',
+        ),
+        ("/instances/1", 'multipart/related; type="*/*"', 'multipart/related; type="application/dicom"'),
+        ("/instances/1", 'multipart/related; type="application/dicom"; transfer-syntax=*', "$http_accept"),
+        ("/instances/1/frames/1", "multipart/related; type=image/jpeg", "$http_accept"),
+        ("/instances/1/metadata", "application/dicom+json", "$http_accept"),
+        ("/instances/1/frames/1", "*/*", "$http_accept"),
+    ],
+)
+def test_any_type_within_multipart_is_the_default_type(path: str, accept: str, sent: str) -> None:
+    assert GATEWAY.look_up("$archive_accept", f"/dicom-web{path}|{accept}") == sent
 
 
 @pytest.mark.parametrize(

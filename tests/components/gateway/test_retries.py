@@ -42,6 +42,7 @@ def test_there_are_more_attempts_than_dead_connections() -> None:
         ae_title="ORTHANC",
         memory_mib=1024,
         callers=(),
+        character_set=None,
         maximum_mb=0,
     )
     pool = json.loads(orthanc_config.render(config))["PostgreSQL"]["IndexConnectionsCount"]

@@ -197,6 +197,20 @@ def test_what_is_typed_is_found_as_it_is(typed: str) -> None:
     assert unquote(asked) == f"/pacs/studies?00100020=*{typed[0]}?{typed[2]}*"
 
 
+def named(name: str) -> dict[str, Any]:
+    return {"00100010": {"vr": "PN", "Value": [{"Alphabetic": name}]}}
+
+
+@needs_node
+@pytest.mark.parametrize("typed", ["SYNTHETIC, CHEST", "synthetic chest", "Synthetic^Chest", "tic,chest", "ETIC  CHE"])
+def test_a_name_is_found_as_the_list_shows_it(typed: str) -> None:
+    answer = [named("SYNTHETIC^CHEST"), named("SYNTHETIC^X^CHEST"), named("CHEST^SYNTHETIC"), study("A")]
+    seen, asked = searched(LIST, f"/pacs/studies?PatientName={quote(f'*{typed}*', safe='')}", answer)
+    assert seen == answer[:1]
+    first, last = typed.upper().replace(",", " ").replace("^", " ").split()
+    assert unquote(asked) == f"/pacs/studies?PatientName=*{first}*{last}*"
+
+
 @needs_node
 def test_what_is_no_list_of_studies_is_left_alone() -> None:
     for url, answer in (
