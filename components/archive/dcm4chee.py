@@ -35,9 +35,8 @@ the signal to end."""
 class Dcm4chee(pulumi.ComponentResource):
     """DCM4chee behind the gateway, in the variant of its image that knows no login of its own.
 
-    That variant checks no credential, so it shares a network with the gateway alone: that, and the route table, are
-    what keeps others out. Its own passwords - directory, database, application server, key stores - are generated
-    in place of the images' well-known ones.
+    That variant checks no credential, so it shares a network with the gateway alone, which enforces the route table.
+    Its own passwords (directory, database, application server, key stores) are generated.
 
     Settings: README of dcm4che-dockerfiles/dcm4chee-arc-psql and …/slapd-dcm4chee; "Running on Docker" in the wiki of
     dcm4che/dcm4chee-arc-light.
