@@ -75,3 +75,14 @@ def test_fine(made):
 )
 def test_traps_are_seen(source: str, found: list[str]) -> None:
     assert list(unawaited(source)) == found
+
+
+def test_every_file_of_the_end_to_end_tests_has_its_place_in_the_order() -> None:
+    """Later files change the stack and end sessions that earlier ones share."""
+    source = (TESTS / "e2e/conftest.py").read_text()
+    (order,) = (
+        ast.literal_eval(node.value)
+        for node in ast.parse(source).body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "ORDER"
+    )
+    assert sorted(order) == sorted(path.name for path in (TESTS / "e2e").glob("test_*.py"))
