@@ -14,6 +14,8 @@ from tools.dicomweb import StackOutputs, sign_in
 from tools.pulumi_run import Pulumi
 
 OTHER = next(kind for kind in ArchiveKind if kind is not ARCHIVE)
+TO_THE_OTHER = {"archive": OTHER.value, "defaultCharacterSet": ""}
+"""Settings of the stack that has the other archive; a character set is Orthanc's only."""
 
 
 def running(stack: Stack) -> dict[str, str]:
@@ -26,7 +28,7 @@ def volumes(stack: Stack) -> set[str]:
 
 def test_another_archive_is_refused_before_anything_changes(stack: Stack, reconfigured: Reconfigured) -> None:
     before = running(stack), volumes(stack)
-    file = reconfigured(archive=OTHER.value)
+    file = reconfigured(**TO_THE_OTHER)
     with pytest.raises(AssertionError, match=f"studies of this stack are in {ARCHIVE}"):
         stack.up()
     # And by hand, where nothing but the program itself can refuse.
@@ -43,7 +45,7 @@ def test_a_confirmed_switch_leaves_the_old_data_and_can_be_undone(
 ) -> None:
     kept = {name for name in volumes(stack) if f"-{ARCHIVE}" in name}
     assert len(kept) >= 2
-    reconfigured(archive=OTHER.value, confirmArchiveSwitch=True)
+    reconfigured(**TO_THE_OTHER, confirmArchiveSwitch=True)
     said = stack.up()
     for name in kept:
         assert f"volume {name} is kept on the engine" in said
