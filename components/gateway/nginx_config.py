@@ -174,7 +174,17 @@ def guard(route: Route) -> GuardedRoute:
 
 
 def render(config: GatewayConfig) -> str:
-    """The file, in nginx's language."""
+    """The file, in nginx's language.
+
+    Raises:
+        ValueError: a route has a handler without a template.
+    """
+    for route in config.routes:
+        if not (TEMPLATES / "handlers" / f"{route.handler}.conf.j2").is_file():
+            raise ValueError(
+                f"route {route.name}: no template for the handler {route.handler}; "
+                f"add assets/gateway/handlers/{route.handler}.conf.j2"
+            )
     return _rendered("nginx.conf.j2", config)
 
 
@@ -200,17 +210,7 @@ def _environment() -> jinja2.Environment:
 
 
 def _rendered(template: str, config: GatewayConfig) -> str:
-    """A template's text.
-
-    Raises:
-        ValueError: a route has a handler without a template.
-    """
-    for route in config.routes:
-        if not (TEMPLATES / "handlers" / f"{route.handler}.conf.j2").is_file():
-            raise ValueError(
-                f"route {route.name}: no template for the handler {route.handler}; "
-                f"add assets/gateway/handlers/{route.handler}.conf.j2"
-            )
+    """A template's text."""
     origin = f"{config.scheme}://{config.authority}"
     return (
         _environment()
