@@ -13,29 +13,11 @@ import pulumi
 
 from settings import addresses, archive, dicom, dns, images, machine, parsing, tls, users
 from settings.addresses import EVERY_NETWORK
-from settings.model import (
-    CONSOLE_USER,
-    Acme,
-    Archive,
-    ArchiveKind,
-    Dicom,
-    DicomTls,
-    DuckDns,
-    LinodeZone,
-    Listeners,
-    LocalMachine,
-    Machine,
-    Mfa,
-    Network,
-    ProvidedCertificate,
-    Server,
-    SessionLimits,
-    Settings,
-    SignIn,
-    Smtp,
-    User,
-    Vm,
-)
+from settings.model.archive import Archive, ArchiveKind, CharacterSet, Dicom, DicomTls
+from settings.model.entrance import Acme, DuckDns, LinodeZone, Listeners, ProvidedCertificate
+from settings.model.machine import LocalMachine, Machine, Network, Server, Vm
+from settings.model.sign_in import CONSOLE_USER, Mfa, SessionLimits, SignIn, Smtp, User
+from settings.model.stack import Settings
 from settings.parsing import ConfigurationError
 
 __all__ = [
@@ -45,6 +27,7 @@ __all__ = [
     "Acme",
     "Archive",
     "ArchiveKind",
+    "CharacterSet",
     "ConfigurationError",
     "Dicom",
     "DicomTls",

@@ -7,17 +7,12 @@ from collections.abc import Mapping
 import pulumi
 
 from settings import parsing
-from settings.model import Archive, ArchiveKind, LocalMachine, Server, Vm
+from settings.model.archive import Archive, ArchiveKind, CharacterSet
+from settings.model.machine import LocalMachine, Server, Vm
 from settings.parsing import ConfigurationError
 
 AE_TITLE = re.compile(r"[A-Za-z0-9_.-]{1,16}")
 """PS3.5 allows more; these need no quoting in a path, an LDAP name or a configuration file."""
-CHARACTER_SETS = (
-    *(f"ISO_IR {number}" for number in (192, 100, 101, 109, 110, 144, 127, 126, 138, 148, 13, 166)),
-    "GB18030",
-    "ISO 2022 IR 149",
-)
-"""Defined terms of PS3.3, C.12.1.1.2 that the archive can use as a default."""
 DEVICE_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 DEFAULT_AE_TITLES: Mapping[ArchiveKind, str] = {ArchiveKind.ORTHANC: "ORTHANC", ArchiveKind.DCM4CHEE: "DCM4CHEE"}
@@ -57,13 +52,12 @@ def _maximum_gb(config: pulumi.Config, kind: ArchiveKind) -> int:
     return maximum
 
 
-def _default_character_set(config: pulumi.Config, kind: ArchiveKind) -> str | None:
-    term = config.require("defaultCharacterSet") or None
-    if term and kind is not ArchiveKind.ORTHANC:
+def _default_character_set(config: pulumi.Config, kind: ArchiveKind) -> CharacterSet | None:
+    if not config.require("defaultCharacterSet"):
+        return None
+    if kind is not ArchiveKind.ORTHANC:
         raise ConfigurationError("defaultCharacterSet", f"has no effect with {kind}; remove it.")
-    if term and term not in CHARACTER_SETS:
-        raise ConfigurationError("defaultCharacterSet", f"{term!r} is not one of {', '.join(CHARACTER_SETS)}.")
-    return term
+    return parsing.choice(config, "defaultCharacterSet", CharacterSet)
 
 
 def ae_title(key: str, value: object) -> str:

@@ -39,8 +39,8 @@ class DicomWebSource:
 class Archive(Protocol):
     """Interface of an archive for the rest of the program.
 
-    It keeps its data on volumes that follow the stack protects data, is healthy when its own endpoint says so, and
-    publishes no port. It is reached on the network `archive`, which it shares with the gateway alone.
+    It keeps its data on volumes that are protected if the stack protects data, is healthy when its own endpoint says
+    so, and publishes no port. It is reached on the network `archive`, which it shares with the gateway alone.
     """
 
     SECRETS: ClassVar[Sequence[str]]

@@ -190,6 +190,6 @@ def dimse(config: OrthancConfig) -> dict[str, object]:
         # Seconds without a word from the other side.
         "DicomScpTimeout": 60,
         "DicomScuTimeout": 10,
-        # An association each. The gateway lets in no more than there are threads (components/gateway/nginx_config.py).
+        # An association each. The gateway lets in no more than there are threads (components/gateway/limits.py).
         "DicomThreadsCount": 16,
     }

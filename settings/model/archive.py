@@ -15,6 +15,25 @@ class ArchiveKind(StrEnum):
     DCM4CHEE = "dcm4chee"
 
 
+class CharacterSet(StrEnum):
+    """Defined terms of Specific Character Set that the archive can use as a default (PS3.3, C.12.1.1.2)."""
+
+    UTF_8 = "ISO_IR 192"
+    LATIN_1 = "ISO_IR 100"
+    LATIN_2 = "ISO_IR 101"
+    LATIN_3 = "ISO_IR 109"
+    LATIN_4 = "ISO_IR 110"
+    CYRILLIC = "ISO_IR 144"
+    ARABIC = "ISO_IR 127"
+    GREEK = "ISO_IR 126"
+    HEBREW = "ISO_IR 138"
+    LATIN_5 = "ISO_IR 148"
+    JAPANESE = "ISO_IR 13"
+    THAI = "ISO_IR 166"
+    CHINESE = "GB18030"
+    KOREAN = "ISO 2022 IR 149"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Archive:
     """Which archive runs, and with what."""
@@ -28,8 +47,8 @@ class Archive:
     """Limit of its container; DCM4chee's Java heap is sized by it."""
     maximum_gb: int
     """Orthanc refuses instances beyond so many GB of stored files; 0: no limit."""
-    default_character_set: str | None
-    """Defined term of (0008,0005) for files that name none (PS3.3, C.12.1.1.2); `None`: the archive's own default."""
+    default_character_set: CharacterSet | None
+    """For files that name none in (0008,0005); `None`: the archive's own default."""
     confirm_switch: bool
     """Whether it may take the place of another archive that holds data."""
 

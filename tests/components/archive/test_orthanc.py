@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from components.archive.orthanc_config import DICOMWEB_ROOT, ENCODINGS, OrthancConfig, render
-from settings.archive import CHARACTER_SETS
+from settings import CharacterSet
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -129,5 +129,5 @@ def test_nobody_is_let_in_by_default() -> None:
 
 def test_files_without_a_character_set_are_read_in_the_configured_one() -> None:
     assert "DefaultEncoding" not in parsed()
-    assert set(ENCODINGS) == set(CHARACTER_SETS)
-    assert json.loads(render(replace(ORTHANC, character_set="ISO_IR 192")))["DefaultEncoding"] == "Utf8"
+    assert set(ENCODINGS) == set(CharacterSet)
+    assert json.loads(render(replace(ORTHANC, character_set=CharacterSet.UTF_8)))["DefaultEncoding"] == "Utf8"
