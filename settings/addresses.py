@@ -6,7 +6,7 @@ import re
 import pulumi
 
 from settings import parsing
-from settings.model import LocalMachine, Machine, Network, Server, Vm
+from settings.model.machine import LocalMachine, Machine, Network, Server, Vm
 from settings.parsing import ConfigurationError
 
 HOST_NAME = re.compile(r"(?=.{1,253}$)(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*")

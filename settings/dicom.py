@@ -6,7 +6,8 @@ from typing import Any
 import pulumi
 
 from settings import addresses, archive, parsing
-from settings.model import Dicom, DicomTls, Network
+from settings.model.archive import Dicom, DicomTls
+from settings.model.machine import Network
 from settings.parsing import ConfigurationError
 
 KEY = "dicom"

@@ -5,7 +5,8 @@ import re
 import pulumi
 
 from settings import addresses, parsing
-from settings.model import Dns, DuckDns, LinodeZone, Machine, Vm
+from settings.model.entrance import Dns, DuckDns, LinodeZone
+from settings.model.machine import Machine, Vm
 from settings.parsing import ConfigurationError
 
 ZONE_FIELDS = frozenset({"zone", "new", "email"})

@@ -7,7 +7,8 @@ from pathlib import Path
 import pulumi
 
 from settings import parsing
-from settings.model import ArchiveKind, LocalMachine, Machine, Server, Target, Vm
+from settings.model.archive import ArchiveKind
+from settings.model.machine import LocalMachine, Machine, Server, Target, Vm
 from settings.parsing import ConfigurationError
 
 LINODE_API = "https://api.linode.com"

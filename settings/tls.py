@@ -10,7 +10,8 @@ from cryptography.x509.oid import AuthorityInformationAccessOID
 
 from settings import addresses, parsing
 from settings.dns import EMAIL
-from settings.model import Acme, Machine, ProvidedCertificate, Server, Tls
+from settings.model.entrance import Acme, ProvidedCertificate, Tls
+from settings.model.machine import Machine, Server
 from settings.parsing import ConfigurationError
 
 PROVIDED_KEYS = ("tlsCertificate", "tlsKey", "tlsCa")

@@ -7,7 +7,7 @@ import pulumi
 
 from route import Role
 from settings import parsing
-from settings.model import CONSOLE_USER, Smtp, User
+from settings.model.sign_in import CONSOLE_USER, Smtp, User
 from settings.parsing import ConfigurationError
 
 USER_NAME = re.compile(r"[a-z0-9][a-z0-9._@-]{0,62}")

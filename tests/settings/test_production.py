@@ -11,7 +11,8 @@ from cryptography.hazmat.primitives import serialization
 
 from images import DEFAULT_IMAGES
 from settings import ConfigurationError, Settings
-from settings.model import Acme, DuckDns, LinodeZone, LocalMachine, ProvidedCertificate, Server, Vm
+from settings.model.entrance import Acme, DuckDns, LinodeZone, ProvidedCertificate
+from settings.model.machine import LocalMachine, Server, Vm
 from tests.certificates import Certificate, signed
 from tests.program.harness import load_settings
 
