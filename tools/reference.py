@@ -1,14 +1,9 @@
-"""Write docs/reference: configuration keys, routes and commands, from the files that define them.
-
-`make reference`; with `--check` nothing is written, and the exit code is 1 if a page is out of date.
-"""
+"""Write docs/reference: configuration keys, routes and commands, from the files that define them (`make reference`)."""
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
-import sys
 from collections.abc import Iterator, Sequence
 
 import yaml  # type: ignore[import-untyped]
@@ -44,10 +39,11 @@ def configuration() -> str:
 def route_table() -> str:
     """Every route of both archives, and who may use it."""
     by_archive = {kind: routes(archive_roots(kind)) for kind in ArchiveKind}
+    shared = set.intersection(*({route.name for route in table_of_archive} for table_of_archive in by_archive.values()))
     rows: dict[str, tuple[str, str, str]] = {}
     for kind, table_of_archive in by_archive.items():
         for route in table_of_archive:
-            only = "" if all(route.name in names(it) for it in by_archive.values()) else f" ({kind} only)"
+            only = "" if route.name in shared else f" ({kind} only)"
             rows.setdefault(route.name, (f"{route.name}{only}", f"`{route.example}`", rules(route)))
     return page(
         "Routes",
@@ -56,11 +52,6 @@ def route_table() -> str:
         "or `pacsadmin`. A navigation without a session is redirected to the login; any other request gets 401.",
         table(("route", "example", "who"), list(rows.values())),
     )
-
-
-def names(table_of_archive: Sequence[Route]) -> set[str]:
-    """Names of the routes."""
-    return {route.name for route in table_of_archive}
 
 
 def rules(route: Route) -> str:
@@ -112,21 +103,14 @@ def pages() -> Iterator[tuple[str, str]]:
     yield "commands.md", commands()
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Write the pages, or with `--check` compare them."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--check", action="store_true")
-    check = parser.parse_args(argv).check
-    stale = [
-        (name, text) for name, text in pages() if not (FOLDER / name).is_file() or (FOLDER / name).read_text() != text
-    ]
-    for name, text in stale:
-        print_line(f"docs/reference/{name} is out of date; run `make reference`" if check else f"docs/reference/{name}")
-        if not check:
-            FOLDER.mkdir(parents=True, exist_ok=True)
+def main() -> None:
+    """Write the pages that are out of date."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for name, text in pages():
+        if not (FOLDER / name).is_file() or (FOLDER / name).read_text() != text:
             (FOLDER / name).write_text(text)
-    return 1 if check and stale else 0
+            print_line(f"docs/reference/{name}")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
