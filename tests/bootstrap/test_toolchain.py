@@ -162,6 +162,6 @@ def test_a_release_is_used_only_as_it_was_published(
 
 
 def test_the_sums_come_from_another_place_than_the_release() -> None:
-    """Any client that changes one of them does not change both."""
+    """An attacker who changes one of them has not changed the other."""
     assert pulumi_cli.release_url().split("/")[2] not in pulumi_cli.CHECKSUM_LISTS[0]
     assert all(url.startswith("https://") for url in pulumi_cli.CHECKSUM_LISTS)

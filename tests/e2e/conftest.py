@@ -160,7 +160,7 @@ def page(stack: Stack, browser: Browser, request: pytest.FixtureRequest) -> Iter
 def reconfigured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Reconfigured:
     """`reconfigured(key=value)`: the stack's commands use a copy of its configuration with these values.
 
-    It brings nothing up, and any client that changes the stack by it puts it back.
+    It runs no `up`. A test that changes the stack with it restores the stack.
     """
     file = tmp_path / f"Pulumi.{NAME}-reconfigured.yaml"
 

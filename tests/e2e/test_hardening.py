@@ -406,7 +406,7 @@ SPELLINGS_OF_A_SIGN_IN = (
 
 
 def test_sign_ins_are_limited_in_every_spelling(stack: Stack) -> None:
-    """At a gateway of its own: its clients' limits are their own."""
+    """On a gateway of its own, so that the limits of the other tests' clients do not count."""
     with another_gateway(stack, admin_networks=["0.0.0.0/0"], networks=["identity"]) as (guesser, _):
         wait_until(lambda: guesser.get("/keycloak/realms/master").status_code == 200, "open console", 10)
 

@@ -75,9 +75,9 @@ def test_known_problem_20_lives_of_session_and_token_fit(deployment: Deployment)
     assert int(actual["cookie_expire"].removesuffix("s")) == most
 
 
-@pytest.mark.parametrize(("actual", "written"), [("90s", "0h1m30s"), ("60m", "1h0m0s"), ("59m", "0h59m0s")])
-def test_lifespan_is_written_as_the_provider_gives_it_back(actual: str, written: str) -> None:
-    realm = run_program({"accessTokenLife": actual, "sessionIdle": "90m"}).one("Realm").inputs
+@pytest.mark.parametrize(("configured", "written"), [("90s", "0h1m30s"), ("60m", "1h0m0s"), ("59m", "0h59m0s")])
+def test_lifespan_is_written_as_the_provider_gives_it_back(configured: str, written: str) -> None:
+    realm = run_program({"accessTokenLife": configured, "sessionIdle": "90m"}).one("Realm").inputs
     assert realm["accessTokenLifespan"] == written
     assert realm["ssoSessionIdleTimeout"] == "1h30m0s"
 

@@ -9,7 +9,7 @@ from components.containers.stack_context import StackContext
 from images import Image
 from tests.program.harness import Deployment, Resource, is_secret, record
 
-SITE = StackContext(
+STACK = StackContext(
     project="ohif", stack="ward", images={"gateway": Image(name="registry.example.org/nginx:1.30.6")}, protect_data=True
 )
 
@@ -21,7 +21,7 @@ def make_service() -> None:
     Service(
         "web-server",
         ServiceArgs(
-            stack=SITE,
+            stack=STACK,
             image="gateway",
             alias="web",
             networks=[network],
@@ -181,7 +181,7 @@ def test_duration_is_written_as_the_engine_does(seconds: int, written: str) -> N
 def test_image_that_the_table_lacks_is_an_error() -> None:
     def program() -> None:
         args = ServiceArgs(
-            stack=SITE,
+            stack=STACK,
             image="nowhere",
             alias="web",
             networks=[],

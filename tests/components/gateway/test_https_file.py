@@ -143,12 +143,12 @@ def test_certificate_and_its_responder(config: nginx_config.GatewayConfig) -> No
     assert http.values("ssl_stapling") == ([("on",)] if config.tls.ocsp_stapling else [])
 
 
-@pytest.mark.parametrize(("gateway", "actual"), [(GATEWAY, True), (PLAIN, False)], ids=["https", "http"])
-def test_browsers_remember_https(gateway: Gateway, actual: bool) -> None:
+@pytest.mark.parametrize(("gateway", "expected"), [(GATEWAY, True), (PLAIN, False)], ids=["https", "http"])
+def test_browsers_remember_https(gateway: Gateway, expected: bool) -> None:
     public = [it for it in gateway.server.all("location") if it.args[0] == "~" or it.args[0].startswith("@")]
     for it in public:
         value = it.headers.get("strict-transport-security")
-        assert (value is not None) is actual, it.args
+        assert (value is not None) is expected, it.args
         if value:
             assert int(value.removeprefix("max-age=")) >= YEAR
             # Neighbours of the name may have no HTTPS.

@@ -200,7 +200,7 @@ def test_new_certificate_is_served_without_a_failed_request(serving: Server) -> 
 
 @pytest.mark.parametrize("ipv6", [False, True], ids=["ipv4", "both families"])
 def test_bridge_of_the_engine_is_known(client: docker.DockerClient, ipv6: bool) -> None:
-    """By its address comes any client that comes through the engine's proxy for ports."""
+    """A client that connects through the engine's userland proxy has the address of the bridge."""
     pools = [docker.types.IPAMPool(subnet="10.231.74.0/24", gateway="10.231.74.9")]
     if ipv6:
         pools.append(docker.types.IPAMPool(subnet="fd5c:9a4e:1b2d::/64", gateway="fd5c:9a4e:1b2d::9"))

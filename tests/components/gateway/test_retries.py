@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from components.archive import orthanc_config
+from components.archive.orthanc_config import render
 from components.gateway import nginx_config
+from tests.components.archive.test_orthanc import ORTHANC
 from tests.components.gateway.gateway_file import EXAMPLE, HTTPS_EXAMPLE, OTHER_EXAMPLE, Gateway
 
 GATEWAYS = {"orthanc": Gateway(EXAMPLE), "https": Gateway(HTTPS_EXAMPLE), "dcm4chee": Gateway(OTHER_EXAMPLE)}
@@ -31,19 +32,5 @@ def test_nothing_is_sent_twice_that_could_be_stored_twice(gateway: Gateway) -> N
 
 
 def test_there_are_more_attempts_than_dead_connections() -> None:
-    config = orthanc_config.OrthancConfig(
-        name="Archive",
-        user="gateway",
-        password="x",
-        database_host="orthanc-db",
-        database_name="orthanc",
-        database_password="x",
-        storage_path="/var/lib/orthanc/db",
-        ae_title="ORTHANC",
-        memory_mib=1024,
-        callers=(),
-        character_set=None,
-        maximum_mb=0,
-    )
-    pool = json.loads(orthanc_config.render(config))["PostgreSQL"]["IndexConnectionsCount"]
+    pool = json.loads(render(ORTHANC))["PostgreSQL"]["IndexConnectionsCount"]
     assert pool < nginx_config.ARCHIVE_ATTEMPTS

@@ -44,5 +44,5 @@ def telling(answers: Callable[[str], CommandResult]) -> Shell:
 
 
 def answer(output: str = "", *, code: int = 0, errors: str = "") -> CommandResult:
-    """An answer, of a command that worked by default."""
+    """The result of a command, by default of one that succeeded."""
     return CommandResult(code=code, output=output, errors=errors)

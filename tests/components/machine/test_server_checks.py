@@ -14,7 +14,7 @@ from components.machine.server import QUESTIONS, check_server, listening
 from tests.components.machine.machines import Clock, answer, telling
 from tests.scripts import program
 
-SITE = StackContext(project="ohif", stack="ward", images={}, protect_data=True)
+STACK = StackContext(project="ohif", stack="ward", images={}, protect_data=True)
 GIB = 1024**3
 SOCKETS = """\
   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
@@ -49,7 +49,7 @@ def server(
 
 
 def check(shell: Shell, *ports: int) -> None:
-    asyncio.run(check_server(shell, SITE, ports))
+    asyncio.run(check_server(shell, STACK, ports))
 
 
 REFUSED: list[tuple[dict[str, Any], str]] = [
@@ -64,16 +64,16 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("actual", "says"), REFUSED, ids=[says for _, says in REFUSED])
-def test_server_that_cannot_do_the_work(actual: dict[str, Any], says: str) -> None:
+@pytest.mark.parametrize(("state", "says"), REFUSED, ids=[says for _, says in REFUSED])
+def test_server_that_cannot_do_the_work(state: dict[str, Any], says: str) -> None:
     with pytest.raises(MachineError) as refusal:
-        check(server(**actual), 80, 443)
+        check(server(**state), 80, 443)
     assert str(refusal.value).startswith("deploy@pacs.example.org: ")
     assert says in str(refusal.value)
 
 
 @pytest.mark.parametrize(
-    "actual",
+    "state",
     [
         {},
         {"version": "20.10.24+dfsg1", "memory": 3.1},
@@ -84,8 +84,8 @@ def test_server_that_cannot_do_the_work(actual: dict[str, Any], says: str) -> No
     ],
     ids=["plain", "old", "disk unknown", "others", "other listeners", "with the stack on it"],
 )
-def test_server_that_can(actual: dict[str, Any]) -> None:
-    check(server(**actual), 80, 443)
+def test_server_that_can(state: dict[str, Any]) -> None:
+    check(server(**state), 80, 443)
 
 
 @pytest.mark.parametrize(

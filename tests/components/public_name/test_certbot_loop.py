@@ -1,4 +1,4 @@
-"""The certbot_loop of the certificate: when it asks the authority and when not, what it lays out, and what it says."""
+"""The loop around certbot: when it asks the authority and when not, what it lays out, and what it says."""
 
 import json
 import os
