@@ -64,7 +64,9 @@ def dicom_tls_files(dicom: Dicom | None) -> Sequence[File]:
 
 def viewer_files(source: DicomWebSource, session_idle: int) -> Sequence[File]:
     """OHIF's configuration, one for those who may store and one for those who only read."""
-    behaviour = "".join((ASSETS / "viewer" / name).read_text() for name in ("behaviour.js", "searches.js"))
+    behaviour = "".join(
+        (ASSETS / "viewer" / name).read_text() for name in ("ndarray.js", "behaviour.js", "searches.js")
+    )
     return [
         File(
             path=f"{ROOT}/www/app-config.{variant}.js",

@@ -20,7 +20,9 @@ needs_node = pytest.mark.skipif(NODE is None, reason="needs node, to run JavaScr
 
 
 def text(*, can_store: bool = False) -> str:
-    behaviour = "".join((ROOT / "assets/viewer" / name).read_text() for name in ("behaviour.js", "searches.js"))
+    behaviour = "".join(
+        (ROOT / "assets/viewer" / name).read_text() for name in ("ndarray.js", "behaviour.js", "searches.js")
+    )
     capabilities = {"supportsWildcard": True, "bulkDataURI": {"enabled": True}}
     return render(
         ViewerConfig(
