@@ -76,6 +76,7 @@ class Dcm4chee(pulumi.ComponentResource):
     dicomweb_root: str
     rewrite_links: bool
     misreads_searches: bool
+    scripted_root: str | None
     authorization: pulumi.Output[str] | None
     source: DicomWebSource
 
@@ -91,6 +92,7 @@ class Dcm4chee(pulumi.ComponentResource):
         self.dicomweb_root = f"{WEB_ROOT}/aets/{args.settings.ae_title}/rs"
         self.rewrite_links = True
         self.misreads_searches = False
+        self.scripted_root = None
         self.authorization = None
         self.source = DicomWebSource(
             name="DCM4chee",

@@ -79,6 +79,12 @@ class Archive(Protocol):
         ...
 
     @property
+    def scripted_root(self) -> str | None:
+        """Path where its scripts answer for its DICOMweb service: metadata, and bulk data as a single part. `None`: it
+        needs none."""
+        ...
+
+    @property
     def authorization(self) -> pulumi.Output[str] | None:
         """The `Authorization` header that it wants from the gateway; `None` if it cannot check one."""
         ...

@@ -56,6 +56,7 @@ class Orthanc(pulumi.ComponentResource):
     dicomweb_root: str
     rewrite_links: bool
     misreads_searches: bool
+    scripted_root: str | None
     authorization: pulumi.Output[str]
     source: DicomWebSource
 
@@ -72,6 +73,7 @@ class Orthanc(pulumi.ComponentResource):
         self.dicomweb_root = orthanc_config.DICOMWEB_ROOT
         self.rewrite_links = False
         self.misreads_searches = True
+        self.scripted_root = orthanc_config.SCRIPTED_ROOT
         self.authorization = credential.apply(basic_authorization)
         self.source = DicomWebSource(
             name="Orthanc",
@@ -128,7 +130,7 @@ class Orthanc(pulumi.ComponentResource):
                     File(path="/etc/orthanc/orthanc.json", content=configuration),
                     *(
                         File(path=path, content=(ASSETS / Path(path).name).read_text())
-                        for path in (orthanc_config.IDENTITY_SCRIPT, orthanc_config.SEARCH_SCRIPT)
+                        for path in (orthanc_config.IDENTITY_SCRIPT, *orthanc_config.PYTHON_SCRIPTS)
                     ),
                     File(path=AUTHORIZATION_FILE, content=self.authorization),
                 ],

@@ -15,8 +15,12 @@ DIMSE_PORT = 4242
 DICOMWEB_ROOT = "/dicom-web"
 IDENTITY_SCRIPT = "/etc/orthanc/one_identity.lua"
 """Refuses an instance whose UIDs are stored under another parent (assets/archive/orthanc)."""
-SEARCH_SCRIPT = "/etc/orthanc/search.py"
-"""Makes a comma in a searched text a comma (assets/archive/orthanc)."""
+SCRIPTED_ROOT = "/scripted"
+"""Where scripts answer in place of the DICOMweb plugin."""
+PYTHON_SCRIPTS = tuple(
+    f"/etc/orthanc/{name}.py" for name in ("plugin", "metadata", "scripted", "search", "single_part")
+)
+"""The first is loaded and imports the others (assets/archive/orthanc)."""
 INDEX_CONNECTIONS = 20
 """Connections to the database, taken in turn. Each that a restart of the database has ended fails one request with 503,
 then opens again, and waits for the database meanwhile."""
@@ -92,7 +96,7 @@ def render(config: OrthancConfig) -> str:
             "OverwriteInstances": False,
             "LuaScripts": [IDENTITY_SCRIPT],
             # Without `AllowThreads` one search waits for the other.
-            "Python": {"Path": SEARCH_SCRIPT, "AllowThreads": True},
+            "Python": {"Path": PYTHON_SCRIPTS[0], "AllowThreads": True},
             **({} if config.character_set is None else {"DefaultEncoding": ENCODINGS[config.character_set]}),
             "StableAge": 30,
             # At the limit nothing is deleted to make room: a store fails with 507, or 0xA700 by DICOM.

@@ -159,6 +159,7 @@ def gateway_config(args: GatewayArgs, endpoint: PublicEndpoint) -> nginx_config.
         dicomweb_root=args.upstreams.archive.dicomweb_root,
         rewrite_links=args.upstreams.archive.rewrite_links,
         misreads_searches=args.upstreams.archive.misreads_searches,
+        scripted_root=args.upstreams.archive.scripted_root,
         dimse=dimse(args),
         realm_path=REALM_PATH,
         client_id=CLIENT_ID,

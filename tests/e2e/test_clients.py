@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import re
 from collections.abc import Iterator
 from io import BytesIO
@@ -10,14 +12,17 @@ import httpx
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Page
+from playwright.sync_api import Page, Route
 from pydicom.dataset import Dataset
 from pydicom.uid import EncapsulatedPDFStorage
 
+from settings import ArchiveKind
 from tests.e2e import screen
-from tests.e2e.archive import delete
+from tests.e2e.archive import API, delete
 from tests.e2e.conftest import Sessions
+from tests.e2e.harness import ARCHIVE
 from tests.e2e.objects import SIZE, file_of, picture, stow
+from tools import sample
 from tools.dicomweb import StackOutputs
 
 RED = (255, 0, 0)
@@ -106,6 +111,64 @@ def test_study_metadata_hold_all_attributes(viewer: httpx.Client, stored: dict[s
     (of_instance,) = viewer.get(f"{instance(made)}/metadata", headers=json).json()
     assert set(of_study) == set(of_instance)
     assert of_study["00280010"]["Value"] == [SIZE]
+
+
+def test_bulk_data_is_the_value_itself_as_a_single_part(viewer: httpx.Client, stored: dict[str, Dataset]) -> None:
+    made = stored["report"]
+    url = f"{instance(made)}/bulk/00420011"
+    answer = viewer.get(url, headers={"Accept": "application/octet-stream"})
+    assert (answer.status_code, answer.headers["Content-Type"]) == (200, "application/octet-stream")
+    assert answer.content == made.EncapsulatedDocument
+    absent = viewer.get(f"{instance(made)}/bulk/54001010", headers={"Accept": "application/octet-stream"})
+    assert absent.status_code == viewer.get(f"{instance(made)}/bulk/54001010").status_code >= 400
+
+
+@pytest.mark.skipif(ARCHIVE is ArchiveKind.DCM4CHEE, reason="Orthanc's own attachment")
+def test_metadata_lack_no_instance_that_the_archive_forgot(session: Sessions) -> None:
+    """Its plugin keeps a list that is short for a moment, for instance while the database restarts."""
+    admin, study = session("pacsadmin"), str(sample.study_uid())
+    (series,) = admin.post(f"{API}/tools/find", json={"Level": "Series", "Query": {"StudyInstanceUID": study}}).json()
+    url = f"/pacs/studies/{study}/series/{sample.uid('series', sample.SLICES)}/metadata"
+    every = admin.get(url).json()
+    kept = f"{API}/series/{series}/attachments/4301"
+    version, identifiers, compressed = admin.get(f"{kept}/data").content.split(b";", 2)
+    short = json.dumps(json.loads(gzip.decompress(compressed))[1:]).encode()
+    admin.put(kept, content=b";".join((version, identifiers, gzip.compress(short)))).raise_for_status()
+    for path in (url, f"/pacs/studies/{study}/metadata"):
+        assert sorted(map(sop_instance_uid, admin.get(path).json())) == sorted(map(sop_instance_uid, every))
+    assert len(every) == sample.SLICES
+
+
+def sop_instance_uid(metadata: dict[str, dict[str, list[str]]]) -> str:
+    return metadata["00080018"]["Value"][0]
+
+
+FUNCTIONS_FROM_TEXT = {
+    "return 1+1": False,
+    "return fetch(1)": False,
+    "return function construct_View1dint8(a){return new View1dint8(a)}": True,
+}
+"""Text, and whether a script of the page gets a function for it (assets/viewer/ndarray.js)."""
+ATTEMPTS = """
+window.admitted = Object.fromEntries(TEXTS.map((text) => {
+  try { new Function(text); return [text, true]; } catch (error) { return [text, false]; }
+}));
+"""
+
+
+def test_the_page_makes_no_functions_from_text(page: Page, outputs: StackOutputs) -> None:
+    def with_attempts(route: Route) -> None:
+        """The attempts belong to a script of the page: what a debugger evaluates is exempt from its policy."""
+        answer = route.fetch()
+        attempts = ATTEMPTS.replace("TEXTS", json.dumps(list(FUNCTIONS_FROM_TEXT)))
+        route.fulfill(response=answer, body=answer.text() + attempts)
+
+    page.route("**/app-config.js", with_attempts)
+    page.goto("/ohif-viewer/")
+    screen.log_in(page, "viewer", outputs.credentials["viewer"])
+    page.wait_for_url(re.compile(r"/ohif-viewer/"))
+    page.wait_for_function("window.admitted")
+    assert page.evaluate("window.admitted") == FUNCTIONS_FROM_TEXT
 
 
 def test_a_pdf_report_is_shown(page: Page, outputs: StackOutputs, stored: dict[str, Dataset]) -> None:

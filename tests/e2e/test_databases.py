@@ -106,7 +106,7 @@ def reading(stack: Stack, outputs: StackOutputs, traffic: Traffic) -> Iterator[N
                         try:
                             answer = session.get(path, headers=headers)
                             same = answer.status_code == 200 and _said(answer) == expected[path]
-                            result = str(answer.status_code)
+                            result = f"{answer.status_code} {_said(answer)[:60]!r}"
                         except httpx.HTTPError as error:
                             same, result = False, repr(error)
                         traffic.slowest = max(traffic.slowest, time.monotonic() - started)

@@ -85,7 +85,7 @@ def test_directory_and_archive_agree(dcm4chee: Deployment) -> None:
 
 def test_gateway_finds_the_archive_by_its_ae_title(dcm4chee: Deployment) -> None:
     file = dcm4chee.container("gateway").files["/etc/ohif/nginx.conf"]
-    assert "rewrite ^/pacs/(.*)$ /dcm4chee-arc/aets/WARD/rs/$1 break;" in file
+    assert "default /dcm4chee-arc/aets/WARD/rs;" in file
     assert "server dcm4chee:8080 resolve" in file
     assert "server dcm4chee:11112 resolve" in file
 

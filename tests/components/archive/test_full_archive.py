@@ -28,14 +28,14 @@ STOW = f'multipart/related; type="application/dicom"; boundary={BOUNDARY}'
 def file() -> str:
     """The program's own, with a limit of 1 MB (a slice of the sample has half of it), without PostgreSQL."""
     settings = json.loads(orthanc_config.render(replace(ORTHANC, password="pw", maximum_mb=1)))
-    del settings["PostgreSQL"]
+    settings["PostgreSQL"]["EnableIndex"] = False
     return json.dumps(settings)
 
 
 def scripts() -> dict[str, str]:
     """The program's scripts, by their paths in the container."""
     assets = Path(__file__).resolve().parents[3] / "assets" / "archive" / "orthanc"
-    paths = (orthanc_config.IDENTITY_SCRIPT, orthanc_config.SEARCH_SCRIPT)
+    paths = (orthanc_config.IDENTITY_SCRIPT, *orthanc_config.PYTHON_SCRIPTS)
     return {path: (assets / Path(path).name).read_text() for path in paths}
 
 

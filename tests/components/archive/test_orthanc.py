@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from components.archive.orthanc_config import DICOMWEB_ROOT, ENCODINGS, OrthancConfig, render
+from components.archive.orthanc_config import DICOMWEB_ROOT, ENCODINGS, PYTHON_SCRIPTS, OrthancConfig, render
 from settings import CharacterSet
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -38,12 +38,12 @@ def test_ways_to_the_machine_are_closed() -> None:
     assert actual["OrthancPeers"] == {}
 
 
-def test_scripts_are_the_programs_own_two_and_refuse_nothing_by_mistake() -> None:
+def test_scripts_are_the_programs_own_and_refuse_nothing_by_mistake() -> None:
     """Each is a file of the image's configuration folder, which the archive's own user cannot write."""
     actual = parsed()
     assert actual["LuaScripts"] == ["/etc/orthanc/one_identity.lua"]
-    assert actual["Python"] == {"Path": "/etc/orthanc/search.py", "AllowThreads": True}
-    for path in (*actual["LuaScripts"], actual["Python"]["Path"]):
+    assert actual["Python"] == {"Path": "/etc/orthanc/plugin.py", "AllowThreads": True}
+    for path in (*actual["LuaScripts"], *PYTHON_SCRIPTS):
         assert (ROOT / "assets/archive/orthanc" / Path(path).name).is_file()
 
 

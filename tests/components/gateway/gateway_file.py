@@ -38,6 +38,7 @@ EXAMPLE = nginx_config.GatewayConfig(
     dicomweb_root="/dicom-web",
     rewrite_links=False,
     misreads_searches=True,
+    scripted_root="/scripted",
     dimse=None,
     realm_path="/keycloak/realms/ohif",
     client_id="ohif_viewer",
@@ -53,6 +54,7 @@ OTHER_EXAMPLE = replace(
     dicomweb_root="/dcm4chee-arc/aets/DCM4CHEE/rs",
     rewrite_links=True,
     misreads_searches=False,
+    scripted_root=None,
 )
 """With DCM4chee."""
 

@@ -484,6 +484,13 @@ def test_rendering_parameters_are_bounded(query: str, refused: str) -> None:
         ),
         ("/instances/1", 'multipart/related; type="*/*"', 'multipart/related; type="application/dicom"'),
         ("/instances/1", 'multipart/related; type="application/dicom"; transfer-syntax=*', "$http_accept"),
+        (
+            "/instances/1/frames/1",
+            'multipart/related; type="image/jls"; transfer-syntax=1.2.840.10008.1.2.4.80, '
+            'multipart/related; type="application/octet-stream"; transfer-syntax=*, '
+            'multipart/related; type="image/jpeg"; transfer-syntax=1.2.840.10008.1.2.4.50',
+            'multipart/related; type="application/octet-stream"; transfer-syntax=*',
+        ),
         ("/instances/1/frames/1", "multipart/related; type=image/jpeg", "$http_accept"),
         ("/instances/1/metadata", "application/dicom+json", "$http_accept"),
         ("/instances/1/frames/1", "*/*", "$http_accept"),
@@ -491,6 +498,27 @@ def test_rendering_parameters_are_bounded(query: str, refused: str) -> None:
 )
 def test_any_type_within_multipart_is_the_default_type(path: str, accept: str, sent: str) -> None:
     assert GATEWAY.look_up("$archive_accept", f"/dicom-web{path}|{accept}") == sent
+
+
+@pytest.mark.parametrize(
+    ("path", "accept", "root"),
+    [
+        ("/instances/1/bulk/54000100/1/54001010", "application/octet-stream", "/scripted"),
+        ("/instances/1/bulk/54001010", "image/png, application/octet-stream;q=0.9", "/scripted"),
+        ("/instances/1/bulk/54001010", 'multipart/related; type="application/octet-stream"', "/dicom-web"),
+        ("/instances/1/bulk/54001010", "multipart/related; type=application/octet-stream", "/dicom-web"),
+        ("/instances/1/bulk/54001010", "*/*", "/dicom-web"),
+        ("/instances/1/frames/1", "application/octet-stream", "/dicom-web"),
+        ("/studies/1/metadata", "application/dicom+json", "/scripted"),
+        ("/studies/1/series/2/metadata", "*/*", "/scripted"),
+        ("/studies/1/series/2/instances/3/metadata", "", "/scripted"),
+        ("/studies/1/metadata", 'multipart/related; type="application/dicom+xml"', "/dicom-web"),
+        ("/studies/1/metadata", "text/html", "/dicom-web"),
+        ("/studies", "application/dicom+json", "/dicom-web"),
+    ],
+)
+def test_scripts_answer_for_single_parts_and_metadata(path: str, accept: str, root: str) -> None:
+    assert GATEWAY.look_up("$dicomweb_root", f"/pacs{path}|{accept}") == root
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,5 @@
+"""The script that Orthanc's Python plugin loads. Each module registers its own callbacks."""
+
+import metadata  # type: ignore[import-not-found]  # noqa: F401
+import search  # type: ignore[import-not-found]  # noqa: F401
+import single_part  # type: ignore[import-not-found]  # noqa: F401
