@@ -34,6 +34,7 @@ ORDER = (
     "test_one_identity.py",
     "test_odd_studies.py",
     "test_clients.py",
+    "test_corpus.py",
     "test_memory.py",
     "test_logout.py",
     "test_attacks.py",
