@@ -24,6 +24,8 @@ KEYCLOAK_PATH = "/keycloak"
 """Keycloak: the login pages of realm `ohif` and, from admin networks, its console."""
 AUTH_PROXY_PATH = "/oauth2"
 """oauth2-proxy: start, callback and end of a login."""
+LINK_PATH = "/_gateway/link"
+"""Where a login returns to that began with a link which oauth2-proxy or Keycloak would not carry."""
 
 ANY_ROLE = SignedIn(frozenset(Role))
 STORES = SignedIn(frozenset({Role.REPORTER, Role.PACSADMIN}))
@@ -87,6 +89,13 @@ def routes(archive_roots: Sequence[ArchiveRoot]) -> tuple[Route, ...]:
             rules=(Rule(READ, Anyone()),),
             handler=Handler.SIGN_IN,
             example=f"{AUTH_PROXY_PATH}/start",
+        ),
+        Route(
+            name="followed-link",
+            path=rf"^{LINK_PATH}/[0-9a-f]{{8}}{END}",
+            rules=(Rule(READ, Anyone()),),
+            handler=Handler.FOLLOWED_LINK,
+            example=f"{LINK_PATH}/0123abcd",
         ),
         Route(
             name="session",

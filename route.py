@@ -82,6 +82,8 @@ class Handler(StrEnum):
     KEYCLOAK = auto()
     SIGN_IN = auto()
     """oauth2-proxy's start and callback: what fails there gets a page with a way to start again."""
+    FOLLOWED_LINK = auto()
+    """Redirects to the link that a login began with."""
     SESSION = auto()
     """oauth2-proxy's answers about the session, for programs."""
     SIGN_OUT = auto()

@@ -31,7 +31,7 @@ from components.viewer.viewer import Viewer
 from public_endpoint import PublicEndpoint
 from settings import EVERY_NETWORK, Listeners, ProvidedCertificate, SessionLimits
 
-MEMORY_MIB, TEMPORARY_MIB = 512, 16
+MEMORY_MIB, TEMPORARY_MIB = 640, 16
 """Enough for everything that clients may hold by the limits in nginx's files (test_gateway_memory.py)."""
 
 

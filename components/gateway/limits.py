@@ -53,6 +53,11 @@ class LogBounds:
 
 LOG_BOUNDS = LogBounds()
 
+LINK_PART = 3600
+"""Characters of a link in one cookie, of which browsers keep 4096 bytes (RFC 6265, 6.1)."""
+LINK_PARTS = 4
+"""All of a request line that the gateway takes."""
+
 _NUMBER, _COMMA = r"[0-9]{1,6}(?:\.[0-9]{1,6})?", r"(?:,|%2C)"
 _SIDE = r"(?:[1-9][0-9]{0,2}|1[0-9]{3}|20[0-3][0-9]|204[0-8])"
 RENDER_PARAMETER = (

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import jinja2
 
-from access import AUTH_PROXY_PATH, DICOMWEB_PATH, KEYCLOAK_PATH, VIEWER_PATH
+from access import AUTH_PROXY_PATH, DICOMWEB_PATH, KEYCLOAK_PATH, LINK_PATH, VIEWER_PATH
 from components.archive.orthanc_config import INDEX_CONNECTIONS
 from components.gateway import content_security
 from components.gateway.limits import (
@@ -18,6 +18,8 @@ from components.gateway.limits import (
     AUTH_CACHE_SECONDS,
     LIMITS,
     LIMITS_WITH_TLS,
+    LINK_PART,
+    LINK_PARTS,
     LOG_BOUNDS,
     RENDER_PARAMETER,
 )
@@ -28,6 +30,7 @@ PATHS = {
     "auth_proxy": AUTH_PROXY_PATH,
     "dicomweb": DICOMWEB_PATH,
     "keycloak": KEYCLOAK_PATH,
+    "link": LINK_PATH,
     "viewer": VIEWER_PATH,
 }
 """Public paths, for the templates."""
@@ -236,6 +239,8 @@ def _rendered(template: str, config: GatewayConfig) -> str:
             auth_cache_seconds=AUTH_CACHE_SECONDS,
             log_bounds=LOG_BOUNDS,
             render_parameter=RENDER_PARAMETER,
+            link_parts=LINK_PARTS,
+            link_part=LINK_PART,
             policies=content_security.policies(
                 config.routes, [f"{origin}{root}/" for root in _archive_roots(config.routes)]
             ),

@@ -33,6 +33,7 @@ ORDER = (
     "test_uploads.py",
     "test_one_identity.py",
     "test_odd_studies.py",
+    "test_links.py",
     "test_clients.py",
     "test_corpus.py",
     "test_memory.py",

@@ -36,6 +36,7 @@ READ_ANSWERS = {
     Handler.ARCHIVE_ADMIN: {200, 302, 307},
     Handler.KEYCLOAK: {200, 404, 405},
     Handler.SIGN_IN: {302},
+    Handler.FOLLOWED_LINK: {302},
     Handler.SESSION: {200},
     Handler.SIGN_OUT: {302},
     Handler.LOGOUT: {302},

@@ -36,6 +36,7 @@ ROWS: dict[str, tuple[Answer, Answer, Answer]] = {
     "/healthz": (ANYONE, NO_METHOD, NO_METHOD),
     "/logout": (ANYONE, NO_METHOD, NO_METHOD),
     "/_gateway/pages.css": (ANYONE, NO_METHOD, NO_METHOD),
+    "/_gateway/link/0123abcd": (ANYONE, NO_METHOD, NO_METHOD),
     "/oauth2/start": (ANYONE, NO_METHOD, NO_METHOD),
     "/oauth2/callback": (ANYONE, NO_METHOD, NO_METHOD),
     "/oauth2/sign_out": (ANYONE, NO_METHOD, NO_METHOD),

@@ -93,10 +93,10 @@ def test_only_the_default_server_answers_a_foreign_host() -> None:
         if (nginx_config.HTTP_SOCKET, "proxy_protocol", "default_server") in listen:
             foreign += 1
             locations = {place.args: place for place in it.all("location")}
-            assert set(locations) == {("/",), ("=", "/not-understood")}
+            assert set(locations) == {("/",), ("=", "/not-understood"), ("=", "/too-long")}
             assert [entry.name for entry in locations["/",].block] == ["return"]
             assert locations["/",].value("return") == "421"
-            assert locations["=", "/not-understood"].all("internal")
+            assert all(locations["=", path].all("internal") for path in ("/not-understood", "/too-long"))
         elif listen == [("127.0.0.1:8081",)]:
             health += 1
             assert [location.args for location in it.all("location")] == [("=", "/healthz")]
@@ -141,7 +141,7 @@ def test_identity_headers_of_the_client_go_nowhere() -> None:
         assert set(passed) >= STRIPPED | SET_HERE, it.args
         actual = {name: value for name, value in passed.items() if name in STRIPPED and value}
         # Where to come back to after the login: the path that was asked for, or home.
-        assert set(actual.items()) <= {("x-auth-request-redirect", "$request_uri"), ("x-auth-request-redirect", "/")}
+        assert set(actual.items()) <= {("x-auth-request-redirect", "$after_sign_in"), ("x-auth-request-redirect", "/")}
     # nginx drops names with underscores unless configured otherwise.
     assert not [it for it in GATEWAY.http.walk() if it.name in ("underscores_in_headers", "ignore_invalid_headers")]
 
@@ -498,6 +498,23 @@ def test_rendering_parameters_are_bounded(query: str, refused: str) -> None:
 )
 def test_any_type_within_multipart_is_the_default_type(path: str, accept: str, sent: str) -> None:
     assert GATEWAY.look_up("$archive_accept", f"/dicom-web{path}|{accept}") == sent
+
+
+@pytest.mark.parametrize(
+    ("link", "kept"),
+    [
+        ("/ohif-viewer/viewer?StudyInstanceUIDs=1.2", "0"),
+        ("/ohif-viewer/viewer?url=https%3A%2F%2Fx", "0"),
+        ("/ohif-viewer/viewer?url=https://x", "1"),
+        ("/ohif-viewer/viewer?from=a/../b", "1"),
+        ("/ohif-viewer/viewer?" + "1" * 1500, "1"),
+        # A semicolon would end the cookie.
+        ("/ohif-viewer/viewer?url=https://x;y", "0"),
+    ],
+    ids=lambda it: it[:50],
+)
+def test_a_link_that_the_login_would_not_carry_is_kept(link: str, kept: str) -> None:
+    assert GATEWAY.look_up("$link_kept", link) == kept
 
 
 @pytest.mark.parametrize(
