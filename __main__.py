@@ -21,7 +21,9 @@ from settings import load
 settings = load()
 stack = StackContext(settings.project, settings.stack, settings.images, settings.protect_data)
 after_archive_check = require_confirmed_archive("archive-choice", settings.archive)
-secrets_args = SecretsArgs(users=settings.user_names, archive=archive_secrets(settings.archive.kind))
+secrets_args = SecretsArgs(
+    users=settings.user_names, programs=settings.program_names, archive=archive_secrets(settings.archive.kind)
+)
 secrets = Secrets("secrets", secrets_args, after_archive_check)
 host = make_host("host", stack, settings)
 on_host = ResourceOptions.merge(after_archive_check, ResourceOptions(providers=[host.provider]))

@@ -21,6 +21,9 @@ SECRETS_COMPONENT = "secrets"
 USER_SECRET_PREFIX = "user-"  # noqa: S105 - the start of a name
 """Start of the names of users' passwords, after the component's name."""
 
+PROGRAM_SECRET_PREFIX = "program-"  # noqa: S105 - the start of a name
+"""Start of the names of programs' secrets, after the component's name."""
+
 
 def docker_name(project: str, stack: str, thing: str) -> str:
     """The name of a container, network or volume."""
@@ -35,6 +38,11 @@ def docker_labels(project: str, stack: str) -> Mapping[str, str]:
 def user_secret(user: str) -> str:
     """The name of a user's generated password, after the component's name."""
     return f"{USER_SECRET_PREFIX}{user}"
+
+
+def program_secret(program: str) -> str:
+    """The name of a program's generated secret, after the component's name."""
+    return f"{PROGRAM_SECRET_PREFIX}{program}"
 
 
 def former_archive_problem(before: str, now: str) -> str:

@@ -25,6 +25,8 @@ class StackOutputs:
     """A machine elsewhere: its line for SSH's `known_hosts`. Not there for the engine of this machine."""
     credentials: pulumi.Output[dict[str, str]]
     """Secret: the generated passwords by user name. A later change by the user does not show here."""
+    programs: pulumi.Output[dict[str, str]] | None
+    """Secret: the generated secrets by program. Not there without programs."""
 
 
 def export(endpoint: pulumi.Output[PublicEndpoint], secrets: Secrets, host: Host) -> None:
@@ -37,6 +39,9 @@ def export(endpoint: pulumi.Output[PublicEndpoint], secrets: Secrets, host: Host
         credentials=pulumi.Output.secret(
             pulumi.Output.all(**{CONSOLE_USER: secrets.identity.console, **secrets.identity.users}).apply(dict)
         ),
+        programs=pulumi.Output.secret(pulumi.Output.all(**secrets.identity.programs).apply(dict))
+        if secrets.identity.programs
+        else None,
     )
     for name, value in vars(outputs).items():
         if value is not None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_random as random
 
-from names import user_secret
+from names import program_secret, user_secret
 from settings import CONSOLE_USER
 
 LENGTH = 32
@@ -23,6 +23,8 @@ class SecretsArgs:
 
     users: Sequence[str]
     """User names of realm `ohif`."""
+    programs: Sequence[str]
+    """Names of the programs that get tokens of their own."""
     archive: Sequence[str]
     """Names of the archive's secrets."""
 
@@ -55,6 +57,8 @@ class IdentitySecrets:
     client: pulumi.Output[str]
     users: Mapping[str, pulumi.Output[str]]
     """Initial passwords by user name."""
+    programs: Mapping[str, pulumi.Output[str]]
+    """Secrets of Keycloak's clients by program."""
 
 
 class Secrets(pulumi.ComponentResource):
@@ -88,10 +92,11 @@ class Secrets(pulumi.ComponentResource):
         client = secret("client")
         console = secret(user_secret(CONSOLE_USER), TYPED_LENGTH)
         users = {user: secret(user_secret(user), TYPED_LENGTH) for user in args.users}
+        programs = {program: secret(program_secret(program)) for program in args.programs}
         self.keycloak = KeycloakSecrets(database=secret("keycloak-database"), console=console)
         self.auth_proxy = AuthProxySecrets(
             client=client, cookie=secret("cookie"), session_store=secret("session-store")
         )
-        self.identity = IdentitySecrets(console=console, client=client, users=users)
+        self.identity = IdentitySecrets(console=console, client=client, users=users, programs=programs)
         self.archive = {name: secret(name) for name in args.archive}
         self.register_outputs({})

@@ -19,9 +19,11 @@ from policy.rule import (
     Resource,
     Rule,
     StackRule,
+    of_type,
     only,
 )
 
+VIEWER_CLIENT = "ohif_viewer"
 CALLBACK = "/oauth2/callback"
 TOKEN_SECONDS = 15 * 60
 TYPED_NAME_EVENTS = frozenset({"LOGIN_ERROR", "RESET_PASSWORD_ERROR", "SEND_RESET_PASSWORD_ERROR"})
@@ -38,7 +40,16 @@ def seconds(lifespan: str) -> int:
     return hours * 3600 + minutes * 60 + rest
 
 
+def is_program(client: Resource) -> bool:
+    """Whether a client is not the viewer's, which browsers use."""
+    return client.inputs.get("clientId") != VIEWER_CLIENT
+
+
 def redirect_uris_are_exact(client: Resource) -> Problems:
+    if is_program(client):
+        if client.inputs.get("validRedirectUris"):
+            yield Problem("a program has redirect URIs", "leave valid_redirect_uris out")
+        return
     redirects = list(client.inputs.get("validRedirectUris") or ())
     logouts = list(client.inputs.get("validPostLogoutRedirectUris") or ())
     for uri in [*redirects, *logouts]:
@@ -53,6 +64,9 @@ def redirect_uris_are_exact(client: Resource) -> Problems:
 
 
 def client_is_confidential(client: Resource) -> Problems:
+    if is_program(client):
+        yield from program_has_one_flow(client)
+        return
     if client.inputs.get("accessType") != "CONFIDENTIAL":
         yield Problem("the client has no secret", 'set access_type to "CONFIDENTIAL"')
     if client.inputs.get("pkceCodeChallengeMethod") != "S256":
@@ -62,6 +76,20 @@ def client_is_confidential(client: Resource) -> Problems:
     for flow in ("implicitFlowEnabled", "directAccessGrantsEnabled", "serviceAccountsEnabled"):
         if client.inputs.get(flow) is not False:
             yield Problem(f"the client allows another flow ({flow})", f"set {flow} to false")
+
+
+def program_has_one_flow(client: Resource) -> Problems:
+    for flow in ("standardFlowEnabled", "implicitFlowEnabled", "directAccessGrantsEnabled"):
+        if client.inputs.get(flow) is not False:
+            yield Problem(f"a program has a flow of browsers or of passwords ({flow})", f"set {flow} to false")
+    own = client.inputs.get("serviceAccountsEnabled") is True
+    if own == (client.inputs.get("oauth2DeviceAuthorizationGrantEnabled") is True):
+        yield Problem(
+            "a program gets tokens both for itself and for users, or none",
+            "enable either service_accounts_enabled or oauth2_device_authorization_grant_enabled",
+        )
+    if own and client.inputs.get("accessType") != "CONFIDENTIAL":
+        yield Problem("a program gets tokens without a secret", 'set access_type to "CONFIDENTIAL"')
 
 
 def roles_are_in_token(mapper: Resource) -> Problems:
@@ -161,12 +189,12 @@ def default_roles_are_kept(roles: Resource) -> Problems:
 
 def addresses_share_origin(resources: Sequence[Resource]) -> Problems:
     """With HTTPS no address may remain HTTP: the Keycloak provider's URL is the origin that browsers use."""
-    provider, client, realm = (only(resources, token) for token in (KEYCLOAK_PROVIDER, CLIENT, REALM))
+    provider, realm = (only(resources, token) for token in (KEYCLOAK_PROVIDER, REALM))
     if provider is None or "url" not in set(provider.inputs):
         return
     origin = str(provider.inputs["url"]).rstrip("/")
     https = urlsplit(origin).scheme == "https"
-    if client is not None:
+    for client in of_type(resources, CLIENT):
         for key in ("validRedirectUris", "validPostLogoutRedirectUris"):
             for uri in client.inputs.get(key) or ():
                 if not f"{uri}/".startswith(f"{origin}/"):
@@ -183,7 +211,12 @@ def addresses_share_origin(resources: Sequence[Resource]) -> Problems:
 
 RULES: tuple[AnyRule, ...] = (
     Rule("redirect-uris", "Redirect URIs are exact, and all of one origin.", (CLIENT,), redirect_uris_are_exact),
-    Rule("client", "The client is confidential, uses PKCE and one flow.", (CLIENT,), client_is_confidential),
+    Rule(
+        "client",
+        "A client has one flow; the viewer's is confidential and uses PKCE.",
+        (CLIENT,),
+        client_is_confidential,
+    ),
     Rule("token-roles", "All roles of a user are in the token.", (ROLE_MAPPER,), roles_are_in_token),
     Rule("lifespans", "Lifespans of token and session fit.", (REALM,), lifespans_fit),
     Rule("brute-force", "Guessing passwords is limited, without permanent lockout.", (REALM,), brute_force_is_limited),

@@ -16,7 +16,7 @@ from settings.addresses import EVERY_NETWORK
 from settings.model.archive import Archive, ArchiveKind, CharacterSet, Dicom, DicomTls
 from settings.model.entrance import Acme, DuckDns, LinodeZone, Listeners, ProvidedCertificate
 from settings.model.machine import LocalMachine, Machine, Network, Server, Vm
-from settings.model.sign_in import CONSOLE_USER, Mfa, SessionLimits, SignIn, Smtp, User
+from settings.model.sign_in import CONSOLE_USER, Mfa, Program, SessionLimits, SignIn, Smtp, User
 from settings.model.stack import Settings
 from settings.parsing import ConfigurationError
 
@@ -38,6 +38,7 @@ __all__ = [
     "Machine",
     "Mfa",
     "Network",
+    "Program",
     "ProvidedCertificate",
     "Server",
     "SessionLimits",
@@ -77,6 +78,7 @@ KEYS = frozenset(
         "confirmArchiveSwitch",
         "dicom",
         "users",
+        "programs",
         "sessionIdle",
         "sessionMax",
         "accessTokenLife",
@@ -141,6 +143,7 @@ def load() -> Settings:
         dns=dns.dns(config, host, machine_settings),
         archive=archive.within_volume(kept_in, machine_settings),
         users=users.users(config),
+        programs=users.programs(config),
         sessions=sessions,
         mfa=parsing.choice(config, "mfa", Mfa),
         smtp=users.smtp(config),

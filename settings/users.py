@@ -1,4 +1,4 @@
-"""Users, and the mail server that reaches them."""
+"""Users, programs, and the mail server that reaches users."""
 
 import re
 from collections.abc import Sequence
@@ -7,9 +7,13 @@ import pulumi
 
 from route import Role
 from settings import parsing
-from settings.model.sign_in import CONSOLE_USER, Smtp, User
+from settings.model.sign_in import CONSOLE_USER, Program, Smtp, User
 from settings.parsing import ConfigurationError
 
+KEYCLOAK_CLIENTS = frozenset(
+    {"account", "account-console", "admin-cli", "broker", "ohif_viewer", "realm-management", "security-admin-console"}
+)
+"""Clients that the realm has already."""
 USER_NAME = re.compile(r"[a-z0-9][a-z0-9._@-]{0,62}")
 
 
@@ -34,6 +38,24 @@ def users(config: pulumi.Config) -> tuple[User, ...]:
                 last_name=parsing.text(key, entry, "lastName"),
             )
         )
+    return tuple(found)
+
+
+def programs(config: pulumi.Config) -> tuple[Program, ...]:
+    found: list[Program] = []
+    for position, entry in enumerate(parsing.items(config, "programs")):
+        key = f"programs[{position}]"
+        parsing.refuse_fields(key, entry, frozenset({"name", "roles", "forUsers"}))
+        name, for_users = entry.get("name"), entry.get("forUsers", False)
+        if not isinstance(name, str) or not USER_NAME.fullmatch(name):
+            raise ConfigurationError(key, f"name {name!r} must be small letters, digits and . _ @ -")
+        if name in KEYCLOAK_CLIENTS:
+            raise ConfigurationError(key, f"the name {name} belongs to a client of Keycloak; take another.")
+        if name in {program.name for program in found}:
+            raise ConfigurationError(key, f"there are two programs {name}.")
+        if not isinstance(for_users, bool) or for_users == ("roles" in entry):
+            raise ConfigurationError(key, "needs either a list roles or forUsers: true.")
+        found.append(Program(name=name, roles=None if for_users else frozenset(_roles(key, entry["roles"]))))
     return tuple(found)
 
 

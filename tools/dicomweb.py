@@ -37,6 +37,7 @@ class StackOutputs:
     admin_url: str
     console_url: str
     credentials: Mapping[str, str]
+    programs: Mapping[str, str]
 
     @property
     def base_url(self) -> str:
@@ -68,6 +69,7 @@ def stack_outputs(stack: str, environment: Mapping[str, str] | None = None) -> S
             admin_url=outputs["adminUrl"],
             console_url=outputs["consoleUrl"],
             credentials=outputs["credentials"],
+            programs=outputs.get("programs", {}),
         )
     except KeyError as missing:
         raise GatewayClientError(

@@ -39,12 +39,15 @@ class AuthProxy(pulumi.ComponentResource):
     """`host:port` on the network `identity`."""
     session_cookie: str
     """Name of the cookie that holds a session's ticket."""
+    accepts_tokens: bool
+    """Whether an access token does for a session."""
 
     def __init__(self, name: str, args: AuthProxyArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("ohif:index:AuthProxy", name, None, opts)
         self.address = f"auth-proxy:{oauth2_proxy_config.PORT}"
         # The prefix binds a cookie to host and path, and asks for HTTPS (RFC 6265bis, 4.1.3.2).
         self.session_cookie = "__Host-ohif_session" if args.sign_in.secure else "ohif_session"
+        self.accepts_tokens = bool(args.sign_in.programs)
         configuration = args.endpoint.apply(
             lambda endpoint: oauth2_proxy_config.render(
                 oauth2_proxy_config.AuthProxyConfig(
@@ -57,6 +60,7 @@ class AuthProxy(pulumi.ComponentResource):
                     session_store_address=f"sessions:{STORE_PORT}",
                     session_maximum=args.sign_in.sessions.maximum,
                     access_token_life=args.sign_in.sessions.access_token,
+                    accept_tokens=self.accepts_tokens,
                 )
             )
         )

@@ -35,6 +35,8 @@ class AuthProxyConfig:
     """Seconds."""
     access_token_life: int
     """Seconds."""
+    accept_tokens: bool
+    """Whether an access token of the realm in `Authorization` does for a session."""
 
 
 def render(config: AuthProxyConfig) -> str:
@@ -76,6 +78,7 @@ def render(config: AuthProxyConfig) -> str:
             # Two tabs at the login page each have a state of their own.
             "cookie_csrf_per_request": True,
             "cookie_csrf_expire": "15m",
+            "skip_jwt_bearer_tokens": config.accept_tokens,
             "session_store_type": "redis",
             "redis_connection_url": f"redis://{config.session_store_address}",
             "request_logging": False,

@@ -164,6 +164,7 @@ def gateway_config(args: GatewayArgs, endpoint: PublicEndpoint) -> nginx_config.
         realm_path=REALM_PATH,
         client_id=CLIENT_ID,
         session_cookie=args.upstreams.auth_proxy.session_cookie,
+        accept_tokens=args.upstreams.auth_proxy.accepts_tokens,
         asset_root=ROOT,
     )
 

@@ -120,6 +120,8 @@ class GatewayConfig:
     client_id: str
     session_cookie: str
     """Name of oauth2-proxy's session cookie."""
+    accept_tokens: bool
+    """Whether DICOMweb takes an access token in `Authorization` in place of a session."""
     asset_root: str
     """Folder in the container with the gateway's files; those that are served are in `www/` below it."""
 

@@ -6,6 +6,7 @@ import pulumi
 import pulumi_keycloak as keycloak
 
 from access import AUTH_PROXY_PATH, KEYCLOAK_PATH
+from components.keycloak.programs import make_claims, make_program
 from components.keycloak.realm import SAVED_EVENTS, make_realm, make_user_profile
 from components.keycloak.second_factor import offer_codes, require_code
 from components.keycloak.server import CLIENT_ID
@@ -110,23 +111,9 @@ class Identity(pulumi.ComponentResource):
             else keycloak.openid.ClientAuthenticationFlowBindingOverridesArgs(browser_id=code_flow),
             opts=child,
         )
-        keycloak.openid.UserRealmRoleProtocolMapper(
-            f"{name}-client-roles",
-            realm_id=realm.id,
-            client_id=client.id,
-            name="realm roles in groups",
-            claim_name="groups",
-            multivalued=True,
-            opts=child,
-        )
-        keycloak.openid.AudienceProtocolMapper(
-            f"{name}-client-audience",
-            realm_id=realm.id,
-            client_id=client.id,
-            name="audience",
-            included_client_audience=CLIENT_ID,
-            opts=child,
-        )
+        make_claims(f"{name}-client", client, child)
+        for program in args.sign_in.programs:
+            make_program(f"{name}-program-{program.name}", program, args.secrets, roles, code_flow, child)
         for user in args.sign_in.users:
             account = keycloak.User(
                 f"{name}-user-{user.name}",

@@ -31,6 +31,15 @@ class User:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Program:
+    """A program that uses DICOMweb with tokens."""
+
+    name: str
+    roles: frozenset[Role] | None
+    """Its own; the secret with which it gets tokens is generated. `None`: it acts for users who sign in."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Smtp:
     """Keycloak's mail server."""
 
@@ -63,3 +72,4 @@ class SignIn:
     mfa: Mfa
     smtp: Smtp | None
     users: tuple[User, ...]
+    programs: tuple[Program, ...]

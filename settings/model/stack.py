@@ -8,7 +8,7 @@ from public_endpoint import PublicEndpoint
 from settings.model.archive import Archive
 from settings.model.entrance import Acme, DuckDns, LinodeZone, Listeners, ProvidedCertificate
 from settings.model.machine import Machine
-from settings.model.sign_in import Mfa, SessionLimits, SignIn, Smtp, User
+from settings.model.sign_in import Mfa, Program, SessionLimits, SignIn, Smtp, User
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +29,7 @@ class Settings:
     mfa: Mfa
     smtp: Smtp | None
     users: tuple[User, ...]
+    programs: tuple[Program, ...]
     protect_data: bool
     images: Mapping[str, Image]
 
@@ -47,12 +48,18 @@ class Settings:
             mfa=self.mfa,
             smtp=self.smtp,
             users=self.users,
+            programs=self.programs,
         )
 
     @property
     def user_names(self) -> tuple[str, ...]:
         """User names of realm `ohif`."""
         return tuple(user.name for user in self.users)
+
+    @property
+    def program_names(self) -> tuple[str, ...]:
+        """Names of the programs that have a secret."""
+        return tuple(program.name for program in self.programs if program.roles is not None)
 
     def endpoint(self, host: str) -> PublicEndpoint:
         """The public endpoint under this host."""

@@ -9,7 +9,7 @@ from tests.program.harness import Deployment, Resource, record
 @pytest.fixture(scope="module")
 def made() -> Deployment:
     def program() -> None:
-        Secrets("secrets", SecretsArgs(users=["viewer"], archive=["archive-database", "archive"]))
+        Secrets("secrets", SecretsArgs(users=["viewer"], programs=["triage"], archive=["archive-database", "archive"]))
 
     return record(program)
 
@@ -19,7 +19,15 @@ def passwords(made: Deployment) -> dict[str, Resource]:
 
 
 def test_one_for_each_purpose_and_person(made: Deployment) -> None:
-    machines = {"keycloak-database", "archive-database", "session-store", "archive", "client", "cookie"}
+    machines = {
+        "keycloak-database",
+        "archive-database",
+        "session-store",
+        "archive",
+        "client",
+        "cookie",
+        "program-triage",
+    }
     assert set(passwords(made)) == machines | {"user-admin", "user-viewer"}
 
 

@@ -35,6 +35,7 @@ ORDER = (
     "test_odd_studies.py",
     "test_links.py",
     "test_clients.py",
+    "test_programs.py",
     "test_corpus.py",
     "test_memory.py",
     "test_logout.py",

@@ -26,7 +26,7 @@ def auth_proxy(deployment: Deployment) -> dict[str, Any]:
 
 
 def test_with_https_no_http_address_is_used(case: Case, deployment: Deployment) -> None:
-    client = deployment.one("Client").inputs
+    client = deployment.one("Client", "identity-client").inputs
     actual = auth_proxy(deployment)
     addresses = [
         *client["validRedirectUris"],

@@ -1,6 +1,7 @@
 """Rules for the realm, its client and its users, in every combination of settings."""
 
 import tomllib
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -28,7 +29,7 @@ def seconds(lifespan: str) -> int:
 
 
 def test_known_problem_04_redirect_uri_is_exact_and_the_endpoints(deployment: Deployment) -> None:
-    client = deployment.one("Client").inputs
+    client = deployment.one("Client", "identity-client").inputs
     assert client["validRedirectUris"] == [auth_proxy_file(deployment)["redirect_url"]]
     assert client["validRedirectUris"] == [f"{origin(deployment)}/oauth2/callback"]
     assert client["validPostLogoutRedirectUris"] == [f"{origin(deployment)}/"]
@@ -37,25 +38,47 @@ def test_known_problem_04_redirect_uri_is_exact_and_the_endpoints(deployment: De
 
 
 def test_client_is_confidential_with_proof_key_and_one_flow(deployment: Deployment) -> None:
-    client = deployment.one("Client")
+    client = deployment.one("Client", "identity-client")
     assert client.inputs["clientId"] == auth_proxy_file(deployment)["client_id"] == "ohif_viewer"
     assert client.inputs["pkceCodeChallengeMethod"] == auth_proxy_file(deployment)["code_challenge_method"] == "S256"
     assert BY_NAME["client"].problems([client]) == []
     assert is_secret(client.marked_inputs["clientSecret"])
 
 
+@pytest.mark.parametrize(
+    ("rule", "change", "problem"),
+    [
+        ("redirect-uris", {"validRedirectUris": ["https://evil.example/"]}, "redirect URIs"),
+        ("client", {"directAccessGrantsEnabled": True}, "directAccessGrantsEnabled"),
+        ("client", {"standardFlowEnabled": True}, "standardFlowEnabled"),
+        ("client", {"serviceAccountsEnabled": False}, "or none"),
+        ("client", {"oauth2DeviceAuthorizationGrantEnabled": True}, "both"),
+        ("client", {"accessType": "PUBLIC"}, "without a secret"),
+    ],
+)
+def test_programs_that_do_more_than_theirs_are_reported(rule: str, change: dict[str, Any], problem: str) -> None:
+    made = run_program({"programs": [{"name": "triage", "roles": ["viewer"]}]})
+    client = made.one("Client", "identity-program-triage")
+    assert BY_NAME[rule].problems([client]) == []
+    (found,) = BY_NAME[rule].problems([replace(client, marked_inputs={**client.marked_inputs, **change})])
+    assert problem in str(found)
+
+
 def test_both_sides_know_the_same_secrets(deployment: Deployment) -> None:
     proxy = deployment.container("auth-proxy").environment
-    assert proxy["OAUTH2_PROXY_CLIENT_SECRET"] == deployment.one("Client").inputs["clientSecret"]
+    assert proxy["OAUTH2_PROXY_CLIENT_SECRET"] == deployment.one("Client", "identity-client").inputs["clientSecret"]
     assert proxy["OAUTH2_PROXY_CLIENT_SECRET"] == deployment.secrets["secrets-client"]
     assert proxy["OAUTH2_PROXY_COOKIE_SECRET"] == deployment.secrets["secrets-cookie"]
     assert proxy["OAUTH2_PROXY_REDIS_PASSWORD"] in deployment.container("sessions").files["/etc/valkey/valkey.conf"]
 
 
 def test_known_problem_09_roles_and_audience_are_in_the_token(deployment: Deployment) -> None:
-    roles = deployment.one("UserRealmRoleProtocolMapper").inputs
+    roles = deployment.one("UserRealmRoleProtocolMapper", "identity-client-roles").inputs
     assert (roles["claimName"], roles["multivalued"]) == (auth_proxy_file(deployment)["oidc_groups_claim"], True)
-    assert deployment.one("AudienceProtocolMapper").inputs["includedClientAudience"] == "ohif_viewer"
+    assert (
+        deployment.one("AudienceProtocolMapper", "identity-client-audience").inputs["includedClientAudience"]
+        == "ohif_viewer"
+    )
 
 
 def test_known_problem_11_https_required(deployment: Deployment) -> None:
@@ -119,7 +142,7 @@ def test_mfa_is_as_configured(case: Case, deployment: Deployment) -> None:
 
 
 def test_required_code_is_a_step_of_every_sign_in(case: Case, deployment: Deployment) -> None:
-    client = deployment.one("Client").inputs
+    client = deployment.one("Client", "identity-client").inputs
     if case.config["mfa"] != "required":
         assert "authenticationFlowBindingOverrides" not in client
         assert not deployment.of_type("Flow")

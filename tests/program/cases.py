@@ -129,6 +129,11 @@ FACTORS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
                 {"name": "norole", "firstName": "No", "lastName": "Role"},
                 {"name": "all", "roles": ["pacsadmin", "reporter", "viewer"]},
             ],
+            "programs": [
+                {"name": "triage", "roles": ["viewer", "reporter"]},
+                {"name": "idle", "roles": []},
+                {"name": "command-line", "forUsers": True},
+            ],
         },
     },
 }

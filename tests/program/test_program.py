@@ -222,6 +222,9 @@ def test_outputs(case: Case, deployment: Deployment) -> None:
     assert (known_hosts is None) == (case.config.get("target", "local") == "local")
     assert known_hosts is None or re.fullmatch(r"[\w.:\[\]-]+ ssh-ed25519 [A-Za-z0-9+/=]+", known_hosts)
     assert not is_secret(deployment.marked_stack_outputs.get("knownHosts"))
+    programs = [it["name"] for it in case.config.get("programs", []) if "roles" in it]
+    assert outputs.pop("programs", {}) == {name: deployment.secrets[f"secrets-program-{name}"] for name in programs}
+    assert is_secret(deployment.marked_stack_outputs.get("programs")) is bool(programs)
     assert outputs == {
         "viewerUrl": f"{case.origin}/",
         "adminUrl": f"{case.origin}/pacs-admin/",
@@ -232,6 +235,23 @@ def test_outputs(case: Case, deployment: Deployment) -> None:
         },
     }
     assert is_secret(deployment.marked_stack_outputs["credentials"])
+
+
+def test_programs_get_tokens_as_configured_and_nobody_else(case: Case, deployment: Deployment) -> None:
+    programs = {it["name"]: it for it in case.config.get("programs", [])}
+    clients = {it.inputs["clientId"]: it for it in deployment.of_type("Client") if it.inputs["clientId"] in programs}
+    assert set(clients) == set(programs)
+    for name, program in programs.items():
+        inputs, own = clients[name].inputs, "roles" in program
+        flows = {key for key, value in inputs.items() if value is True and key.endswith(("Enabled", "enabled"))}
+        assert flows == {"serviceAccountsEnabled" if own else "oauth2DeviceAuthorizationGrantEnabled"}
+        assert inputs["accessType"] == ("CONFIDENTIAL" if own else "PUBLIC")
+        assert ("clientSecret" in inputs) is own
+        names = {it.name for it in deployment.of_type("UserRoles")}
+        assert (f"identity-program-{name}-account-roles" in names) is bool(program.get("roles"))
+    assert ("$access_token" in deployment.container("gateway").files["/etc/ohif/nginx.conf"]) is bool(programs)
+    proxy = deployment.container("auth-proxy").files["/etc/oauth2-proxy.cfg"]
+    assert f"skip_jwt_bearer_tokens = {str(bool(programs)).lower()}" in proxy
 
 
 def test_images_of_the_configuration_are_used(case: Case, deployment: Deployment) -> None:

@@ -19,6 +19,7 @@ EXAMPLE = AuthProxyConfig(
     session_store_address="sessions:6379",
     session_maximum=36000,
     access_token_life=300,
+    accept_tokens=False,
 )
 
 
@@ -33,7 +34,11 @@ def seconds(duration: str) -> int:
 def test_nothing_insecure_and_nothing_skipped_but_discovery_and_the_button() -> None:
     keys = set(parsed())
     assert not [key for key in keys if "insecure" in key]
-    assert {key for key in keys if "skip" in key} == {"skip_oidc_discovery", "skip_provider_button"}
+    assert {key for key, value in parsed().items() if "skip" in key and value} == {
+        "skip_oidc_discovery",
+        "skip_provider_button",
+    }
+    assert parsed(accept_tokens=True)["skip_jwt_bearer_tokens"] is True
 
 
 def test_known_problem_23_no_secret_is_in_the_file() -> None:

@@ -42,6 +42,7 @@ EXAMPLE = nginx_config.GatewayConfig(
     dimse=None,
     realm_path="/keycloak/realms/ohif",
     client_id="ohif_viewer",
+    accept_tokens=True,
     session_cookie="ohif_session",
     asset_root="/etc/ohif",
 )
@@ -55,6 +56,7 @@ OTHER_EXAMPLE = replace(
     rewrite_links=True,
     misreads_searches=False,
     scripted_root=None,
+    accept_tokens=False,
 )
 """With DCM4chee."""
 
