@@ -63,11 +63,12 @@ def dicom_tls_files(dicom: Dicom | None) -> Sequence[File]:
 
 
 def viewer_files(source: DicomWebSource, session_idle: int) -> Sequence[File]:
-    """OHIF's configuration, one for those who may store and one for those who only read."""
+    """OHIF's configuration, one for those who may store and one for those who only read, and a style sheet."""
     behaviour = "".join(
         (ASSETS / "viewer" / name).read_text() for name in ("ndarray.js", "behaviour.js", "searches.js")
     )
-    return [
+    style = File(path=f"{ROOT}/www/pages/viewer.css", content=(ASSETS / "viewer" / "small_screens.css").read_text())
+    configurations = [
         File(
             path=f"{ROOT}/www/app-config.{variant}.js",
             content=ohif_config.render(
@@ -82,6 +83,7 @@ def viewer_files(source: DicomWebSource, session_idle: int) -> Sequence[File]:
         )
         for variant, can_store in (("read", False), ("store", True))
     ]
+    return [*configurations, style]
 
 
 def page_files() -> Sequence[File]:

@@ -33,6 +33,7 @@ ORDER = (
     "test_uploads.py",
     "test_one_identity.py",
     "test_odd_studies.py",
+    "test_small_screens.py",
     "test_links.py",
     "test_clients.py",
     "test_programs.py",
