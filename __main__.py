@@ -39,7 +39,10 @@ auth_proxy = AuthProxy("auth-proxy", auth_proxy_args, on_host)
 viewer = Viewer("viewer", ViewerArgs(stack, networks), on_host)
 certificate = served_certificate("certificate", stack, settings.certificate, on_host)
 upstreams = Upstreams(keycloak=keycloak, auth_proxy=auth_proxy, viewer=viewer, archive=archive)
-gateway_args = GatewayArgs(stack, networks, endpoint, settings.listeners, certificate, settings.sessions, upstreams)
+gateway_args = GatewayArgs(
+    *(stack, networks, endpoint, settings.listeners, certificate),
+    *(settings.sessions, settings.download_roles, upstreams),
+)
 gateway = Gateway("gateway", gateway_args, on_host)
 entrance_args = PublicEntranceArgs(stack, networks, endpoint, host, settings.dns, certificate, gateway, keycloak)
 entrance = PublicEntrance(entrance_args, on_host)

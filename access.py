@@ -20,6 +20,8 @@ DICOMWEB_PATH = "/pacs"
 """DICOMweb, whichever archive answers."""
 ADMIN_PATH = "/pacs-admin"
 """The archive's own pages, whichever archive it is."""
+DOWNLOAD_PATH = "/download"
+"""Studies as ZIP files, by StudyInstanceUID."""
 KEYCLOAK_PATH = "/keycloak"
 """Keycloak: the login pages of realm `ohif` and, from admin networks, its console."""
 AUTH_PROXY_PATH = "/oauth2"
@@ -33,7 +35,7 @@ ADMINISTERS = SignedIn(frozenset({Role.PACSADMIN}))
 
 READ = frozenset({"GET", "HEAD"})
 
-UID = r"(?=[0-9.]{1,64}(?:/|(?![\s\S])))[0-9]+(?:\.[0-9]+)*"
+UID = r"(?=[0-9.]{1,64}(?:/|\.zip|(?![\s\S])))[0-9]+(?:\.[0-9]+)*"
 """A DICOM unique identifier (PS3.5 section 9)."""
 
 _TAG = r"[0-9A-Fa-f]{8}"
@@ -52,8 +54,15 @@ _FREE_TEXT = r"[\w.~@:+ /-]*"
 """Characters of Keycloak's paths: no `;`, `%` or backslash, which servers interpret differently."""
 
 
-def routes(archive_roots: Sequence[ArchiveRoot]) -> tuple[Route, ...]:
+def routes(archive_roots: Sequence[ArchiveRoot], download_roles: frozenset[Role] = frozenset()) -> tuple[Route, ...]:
     """The table, in the order in which it is tried, with the archive's own parts as that archive has them."""
+    downloads = Route(
+        name="download",
+        path=rf"^{DOWNLOAD_PATH}/{UID}\.zip{END}",
+        rules=(Rule(READ, SignedIn(download_roles)),),
+        handler=Handler.DOWNLOAD,
+        example=f"{DOWNLOAD_PATH}/{_A_STUDY}.zip",
+    )
     return (
         Route(
             name="home",
@@ -152,6 +161,7 @@ def routes(archive_roots: Sequence[ArchiveRoot]) -> tuple[Route, ...]:
             handler=Handler.DICOMWEB,
             example=f"{DICOMWEB_PATH}/studies/{_A_STUDY}/series",
         ),
+        *([downloads] if download_roles else []),
         *(
             Route(
                 name=root.route,

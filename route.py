@@ -75,6 +75,8 @@ class Handler(StrEnum):
     """OHIF's `app-config.js`, rendered by the program and served by the gateway."""
     VIEWER_ASSETS = auto()
     DICOMWEB = auto()
+    DOWNLOAD = auto()
+    """A study as a ZIP file of DICOM files."""
     ARCHIVE_PAGES = auto()
     """The archive's own pages: scripts run."""
     ARCHIVE_ADMIN = auto()
@@ -112,7 +114,7 @@ class Route:
     @property
     def is_of_archive(self) -> bool:
         """Whether the archive answers; then the query is logged as well."""
-        return self.handler in (Handler.DICOMWEB, Handler.ARCHIVE_PAGES, Handler.ARCHIVE_ADMIN)
+        return self.handler in (Handler.DICOMWEB, Handler.DOWNLOAD, Handler.ARCHIVE_PAGES, Handler.ARCHIVE_ADMIN)
 
     def access_for(self, method: str) -> Access | None:
         """The access that `method` requires; `None` if it is not allowed (405)."""

@@ -59,6 +59,10 @@ def programs(config: pulumi.Config) -> tuple[Program, ...]:
     return tuple(found)
 
 
+def download_roles(config: pulumi.Config) -> frozenset[Role]:
+    return frozenset(_roles("downloadRoles", parsing.items(config, "downloadRoles")))
+
+
 def _roles(key: str, values: object) -> Sequence[Role]:
     if not isinstance(values, list):
         raise ConfigurationError(key, "roles must be a list.")

@@ -12,7 +12,7 @@ from access import routes
 from bootstrap.console import print_line
 from bootstrap.paths import ROOT
 from components.archive.archive import archive_roots
-from route import Access, Anyone, FromAdminNetworks, Role, Route, SignedIn
+from route import Access, Anyone, FromAdminNetworks, Handler, Role, Route, SignedIn
 from settings import ArchiveKind
 
 FOLDER = ROOT / "docs" / "reference"
@@ -38,7 +38,7 @@ def configuration() -> str:
 
 def route_table() -> str:
     """Every route of both archives, and who may use it."""
-    by_archive = {kind: routes(archive_roots(kind)) for kind in ArchiveKind}
+    by_archive = {kind: routes(archive_roots(kind), frozenset(Role)) for kind in ArchiveKind}
     shared = set.intersection(*({route.name for route in table_of_archive} for table_of_archive in by_archive.values()))
     rows: dict[str, tuple[str, str, str]] = {}
     for kind, table_of_archive in by_archive.items():
@@ -56,6 +56,8 @@ def route_table() -> str:
 
 def rules(route: Route) -> str:
     """A route's rules in words."""
+    if route.handler is Handler.DOWNLOAD:
+        return "GET, HEAD: roles in `downloadRoles`; without any the route is not there"
     every = "every method" if len(route.rules) == 1 else "other methods"
     return "; ".join(
         f"{', '.join(sorted(rule.methods)) if rule.methods else every}: {who(rule.access)}" for rule in route.rules

@@ -130,6 +130,26 @@
     }
   });
 
+  function studiesOfThePage() {
+    var uids = new URLSearchParams(window.location.search).getAll('StudyInstanceUIDs');
+    return uids.join(',').split(',').filter(Boolean);
+  }
+
+  function downloadLink(React) {
+    return React.createElement(
+      'a',
+      {
+        href: settings.downloadPath + '/' + studiesOfThePage()[0] + '.zip',
+        style: { color: '#5acce6', fontSize: '14px', whiteSpace: 'nowrap' },
+        title: 'The study as a ZIP file of DICOM files',
+        onClick: function (event) {
+          event.stopPropagation();
+        },
+      },
+      'Download'
+    );
+  }
+
   var react;
   window.config.whiteLabeling = {
     createLogoComponentFn: function (React) {
@@ -149,7 +169,8 @@
             },
           },
           'Sign out'
-        )
+        ),
+        settings.downloadPath && studiesOfThePage().length === 1 && downloadLink(React)
       );
     },
   };

@@ -77,6 +77,7 @@ class Dcm4chee(pulumi.ComponentResource):
     rewrite_links: bool
     misreads_searches: bool
     scripted_root: str | None
+    zip_path: str
     authorization: pulumi.Output[str] | None
     source: DicomWebSource
 
@@ -93,6 +94,7 @@ class Dcm4chee(pulumi.ComponentResource):
         self.rewrite_links = True
         self.misreads_searches = False
         self.scripted_root = None
+        self.zip_path = f"{self.dicomweb_root}/studies/$study?accept=application/zip"
         self.authorization = None
         self.source = DicomWebSource(
             name="DCM4chee",

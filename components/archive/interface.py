@@ -85,6 +85,11 @@ class Archive(Protocol):
         ...
 
     @property
+    def zip_path(self) -> str:
+        """Path of a study as a ZIP file, with `$study` for its StudyInstanceUID."""
+        ...
+
+    @property
     def authorization(self) -> pulumi.Output[str] | None:
         """The `Authorization` header that it wants from the gateway; `None` if it cannot check one."""
         ...

@@ -57,6 +57,7 @@ class Orthanc(pulumi.ComponentResource):
     rewrite_links: bool
     misreads_searches: bool
     scripted_root: str | None
+    zip_path: str
     authorization: pulumi.Output[str]
     source: DicomWebSource
 
@@ -74,6 +75,7 @@ class Orthanc(pulumi.ComponentResource):
         self.rewrite_links = False
         self.misreads_searches = True
         self.scripted_root = orthanc_config.SCRIPTED_ROOT
+        self.zip_path = f"{orthanc_config.SCRIPTED_ROOT}/studies/$study/archive"
         self.authorization = credential.apply(basic_authorization)
         self.source = DicomWebSource(
             name="Orthanc",

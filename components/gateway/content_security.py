@@ -68,6 +68,7 @@ STORED_OBJECT: Policy = {
 BY_HANDLER: Mapping[Handler, Policy] = {
     Handler.PAGES: NOTHING,
     Handler.DICOMWEB: NOTHING,
+    Handler.DOWNLOAD: NOTHING,
     Handler.VIEWER_CONFIG: NOTHING,
     Handler.VIEWER_ASSETS: VIEWER_WORKER,
     Handler.VIEWER_PAGE: VIEWER_PAGE,

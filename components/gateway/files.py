@@ -63,25 +63,27 @@ def dicom_tls_files(dicom: Dicom | None) -> Sequence[File]:
 
 
 def viewer_files(source: DicomWebSource, session_idle: int) -> Sequence[File]:
-    """OHIF's configuration, one for those who may store and one for those who only read, and a style sheet."""
+    """OHIF's configuration, one file for each combination of what a user may do, and a style sheet."""
     behaviour = "".join(
         (ASSETS / "viewer" / name).read_text() for name in ("ndarray.js", "behaviour.js", "searches.js")
     )
     style = File(path=f"{ROOT}/www/pages/viewer.css", content=(ASSETS / "viewer" / "small_screens.css").read_text())
     configurations = [
         File(
-            path=f"{ROOT}/www/app-config.{variant}.js",
+            path=f"{ROOT}/www/app-config.{store}{download}.js",
             content=ohif_config.render(
                 ohif_config.ViewerConfig(
                     archive_name=source.name,
                     capabilities=source.capabilities,
-                    can_store=can_store,
+                    can_store=store == "store",
+                    can_download=bool(download),
                     session_idle=session_idle,
                     behaviour=behaviour,
                 )
             ),
         )
-        for variant, can_store in (("read", False), ("store", True))
+        for store in ("read", "store")
+        for download in ("", "-download")
     ]
     return [*configurations, style]
 

@@ -29,6 +29,7 @@ from components.keycloak.server import CLIENT_ID, REALM_PATH, Keycloak
 from components.public_name.certificate import AcmeCertificate, ServedCertificate
 from components.viewer.viewer import Viewer
 from public_endpoint import PublicEndpoint
+from route import Role
 from settings import EVERY_NETWORK, Listeners, ProvidedCertificate, SessionLimits
 
 MEMORY_MIB, TEMPORARY_MIB = 640, 16
@@ -56,6 +57,7 @@ class GatewayArgs:
     certificate: ServedCertificate | None
     """`None`: HTTP."""
     sessions: SessionLimits
+    download_roles: frozenset[Role]
     upstreams: Upstreams
 
 
@@ -148,7 +150,7 @@ def gateway_config(args: GatewayArgs, endpoint: PublicEndpoint) -> nginx_config.
         host=endpoint.host,
         authority=endpoint.authority,
         port=endpoint.port,
-        routes=routes(args.upstreams.archive.ROOTS),
+        routes=routes(args.upstreams.archive.ROOTS, args.download_roles),
         admin_networks=args.listeners.admin_networks,
         upstreams={
             "auth_proxy": args.upstreams.auth_proxy.address,
@@ -159,6 +161,7 @@ def gateway_config(args: GatewayArgs, endpoint: PublicEndpoint) -> nginx_config.
         dicomweb_root=args.upstreams.archive.dicomweb_root,
         rewrite_links=args.upstreams.archive.rewrite_links,
         misreads_searches=args.upstreams.archive.misreads_searches,
+        zip_path=args.upstreams.archive.zip_path,
         scripted_root=args.upstreams.archive.scripted_root,
         dimse=dimse(args),
         realm_path=REALM_PATH,

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import jinja2
 
-from access import AUTH_PROXY_PATH, DICOMWEB_PATH, KEYCLOAK_PATH, LINK_PATH, VIEWER_PATH
+from access import AUTH_PROXY_PATH, DICOMWEB_PATH, DOWNLOAD_PATH, KEYCLOAK_PATH, LINK_PATH, VIEWER_PATH
 from components.archive.orthanc_config import INDEX_CONNECTIONS
 from components.gateway import content_security
 from components.gateway.limits import (
@@ -23,12 +23,13 @@ from components.gateway.limits import (
     LOG_BOUNDS,
     RENDER_PARAMETER,
 )
-from route import FromAdminNetworks, Role, Route, SignedIn
+from route import FromAdminNetworks, Handler, Role, Route, SignedIn
 
 TEMPLATES = Path(__file__).parents[2] / "assets" / "gateway"
 PATHS = {
     "auth_proxy": AUTH_PROXY_PATH,
     "dicomweb": DICOMWEB_PATH,
+    "download": DOWNLOAD_PATH,
     "keycloak": KEYCLOAK_PATH,
     "link": LINK_PATH,
     "viewer": VIEWER_PATH,
@@ -114,6 +115,8 @@ class GatewayConfig:
     """Whether the archive finds something else where a search holds a backslash, `&` or an encoded `%2C`."""
     scripted_root: str | None
     """Where the archive's scripts answer metadata and bulk data as a single part; `None`: below `dicomweb_root`."""
+    zip_path: str
+    """Where the archive has a study as a ZIP file, with `$study` for its StudyInstanceUID."""
     dimse: Dimse | None
     """`None`: no DICOM port."""
     realm_path: str
@@ -249,8 +252,15 @@ def _rendered(template: str, config: GatewayConfig) -> str:
             error_page_policy=content_security.header(content_security.ERROR_PAGE),
             attempts={"archive": ARCHIVE_ATTEMPTS},
             storing_roles="|".join(role for role in Role if role is not Role.VIEWER),
+            download_roles="|".join(role for role in Role if role in _download_roles(config.routes)),
         )
     )
+
+
+def _download_roles(routes: Sequence[Route]) -> frozenset[Role]:
+    """Roles that the route for ZIP files admits."""
+    rules = (rule.access for route in routes if route.handler is Handler.DOWNLOAD for rule in route.rules)
+    return frozenset(role for access in rules if isinstance(access, SignedIn) for role in access.roles)
 
 
 def _archive_roots(routes: Sequence[Route]) -> Sequence[str]:

@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from access import DICOMWEB_PATH, VIEWER_PATH
+from access import DICOMWEB_PATH, DOWNLOAD_PATH, VIEWER_PATH
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +21,8 @@ class ViewerConfig:
     """OHIF's data source options for the archive's DICOMweb."""
     can_store: bool
     """Whether the user may store instances; otherwise OHIF offers no upload."""
+    can_download: bool
+    """Whether the user is offered a study as a ZIP file."""
     session_idle: int
     """Seconds without a request after which a session ends."""
     behaviour: str
@@ -65,6 +67,10 @@ def render(config: ViewerConfig) -> str:
                 },
             }
         ],
-        "ohifPulumi": {"canStore": config.can_store, "sessionIdleSeconds": config.session_idle},
+        "ohifPulumi": {
+            "canStore": config.can_store,
+            "downloadPath": DOWNLOAD_PATH if config.can_download else None,
+            "sessionIdleSeconds": config.session_idle,
+        },
     }
     return f"window.config = {json.dumps(settings, indent=2)};\n{config.behaviour}"

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from images import Image
 from public_endpoint import PublicEndpoint
+from route import Role
 from settings.model.archive import Archive
 from settings.model.entrance import Acme, DuckDns, LinodeZone, Listeners, ProvidedCertificate
 from settings.model.machine import Machine
@@ -30,6 +31,8 @@ class Settings:
     smtp: Smtp | None
     users: tuple[User, ...]
     programs: tuple[Program, ...]
+    download_roles: frozenset[Role]
+    """Roles that are offered studies as ZIP files."""
     protect_data: bool
     images: Mapping[str, Image]
 

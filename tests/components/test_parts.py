@@ -37,7 +37,12 @@ def test_basic_authorization() -> None:
 
 def test_viewer_has_a_configuration_for_those_who_store_and_one_for_those_who_read() -> None:
     *files, style = viewer_files(DicomWebSource(name="Archive", capabilities={}), 900)
-    assert [file.path.rpartition("/")[2] for file in files] == ["app-config.read.js", "app-config.store.js"]
+    assert [file.path.rpartition("/")[2] for file in files] == [
+        "app-config.read.js",
+        "app-config.read-download.js",
+        "app-config.store.js",
+        "app-config.store-download.js",
+    ]
     assert style.path.endswith("/www/pages/viewer.css")
 
 

@@ -35,6 +35,7 @@ ORDER = (
     "test_odd_studies.py",
     "test_small_screens.py",
     "test_links.py",
+    "test_download.py",
     "test_clients.py",
     "test_programs.py",
     "test_corpus.py",

@@ -16,6 +16,7 @@ from docker.models.containers import Container
 
 from access import routes
 from components.archive.archive import archive_roots
+from route import Role
 from settings import ArchiveKind
 from settings.archive import DEFAULT_AE_TITLES
 from tools.dicomweb import GatewayClientError, StackOutputs, sign_in, stack_outputs
@@ -32,7 +33,7 @@ LABEL = f"org.ohif.stack={NAME}"
 CONFIG = yaml.safe_load(CONFIG_FILE.read_text())["config"]
 ARCHIVE = ArchiveKind(CONFIG.get("ohif:archive", ArchiveKind.ORTHANC))
 AE_TITLE = CONFIG.get("ohif:aeTitle", DEFAULT_AE_TITLES[ARCHIVE])
-ROUTES = routes(archive_roots(ARCHIVE))
+ROUTES = routes(archive_roots(ARCHIVE), frozenset(map(Role, CONFIG.get("ohif:downloadRoles", []))))
 OF_THE_ARCHIVE = {
     ArchiveKind.ORTHANC: ("orthanc", "orthanc-db"),
     ArchiveKind.DCM4CHEE: ("dcm4chee", "dcm4chee-db", "dcm4chee-ldap"),

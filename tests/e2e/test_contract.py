@@ -22,7 +22,7 @@ ANONYMOUS = "anonymous"
 WITHOUT_ROLE = "norole"
 IDENTITIES = (ANONYMOUS, WITHOUT_ROLE, "viewer", "reporter", "pacsadmin")
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW")
-GATEWAY_PAGE = "/_gateway/"
+GATEWAY_PAGE = "/_gateway/pages.css"
 """What the gateway's own pages refer to and nothing behind it does."""
 
 READ_ANSWERS = {
@@ -30,6 +30,7 @@ READ_ANSWERS = {
     Handler.VIEWER_PAGE: {200},
     Handler.VIEWER_CONFIG: {200},
     Handler.VIEWER_ASSETS: {200},
+    Handler.DOWNLOAD: {200, 404},
     Handler.DICOMWEB: {200, 204, 404},
     # An image may lack one of the archive's user interfaces.
     Handler.ARCHIVE_PAGES: {200, 404},

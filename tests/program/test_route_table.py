@@ -30,6 +30,8 @@ NOWHERE: Answer = 404
 OTHER_METHODS = ("PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "MKCOL", "BREW")
 STUDY = "1.2.826.0.1.3680043.8.498.1"
 
+DOWNLOADS = frozenset({Role.REPORTER})
+
 ROWS: dict[str, tuple[Answer, Answer, Answer]] = {
     # path: GET and HEAD, POST, everything else
     "/": (ANYONE, NO_METHOD, NO_METHOD),
@@ -50,6 +52,12 @@ ROWS: dict[str, tuple[Answer, Answer, Answer]] = {
     "/keycloak/admin/realms/ohif/users": (CONSOLE, CONSOLE, CONSOLE),
     "/keycloak/realms/master": (CONSOLE, CONSOLE, CONSOLE),
     "/keycloak/realms/master/protocol/openid-connect/token": (CONSOLE, CONSOLE, CONSOLE),
+    f"/download/{STUDY}.zip": (DOWNLOADS, NO_METHOD, NO_METHOD),
+    f"/download/{STUDY}": (NOWHERE, NOWHERE, NOWHERE),
+    f"/download/{STUDY}.zip/": (NOWHERE, NOWHERE, NOWHERE),
+    "/download/1.2/../3.zip": (NOWHERE, NOWHERE, NOWHERE),
+    f"/download/{'1' * 65}.zip": (NOWHERE, NOWHERE, NOWHERE),
+    f"/pacs/studies/{STUDY}.zip": (NOWHERE, NOWHERE, NOWHERE),
     "/ohif-viewer": (READERS, NO_METHOD, NO_METHOD),
     "/ohif-viewer/": (READERS, NO_METHOD, NO_METHOD),
     "/ohif-viewer/viewer": (READERS, NO_METHOD, NO_METHOD),

@@ -3,3 +3,4 @@
 import metadata  # type: ignore[import-not-found]  # noqa: F401
 import search  # type: ignore[import-not-found]  # noqa: F401
 import single_part  # type: ignore[import-not-found]  # noqa: F401
+import study_zip  # type: ignore[import-not-found]  # noqa: F401

@@ -16,7 +16,9 @@ from components.gateway import nginx_config
 from route import Role, Route
 from settings import ArchiveKind
 
-ROUTES: Mapping[str, tuple[Route, ...]] = {kind.value: routes(archive_roots(kind)) for kind in ArchiveKind}
+ROUTES: Mapping[str, tuple[Route, ...]] = {
+    kind.value: routes(archive_roots(kind), frozenset({Role.REPORTER})) for kind in ArchiveKind
+}
 """The table, by the archive that runs."""
 
 EXAMPLE = nginx_config.GatewayConfig(
@@ -39,6 +41,7 @@ EXAMPLE = nginx_config.GatewayConfig(
     rewrite_links=False,
     misreads_searches=True,
     scripted_root="/scripted",
+    zip_path="/scripted/studies/$study/archive",
     dimse=None,
     realm_path="/keycloak/realms/ohif",
     client_id="ohif_viewer",
@@ -56,6 +59,7 @@ OTHER_EXAMPLE = replace(
     rewrite_links=True,
     misreads_searches=False,
     scripted_root=None,
+    zip_path="/dcm4chee-arc/aets/DCM4CHEE/rs/studies/$study?accept=application/zip",
     accept_tokens=False,
 )
 """With DCM4chee."""

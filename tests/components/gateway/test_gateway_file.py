@@ -48,8 +48,10 @@ def test_every_proxied_location_is_guarded_or_public_in_the_table() -> None:
     internal = [it for it in proxied() if it.all("internal") or it.args[0].startswith("@")]
     for it in proxied():
         assert it in internal or it in GATEWAY.guarded or it.args[-1] in public, it.args
-    # Nothing internal leads elsewhere than to oauth2-proxy.
-    assert {it.value("proxy_pass").split("/")[2] for it in internal} == {"auth_proxy"}
+    # Nothing internal leads elsewhere than to oauth2-proxy, but a ZIP file to the archive.
+    elsewhere = [it for it in internal if it.value("proxy_pass").split("/")[2] != "auth_proxy"]
+    assert [it.args[-1] for it in elsewhere] == ["^/_archive(?<zip_file>/studies/[0-9a-f-]{44}/archive)$"]
+    assert all(it.all("internal") for it in elsewhere)
 
 
 def test_everything_else_is_not_found() -> None:
@@ -148,7 +150,8 @@ def test_identity_headers_of_the_client_go_nowhere() -> None:
 
 def test_archive_gets_the_gateways_credential_and_nothing_of_the_clients() -> None:
     to_archive = [it for it in proxied() if it.value("proxy_pass") == "http://archive"]
-    assert len(to_archive) == len([route for route in EXAMPLE.routes if route.is_of_archive])
+    # One more is where a ZIP file is.
+    assert len(to_archive) == len([route for route in EXAMPLE.routes if route.is_of_archive]) + 1
     for it in to_archive:
         assert it.value("proxy_pass_request_headers") == "off"
         assert it.value("include") == "/etc/ohif/archive-credential.conf"
@@ -250,7 +253,7 @@ def test_the_query_is_logged_wherever_the_archive_answers_and_nowhere_else() -> 
         assert (("set", "$route_query", "$args") in names) is logged is route.is_of_archive, route.name
         # Before anything that answers the request.
         assert not logged or names[1] == ("set", "$route_query", "$args")
-    assert len([it for it in GATEWAY.http.walk() if it.name == "set" and it.args[0] == "$route_query"]) == 5
+    assert len([it for it in GATEWAY.http.walk() if it.name == "set" and it.args[0] == "$route_query"]) == 6
 
 
 @pytest.mark.parametrize(

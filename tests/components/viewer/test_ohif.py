@@ -19,7 +19,7 @@ NODE = shutil.which("node")
 needs_node = pytest.mark.skipif(NODE is None, reason="needs node, to run JavaScript")
 
 
-def text(*, can_store: bool = False) -> str:
+def text(*, can_store: bool = False, can_download: bool = False) -> str:
     behaviour = "".join(
         (ROOT / "assets/viewer" / name).read_text() for name in ("ndarray.js", "behaviour.js", "searches.js")
     )
@@ -29,14 +29,15 @@ def text(*, can_store: bool = False) -> str:
             archive_name='A "B" </script>',
             capabilities=capabilities,
             can_store=can_store,
+            can_download=can_download,
             session_idle=900,
             behaviour=behaviour,
         )
     )
 
 
-def settings(*, can_store: bool = False) -> dict[str, Any]:
-    whole = text(can_store=can_store)
+def settings(**options: bool) -> dict[str, Any]:
+    whole = text(**options)
     assert whole.startswith(ASSIGNMENT)
     found, end = json.JSONDecoder().raw_decode(whole, len(ASSIGNMENT))
     assert whole[end] == ";"
@@ -74,7 +75,9 @@ def test_capabilities_of_the_archive_are_configured() -> None:
 @pytest.mark.parametrize("can_store", [True, False])
 def test_only_those_who_may_store_are_offered_an_upload(can_store: bool) -> None:
     assert source(can_store=can_store)["dicomUploadEnabled"] is can_store
-    assert settings(can_store=can_store)["ohifPulumi"] == {"canStore": can_store, "sessionIdleSeconds": 900}
+    own = settings(can_store=can_store)["ohifPulumi"]
+    assert own == {"canStore": can_store, "downloadPath": None, "sessionIdleSeconds": 900}
+    assert settings(can_download=True)["ohifPulumi"]["downloadPath"] == "/download"
 
 
 RUN = """
