@@ -234,6 +234,10 @@ class RecordingMonitor:
             return {"address": VM_ADDRESS}
         if resource.type == "linode:index/instance:Instance":
             return {"ipv4s": resource.inputs.get("ipv4s", [VM_ADDRESS_OF_ITS_OWN]), "ipv6": f"{VM_IPV6}/128"}
+        if resource.type == "keycloak:openid/client:Client":
+            return {
+                "serviceAccountUserId": f"{resource.name}-account" * bool(resource.inputs["serviceAccountsEnabled"])
+            }
         return {}
 
     def RegisterResourceOutputs(  # noqa: N802

@@ -247,8 +247,10 @@ def test_programs_get_tokens_as_configured_and_nobody_else(case: Case, deploymen
         assert flows == {"serviceAccountsEnabled" if own else "oauth2DeviceAuthorizationGrantEnabled"}
         assert inputs["accessType"] == ("CONFIDENTIAL" if own else "PUBLIC")
         assert ("clientSecret" in inputs) is own
-        names = {it.name for it in deployment.of_type("UserRoles")}
-        assert (f"identity-program-{name}-account-roles" in names) is bool(program.get("roles"))
+        given = {it.name: it.inputs for it in deployment.of_type("UserRoles")}
+        roles = given.get(f"identity-program-{name}-account-roles")
+        assert (roles is not None) is bool(program.get("roles"))
+        assert roles is None or roles["userId"] == f"identity-program-{name}-account"
     assert ("$access_token" in deployment.container("gateway").files["/etc/ohif/nginx.conf"]) is bool(programs)
     proxy = deployment.container("auth-proxy").files["/etc/oauth2-proxy.cfg"]
     assert f"skip_jwt_bearer_tokens = {str(bool(programs)).lower()}" in proxy
