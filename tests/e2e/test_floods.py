@@ -128,12 +128,12 @@ def test_a_flood_from_one_address_stops_nobody_else(
     assert not stack.container("gateway").attrs["State"]["OOMKilled"]
 
 
-def test_a_cookie_header_of_10_kb_is_refused(stack: Stack) -> None:
+def test_a_cookie_header_of_15_kb_is_refused(stack: Stack) -> None:
     """What oauth2-proxy is asked, and what of its answers is kept, has a bound."""
     with closing(connect(stack.url, 10)) as connection:
         authority = stack.url.removeprefix("http://")
         connection.sendall(
-            f"GET /pacs/studies HTTP/1.1\r\nHost: {authority}\r\nCookie: a={'b' * 10_000}\r\n\r\n".encode()
+            f"GET /pacs/studies HTTP/1.1\r\nHost: {authority}\r\nCookie: a={'b' * 15_000}\r\n\r\n".encode()
         )
         assert connection.recv(12) == b"HTTP/1.1 400"
 
