@@ -1,7 +1,7 @@
 """Users, programs, and the mail server that reaches users."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Mapping, Sequence
 
 import pulumi
 
@@ -14,7 +14,7 @@ KEYCLOAK_CLIENTS = frozenset(
     {"account", "account-console", "admin-cli", "broker", "ohif_viewer", "realm-management", "security-admin-console"}
 )
 """Clients that the realm has already."""
-USER_NAME = re.compile(r"[a-z0-9][a-z0-9._@-]{0,62}")
+NAME = re.compile(r"[a-z0-9][a-z0-9._@-]{0,62}")
 
 
 def users(config: pulumi.Config) -> tuple[User, ...]:
@@ -22,13 +22,9 @@ def users(config: pulumi.Config) -> tuple[User, ...]:
     for position, entry in enumerate(parsing.items(config, "users")):
         key = f"users[{position}]"
         parsing.refuse_fields(key, entry, frozenset({"name", "roles", "email", "firstName", "lastName"}))
-        name = entry.get("name")
-        if not isinstance(name, str) or not USER_NAME.fullmatch(name):
-            raise ConfigurationError(key, f"name {name!r} must be small letters, digits and . _ @ -")
+        name = _name(key, entry, "users", {user.name for user in found})
         if name == CONSOLE_USER:
             raise ConfigurationError(key, f"the name {name} belongs to Keycloak's console; take another.")
-        if name in {user.name for user in found}:
-            raise ConfigurationError(key, f"there are two users {name}.")
         found.append(
             User(
                 name=name,
@@ -46,13 +42,12 @@ def programs(config: pulumi.Config) -> tuple[Program, ...]:
     for position, entry in enumerate(parsing.items(config, "programs")):
         key = f"programs[{position}]"
         parsing.refuse_fields(key, entry, frozenset({"name", "roles", "forUsers"}))
-        name, for_users = entry.get("name"), entry.get("forUsers", False)
-        if not isinstance(name, str) or not USER_NAME.fullmatch(name):
-            raise ConfigurationError(key, f"name {name!r} must be small letters, digits and . _ @ -")
+        name, for_users = (
+            _name(key, entry, "programs", {program.name for program in found}),
+            entry.get("forUsers", False),
+        )
         if name in KEYCLOAK_CLIENTS:
             raise ConfigurationError(key, f"the name {name} belongs to a client of Keycloak; take another.")
-        if name in {program.name for program in found}:
-            raise ConfigurationError(key, f"there are two programs {name}.")
         if not isinstance(for_users, bool) or for_users == ("roles" in entry):
             raise ConfigurationError(key, "needs either a list roles or forUsers: true.")
         found.append(Program(name=name, roles=None if for_users else frozenset(_roles(key, entry["roles"]))))
@@ -61,6 +56,15 @@ def programs(config: pulumi.Config) -> tuple[Program, ...]:
 
 def download_roles(config: pulumi.Config) -> frozenset[Role]:
     return frozenset(_roles("downloadRoles", parsing.items(config, "downloadRoles")))
+
+
+def _name(key: str, entry: Mapping[str, object], kind: str, others: Container[str]) -> str:
+    name = entry.get("name")
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        raise ConfigurationError(key, f"name {name!r} must be small letters, digits and . _ @ -")
+    if name in others:
+        raise ConfigurationError(key, f"there are two {kind} {name}.")
+    return name
 
 
 def _roles(key: str, values: object) -> Sequence[Role]:

@@ -135,18 +135,28 @@
     return uids.join(',').split(',').filter(Boolean);
   }
 
-  function downloadLink(React) {
-    return React.createElement(
+  function headerLink(text, href, title) {
+    return react.createElement(
       'a',
       {
-        href: settings.downloadPath + '/' + studiesOfThePage()[0] + '.zip',
+        href: href,
         style: { color: '#5acce6', fontSize: '14px', whiteSpace: 'nowrap' },
-        title: 'The study as a ZIP file of DICOM files',
+        title: title,
+        // Not also OHIF's, for whom a click on the logo leads to the study list.
         onClick: function (event) {
           event.stopPropagation();
         },
       },
-      'Download'
+      text
+    );
+  }
+
+  function downloadLink() {
+    var studies = studiesOfThePage();
+    return (
+      settings.downloadPath &&
+      studies.length === 1 &&
+      headerLink('Download', settings.downloadPath + '/' + studies[0] + '.zip', 'The study as a ZIP file of DICOM files')
     );
   }
 
@@ -158,19 +168,8 @@
         'div',
         { style: { display: 'flex', alignItems: 'center', gap: '1rem' } },
         React.createElement('img', { src: '/ohif-logo.svg', alt: 'OHIF', style: { height: '28px' } }),
-        React.createElement(
-          'a',
-          {
-            href: '/logout',
-            style: { color: '#5acce6', fontSize: '14px', whiteSpace: 'nowrap' },
-            // Not also OHIF's, for whom a click on the logo leads to the study list.
-            onClick: function (event) {
-              event.stopPropagation();
-            },
-          },
-          'Sign out'
-        ),
-        settings.downloadPath && studiesOfThePage().length === 1 && downloadLink(React)
+        headerLink('Sign out', '/logout'),
+        downloadLink()
       );
     },
   };

@@ -222,12 +222,13 @@ def _environment() -> jinja2.Environment:
 def _rendered(template: str, config: GatewayConfig) -> str:
     """A template's text."""
     origin = f"{config.scheme}://{config.authority}"
+    guarded = [guard(route) for route in config.routes]
     return (
         _environment()
         .get_template(template)
         .render(
             config=config,
-            routes=[guard(route) for route in config.routes],
+            routes=guarded,
             origin=origin,
             quoted_home=quote(f"{origin}/", safe=""),
             http_port=HTTP_PORT,
@@ -252,15 +253,11 @@ def _rendered(template: str, config: GatewayConfig) -> str:
             error_page_policy=content_security.header(content_security.ERROR_PAGE),
             attempts={"archive": ARCHIVE_ATTEMPTS},
             storing_roles="|".join(role for role in Role if role is not Role.VIEWER),
-            download_roles="|".join(role for role in Role if role in _download_roles(config.routes)),
+            download_roles="".join(
+                it.roles_by_method["GET"].replace(",", "|") for it in guarded if it.route.handler is Handler.DOWNLOAD
+            ),
         )
     )
-
-
-def _download_roles(routes: Sequence[Route]) -> frozenset[Role]:
-    """Roles that the route for ZIP files admits."""
-    rules = (rule.access for route in routes if route.handler is Handler.DOWNLOAD for rule in route.rules)
-    return frozenset(role for access in rules if isinstance(access, SignedIn) for role in access.roles)
 
 
 def _archive_roots(routes: Sequence[Route]) -> Sequence[str]:

@@ -77,7 +77,11 @@ class Identity(pulumi.ComponentResource):
         )
         make_user_profile(f"{name}-user-profile", realm, child)
         offer_codes(name, realm, args.sign_in.mfa, child)
-        code_flow = require_code(name, realm, child) if args.sign_in.mfa is Mfa.REQUIRED else None
+        sign_in_flow = (
+            keycloak.openid.ClientAuthenticationFlowBindingOverridesArgs(browser_id=require_code(name, realm, child))
+            if args.sign_in.mfa is Mfa.REQUIRED
+            else None
+        )
         roles = {
             role: keycloak.Role(
                 f"{name}-role-{role}",
@@ -106,14 +110,12 @@ class Identity(pulumi.ComponentResource):
             web_origins=[],
             base_url=pulumi.Output.concat(origin, "/"),
             frontchannel_logout_enabled=False,
-            authentication_flow_binding_overrides=None
-            if code_flow is None
-            else keycloak.openid.ClientAuthenticationFlowBindingOverridesArgs(browser_id=code_flow),
+            authentication_flow_binding_overrides=sign_in_flow,
             opts=child,
         )
         make_claims(f"{name}-client", client, child)
         for program in args.sign_in.programs:
-            make_program(f"{name}-program-{program.name}", program, args.secrets, roles, code_flow, child)
+            make_program(f"{name}-program-{program.name}", program, args.secrets, roles, sign_in_flow, child)
         for user in args.sign_in.users:
             account = keycloak.User(
                 f"{name}-user-{user.name}",

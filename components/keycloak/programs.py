@@ -16,14 +16,14 @@ def make_program(
     program: Program,
     secrets: IdentitySecrets,
     roles: Mapping[Role, keycloak.Role],
-    code_flow: pulumi.Output[str] | None,
+    sign_in_flow: keycloak.openid.ClientAuthenticationFlowBindingOverridesArgs | None,
     opts: pulumi.ResourceOptions,
 ) -> None:
     """Make the client of a program.
 
     One with roles gets tokens for its service account with its secret (RFC 6749, 4.4). One without gets them for a user
-    who signs in with a code in a browser (RFC 8628), by `code_flow` if a second factor is required. No program sees a
-    password of a user.
+    who signs in with a code in a browser (RFC 8628), by `sign_in_flow` if a second factor is required. No program sees
+    a password of a user.
     """
     realm = roles[Role.VIEWER].realm_id
     own = program.roles is not None
@@ -39,9 +39,7 @@ def make_program(
         standard_flow_enabled=False,
         implicit_flow_enabled=False,
         direct_access_grants_enabled=False,
-        authentication_flow_binding_overrides=None
-        if own or code_flow is None
-        else keycloak.openid.ClientAuthenticationFlowBindingOverridesArgs(browser_id=code_flow),
+        authentication_flow_binding_overrides=None if own else sign_in_flow,
         opts=opts,
     )
     make_claims(name, client, opts)

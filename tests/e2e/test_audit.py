@@ -9,7 +9,6 @@ import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
@@ -20,6 +19,7 @@ from tests.e2e.archive import API
 from tests.e2e.attacks import SPELLINGS, TOKEN
 from tests.e2e.conftest import Sessions
 from tests.e2e.harness import CONFIG_FILE_IN_USE, NAME, THINGS, Stack, by_hand, run, state_environment, wait_until
+from tests.e2e.logs import line_of, lines, log_of
 from tests.e2e.other_containers import another_gateway, neighbour, network_name
 from tests.e2e.realm import Realm
 from tools.dicomweb import SESSION_COOKIES, GatewayClientError, StackOutputs, client, login_form, sign_in
@@ -43,37 +43,6 @@ FIELDS: dict[str, type | tuple[type, ...]] = {
 """Of each line of the gateway's log."""
 GENERATED = "random:index/randomPassword:RandomPassword"
 FLOOD = 100
-
-
-def log_of(stack: Stack, thing: str, *, stdout: bool = True, stderr: bool = True) -> str:
-    """All that a container has said since it was made; what is no UTF-8 is an error."""
-    return stack.container(thing).logs(stdout=stdout, stderr=stderr).decode()
-
-
-Line = dict[str, Any]
-
-
-def lines(stack: Stack) -> list[Line]:
-    """The gateway's log of requests, one object for each; DICOM associations have lines of their own."""
-    actual = [json.loads(line) for line in log_of(stack, "gateway", stderr=False).splitlines()]
-    return [line for line in actual if line.get("protocol") != "dicom"]
-
-
-def line_of(stack: Stack, browser: httpx.Client, method: str, path: str, **parts: Any) -> tuple[Line, httpx.Response]:
-    """Sends a request; the one line about it, and the answer."""
-    agent = f"audited-{secrets.token_hex(12)}"
-    parts["headers"] = {"User-Agent": agent, **parts.get("headers", {})}
-    answer = browser.request(method, path, **parts)
-    found: list[Line] = []
-
-    def logged() -> bool:
-        found[:] = [line for line in lines(stack) if line["agent"] == agent]
-        return bool(found)
-
-    wait_until(logged, "line in the gateway's log", 10)
-    assert len(found) == 1
-    assert found[0]["request_id"] == answer.headers["x-request-id"]
-    return found[0], answer
 
 
 # --- The gateway's log ---

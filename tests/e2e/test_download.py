@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import zipfile
 from io import BytesIO
 from pathlib import Path
@@ -15,6 +14,7 @@ from settings import ArchiveKind
 from tests.e2e import screen
 from tests.e2e.conftest import Sessions
 from tests.e2e.harness import ARCHIVE, Stack
+from tests.e2e.logs import line_of
 from tools import sample
 from tools.dicomweb import StackOutputs
 
@@ -32,11 +32,10 @@ def instances(content: bytes | Path) -> set[str]:
 
 
 def test_it_holds_every_instance_and_is_in_the_log(stack: Stack, session: Sessions) -> None:
-    answer = session("reporter").get(URL)
+    line, answer = line_of(stack, session("reporter"), "GET", URL)
     assert (answer.status_code, answer.headers["Content-Type"]) == (200, "application/zip")
     assert answer.headers["Content-Disposition"] == "attachment"
     assert instances(answer.content) == INSTANCES
-    line = [json.loads(it) for it in stack.container("gateway").logs().decode().splitlines() if URL in it][-1]
     assert (line["route"], line["user"], line["path"], line["status"]) == ("download", "reporter", URL, 200)
 
 

@@ -17,6 +17,7 @@ from tests.e2e import screen
 from tests.e2e.archive import delete
 from tests.e2e.conftest import Sessions
 from tests.e2e.harness import ARCHIVE, Stack, wait_until
+from tests.e2e.logs import line_of, log_of
 from tests.e2e.objects import picture, stow
 from tools import sample
 from tools.dicomweb import StackOutputs
@@ -131,10 +132,9 @@ def test_a_token_ends(program: httpx.Client, token: Tokens) -> None:
 
 
 def test_the_log_has_the_program_and_no_token(stack: Stack, program: httpx.Client, token: Tokens) -> None:
-    given, mark = token("triage"), f"log-{time.time_ns()}"
-    assert program.get(STUDIES, headers=bearer(given), params={"PatientID": mark}).status_code == 200
-    logs = {name: stack.container(name).logs().decode() for name in ("gateway", "auth-proxy", "keycloak", "orthanc")}
-    (line,) = (json.loads(line) for line in logs["gateway"].splitlines() if mark in line)
+    given = token("triage")
+    line, _ = line_of(stack, program, "GET", STUDIES, headers=bearer(given))
+    logs = {name: log_of(stack, name) for name in ("gateway", "auth-proxy", "keycloak", "orthanc")}
     assert (line["user"], line["status"]) == ("service-account-triage", 200)
     assert not [name for name, text in logs.items() if given in text or given.split(".")[2] in text]
 
@@ -158,10 +158,9 @@ def test_a_program_acts_for_a_user_who_signs_in(
     page.get_by_text("Device Login Successful").wait_for()
     time.sleep(started["interval"])
     given = program.post(f"{OIDC}/token", data=ask).json()["access_token"]
-    mark = f"log-{time.time_ns()}"
-    assert program.get(STUDIES, headers=bearer(given), params={"PatientID": mark}).status_code == 200
-    (line,) = (it for it in stack.container("gateway").logs().decode().splitlines() if mark in it)
-    assert json.loads(line)["user"] == "reporter"
+    line, answer = line_of(stack, program, "GET", STUDIES, headers=bearer(given))
+    assert answer.status_code == 200
+    assert line["user"] == "reporter"
 
 
 @pytest.mark.parametrize("grant", ["password", "client_credentials"])

@@ -10,10 +10,10 @@ others are handed on, and the log says so.
 import json
 
 import orthanc  # type: ignore[import-not-found]
-from scripted import from_plugin, register  # type: ignore[import-not-found]
+from scripted import found, from_plugin, register  # type: ignore[import-not-found]
 
-KEPT = "attachments/4301"
-"""Where the plugin keeps the metadata of a series."""
+KEPT = "4301"
+"""Attachment of a series in which the plugin keeps its metadata."""
 LEVELS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 ATTEMPTS = 1 + json.loads(orthanc.GetConfiguration())["PostgreSQL"]["IndexConnectionsCount"]
 """Each connection that the database has ended fails once."""
@@ -25,31 +25,27 @@ checked: dict[str, int] = {}
 """Hash of the last complete answer, by path."""
 
 
-def found(level: str, query: dict[str, str]) -> list[str]:
-    """Orthanc's identifiers of what the index holds."""
-    identifiers: list[str] = json.loads(
-        orthanc.RestApiPost("/tools/find", json.dumps({"Level": level, "Query": query}))
-    )
-    return identifiers
-
-
 def complete(uri: str, body: bytes) -> bytes:
     """The metadata, read again as long as instances are missing in `body`."""
     # /scripted/studies/1.2/series/3.4/instances/5.6/metadata
     query = dict(zip(LEVELS, uri.split("/")[3::2], strict=False))
     expected = len(found("Instance", query))
+    if len(json.loads(body)) >= expected:
+        return body
+    every_series = found("Series", {key: query[key] for key in LEVELS[:2] if key in query})
     for _ in range(ATTEMPTS):
-        if len(json.loads(body)) >= expected:
-            return body
-        for series in found("Series", {key: query[key] for key in LEVELS[:2] if key in query}):
-            if b"4301" in orthanc.RestApiGet(f"/series/{series}/attachments"):
-                orthanc.RestApiDelete(f"/series/{series}/{KEPT}")
+        for series in every_series:
+            if KEPT in json.loads(orthanc.RestApiGet(f"/series/{series}/attachments")):
+                orthanc.RestApiDelete(f"/series/{series}/attachments/{KEPT}")
         body = from_plugin(uri)
-    orthanc.LogWarning(f"{expected - len(json.loads(body))} of {expected} instances cannot be read: {uri}")
+        missing = expected - len(json.loads(body))
+        if missing <= 0:
+            return body
+    orthanc.LogWarning(f"{missing} of {expected} instances cannot be read: {uri}")
     return body
 
 
-def metadata(uri: str, request) -> bytes:  # type: ignore[no-untyped-def]
+def metadata(uri: str, request, output) -> bytes:  # type: ignore[no-untyped-def]
     """Metadata of a study, series or instance in DICOM JSON (PS3.18, F)."""
     body: bytes = from_plugin(uri)
     if checked.get(uri) != hash(body):

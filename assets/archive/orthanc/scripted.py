@@ -1,5 +1,7 @@
 """What the scripts that answer in place of Orthanc's DICOMweb plugin share. The gateway sends their requests here."""
 
+import json
+
 import orthanc  # type: ignore[import-not-found]
 
 ROOT = "/scripted"
@@ -13,11 +15,19 @@ def from_plugin(uri: str) -> bytes:
     return answer
 
 
-def register(pattern: str, kind: str, answer) -> None:  # type: ignore[no-untyped-def]
-    """Answer `GET` below `ROOT` with `answer(uri, request)`, of the media type `kind`.
+def found(level: str, query: dict[str, str]) -> list[str]:
+    """Orthanc's identifiers of what the index holds."""
+    identifiers: list[str] = json.loads(
+        orthanc.RestApiPost("/tools/find", json.dumps({"Level": level, "Query": query}))
+    )
+    return identifiers
 
-    404 for what is not there, and 503 for any other failure, after which the gateway asks again. An exception that is
-    raised out of a callback would keep the memory of its frames.
+
+def register(pattern: str, kind: str, answer) -> None:  # type: ignore[no-untyped-def]
+    """Answer `GET` below `ROOT` with `answer(uri, request, output)`, of the media type `kind`.
+
+    404 for what is not there, which an answer may say by `None`, and 503 for any other failure, after which the gateway
+    asks again. An exception that is raised out of a callback would keep the memory of its frames.
     """
 
     def callback(output, uri, **request):  # type: ignore[no-untyped-def]
@@ -25,7 +35,11 @@ def register(pattern: str, kind: str, answer) -> None:  # type: ignore[no-untype
             output.SendMethodNotAllowed("GET")
             return
         try:
-            output.AnswerBuffer(answer(uri, request), kind)
+            body = answer(uri, request, output)
+            if body is None:
+                output.SendHttpStatusCode(404)
+            else:
+                output.AnswerBuffer(body, kind)
         except orthanc.OrthancException as error:
             output.SendHttpStatusCode(404 if error.args[0] in ABSENT else 503)
 

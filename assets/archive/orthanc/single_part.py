@@ -14,7 +14,7 @@ def only_part(body: bytes) -> bytes:
     return body[start : body.rindex(b"\r\n" + boundary)]
 
 
-def bulk(uri: str, request: object) -> bytes:
+def bulk(uri: str, request: object, output: object) -> bytes:
     """A value by itself."""
     return only_part(from_plugin(uri))
 

@@ -252,6 +252,8 @@ def test_no_websocket_is_passed_on() -> None:
 )
 def test_viewer_is_configured_by_the_roles(roles: str, variant: str) -> None:
     assert GATEWAY.look_up("$may_store", f",{roles},") == variant
+    (served,) = GATEWAY.location("/app-config.js").values("try_files")
+    assert served == ("/app-config.$may_store$may_download.js", "=404")
 
 
 def test_one_endpoint_everywhere() -> None:
