@@ -13,9 +13,12 @@ CHOSEN := --stack $(STACK) $(if $(CONFIG),--config-file $(CONFIG))
 
 # What holds whichever archive runs is tested with the other one too: the same tests, on a stack of its own.
 OTHER_ARCHIVE := E2E_STACK=e2e-dcm4chee E2E_CONFIG=$(CURDIR)/tests/e2e/Pulumi.e2e-dcm4chee.yaml
-OF_BOTH_ARCHIVES := $(foreach it,contract journey headers roles dicom attacks archive_isolation,tests/e2e/test_$(it).py)
+OF_BOTH_ARCHIVES := $(foreach it,contract journey dicom corpus attacks archive_isolation backup_of_dcm4chee,tests/e2e/test_$(it).py)
 
-.PHONY: help reference pin up down destroy preview sample rotate test rehearsal lint fmt env bench-up lock policy
+# These need no engine, and the rehearsal mostly waits: they run next to each other.
+WITHOUT_ENGINE := $(foreach it,settings policy program docs bootstrap offline/test_language_host.py,tests/$(it))
+
+.PHONY: help reference pin up down destroy preview sample status smoke invite backup backups restore restore-drill recover rotate test rehearsal lint fmt env bench-up lock policy
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +47,38 @@ sample: ## Store a synthetic CT series in the running stack
 	@$(READY_FOR_STACK)
 	@$(IN_ENV) python -m tools.sample --stack $(STACK) $(ARGS)
 
+status: ## Show each part, memory, versions, studies, disk and certificate (ARGS=--json; exit code 1: attention)
+	@$(READY_FOR_STACK)
+	@$(IN_ENV) python -m tools.status $(CHOSEN) $(ARGS)
+
+smoke: ## Try the running stack as each role, with temporary users; leaves nothing behind
+	@$(READY_FOR_STACK)
+	@$(IN_ENV) python -m tools.smoke $(CHOSEN)
+
+invite: ## Send a user the link with which to choose a password (USER_NAME=m.curie)
+	@$(READY_FOR_STACK)
+	@$(IN_ENV) python -m tools.invite $(CHOSEN) "$(USER_NAME)"
+
+backup: ## Make a backup now, next to those that the stack makes by itself
+	@$(READY_FOR_STACK)
+	@$(IN_ENV) python -m tools.backup now $(CHOSEN)
+
+backups: ## List the backups of the stack
+	@$(READY_FOR_STACK)
+	@$(IN_ENV) python -m tools.backup list $(CHOSEN)
+
+restore: ## Put a backup back (SNAPSHOT=1a2b3c4d, else the latest); asks before data are replaced (YES=1 does not)
+	@$(READY_FOR_STACK)
+	@$(IN_ENV) python -m tools.restore $(CHOSEN) $(if $(SNAPSHOT),--snapshot $(SNAPSHOT)) $(if $(FROM),--from $(FROM))
+
+restore-drill: ## Prove that the backups come back: a throw-away stack on this machine takes the latest one
+	@$(READY_FOR_STACK)
+	@$(IN_ENV) python -m tools.restore_drill $(CHOSEN)
+
+recover: ## Take up a stack from its saved state on a new machine; then `make restore`
+	@$(READY_FOR_STACK)
+	@$(IN_ENV) python -m tools.recover $(CHOSEN) $(ARGS)
+
 rotate: ## Replace a generated secret and all that uses it (SECRET=cookie; a wrong name lists them)
 	@$(READY_FOR_STACK)
 	@$(IN_ENV) python -m tools.rotate $(CHOSEN) "$(SECRET)"
@@ -55,9 +90,16 @@ pin: ## Write the digests of all images into images.lock.json, which the program
 test: ## Run all checks and tests that this machine allows; says what is left out
 	@$(READY) --optional-engine
 	@$(IN_ENV) code=0; \
-	  $(MAKE) --no-print-directory checks || code=$$?; \
-	  $(if $(ARGS),,$(OTHER_ARCHIVE) python -m pytest $(OF_BOTH_ARCHIVES) || code=$$?;) \
-	  python -m pytest $(ARGS) || code=$$?; \
+	  python -m tools.lint $(LINT_OPTIONS) || code=$$?; \
+	  if $(if $(ARGS),true,false); then python -m pytest $(ARGS) || code=$$?; exit $$code; fi; \
+	  mkdir -p .state/logs; \
+	  python -m pytest $(WITHOUT_ENGINE) > .state/logs/without-engine.log 2>&1 & quiet=$$!; \
+	  trap 'kill $$quiet; exit 130' INT TERM; \
+	  python -m pytest tests/rehearsal || code=$$?; \
+	  wait $$quiet || code=$$?; \
+	  cat .state/logs/without-engine.log; \
+	  $(OTHER_ARCHIVE) python -m pytest $(OF_BOTH_ARCHIVES) || code=$$?; \
+	  python -m pytest $(patsubst %,--ignore=%,tests/rehearsal $(WITHOUT_ENGINE)) || code=$$?; \
 	  exit $$code
 
 rehearsal: ## Rehearse production on this machine: a small cloud, DNS, a CA, browsers (root; 10 minutes)

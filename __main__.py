@@ -6,6 +6,7 @@ import outputs
 from components.archive.archive import archive_secrets, make_archive, require_confirmed_archive
 from components.archive.interface import ArchiveArgs
 from components.auth_proxy.auth_proxy import AuthProxy, AuthProxyArgs
+from components.backup.backup import Backup, BackupArgs, stack_data
 from components.containers.networks import Networks, NetworksArgs
 from components.containers.stack_context import StackContext
 from components.gateway.gateway import Gateway, GatewayArgs, Upstreams
@@ -22,7 +23,10 @@ settings = load()
 stack = StackContext(settings.project, settings.stack, settings.images, settings.protect_data)
 after_archive_check = require_confirmed_archive("archive-choice", settings.archive)
 secrets_args = SecretsArgs(
-    users=settings.user_names, programs=settings.program_names, archive=archive_secrets(settings.archive.kind)
+    users=settings.user_names,
+    programs=settings.program_names,
+    archive=archive_secrets(settings.archive.kind),
+    backup=settings.backup is not None,
 )
 secrets = Secrets("secrets", secrets_args, after_archive_check)
 host = make_host("host", stack, settings)
@@ -32,7 +36,7 @@ networks = Networks("networks", NetworksArgs(stack=stack, ipv6=settings.listener
 
 archive_args = ArchiveArgs(stack, networks, secrets.archive, settings.archive, settings.listeners.dicom)
 archive = make_archive("archive", archive_args, on_host)
-keycloak_args = KeycloakArgs(stack, networks, endpoint, secrets.keycloak, sends_mail=settings.smtp is not None)
+keycloak_args = KeycloakArgs(stack, networks, endpoint, secrets.keycloak, settings.sign_in)
 keycloak = Keycloak("keycloak", keycloak_args, on_host)
 auth_proxy_args = AuthProxyArgs(stack, networks, endpoint, secrets.auth_proxy, settings.sign_in, keycloak.address)
 auth_proxy = AuthProxy("auth-proxy", auth_proxy_args, on_host)
@@ -41,10 +45,15 @@ certificate = served_certificate("certificate", stack, settings.certificate, on_
 upstreams = Upstreams(keycloak=keycloak, auth_proxy=auth_proxy, viewer=viewer, archive=archive)
 gateway_args = GatewayArgs(
     *(stack, networks, endpoint, settings.listeners, certificate),
-    *(settings.sessions, settings.download_roles, upstreams),
+    *(settings.sessions, settings.download_roles, upstreams, settings.viewer),
 )
 gateway = Gateway("gateway", gateway_args, on_host)
-entrance_args = PublicEntranceArgs(stack, networks, endpoint, host, settings.dns, certificate, gateway, keycloak)
+entrance_args = PublicEntranceArgs(
+    *(stack, networks, endpoint, host, settings.dns, certificate, settings.ca_certificate, gateway, keycloak)
+)
 entrance = PublicEntrance(entrance_args, on_host)
+if settings.backup and secrets.backup:
+    data = stack_data(settings.archive.kind, archive, keycloak, certificate)
+    Backup("backup", BackupArgs(stack, networks, settings.backup, secrets.backup, data), on_host)
 Identity("identity", IdentityArgs(entrance.origin, settings.sign_in, secrets.identity, keycloak.database.volume))
 outputs.export(endpoint, secrets, host)

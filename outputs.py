@@ -27,6 +27,8 @@ class StackOutputs:
     """Secret: the generated passwords by user name. A later change by the user does not show here."""
     programs: pulumi.Output[dict[str, str]] | None
     """Secret: the generated secrets by program. Not there without programs."""
+    backupPassword: pulumi.Output[str] | None  # noqa: N815
+    """Secret: opens the repository of backups; to be kept where the stack is not. Not there without backups."""
 
 
 def export(endpoint: pulumi.Output[PublicEndpoint], secrets: Secrets, host: Host) -> None:
@@ -42,6 +44,7 @@ def export(endpoint: pulumi.Output[PublicEndpoint], secrets: Secrets, host: Host
         programs=pulumi.Output.secret(pulumi.Output.all(**secrets.identity.programs).apply(dict))
         if secrets.identity.programs
         else None,
+        backupPassword=secrets.backup,
     )
     for name, value in vars(outputs).items():
         if value is not None:

@@ -27,6 +27,8 @@ class SecretsArgs:
     """Names of the programs that get tokens of their own."""
     archive: Sequence[str]
     """Names of the archive's secrets."""
+    backup: bool
+    """Whether backups are made."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +74,8 @@ class Secrets(pulumi.ComponentResource):
     identity: IdentitySecrets
     archive: Mapping[str, pulumi.Output[str]]
     """The archive's secrets by name."""
+    backup: pulumi.Output[str] | None
+    """Encrypts the repository of backups. Without it they cannot be read."""
 
     def __init__(self, name: str, args: SecretsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("ohif:index:Secrets", name, None, opts)
@@ -99,4 +103,5 @@ class Secrets(pulumi.ComponentResource):
         )
         self.identity = IdentitySecrets(console=console, client=client, users=users, programs=programs)
         self.archive = {name: secret(name) for name in args.archive}
+        self.backup = secret("backup") if args.backup else None
         self.register_outputs({})

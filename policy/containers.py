@@ -27,13 +27,11 @@ DIGEST = re.compile(r".+@sha256:[0-9a-f]{64}")
 DURATION = re.compile(r"(\d+m)?[1-5]?\ds")
 
 ARCHIVES = ("orthanc", "dcm4chee")
-ARCHIVE_MEMORY_MIB = {"orthanc": 1024, "dcm4chee": 2048}
+ARCHIVE_MEMORY_MIB = {"orthanc": 2048, "dcm4chee": 2048}
 """Limits by default; `ohif:archiveMemory` sets others."""
 MEMORY_MIB = 1024
 SMALLEST_MEMORY_MIB = 64
 MEMORY_WITHOUT_ARCHIVE_MIB = 3328
-DIRECTORY = "dcm4chee-ldap"
-"""DCM4chee has a directory too, and runs on a larger host."""
 
 AS_ROOT = frozenset({"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_KILL", "CAP_SETGID", "CAP_SETUID"})
 STARTS_AS_ROOT = {"dcm4chee-ldap": AS_ROOT, "dcm4chee": AS_ROOT | {"CAP_SYS_CHROOT"}}
@@ -41,10 +39,16 @@ STARTS_AS_ROOT = {"dcm4chee-ldap": AS_ROOT, "dcm4chee": AS_ROOT | {"CAP_SYS_CHRO
 
 docs/explanation/security.md gives the reasons.
 """
-ROOT_WITHOUT_CAPABILITIES = frozenset({"certificate"})
-"""certbot runs as root on a volume that root owns, without any capability."""
-NOT_WAITED_FOR = frozenset({"certificate"})
-"""The program reads this container's result itself, to report a readable error."""
+STAYS_ROOT = {"backup": frozenset({"CAP_DAC_READ_SEARCH"})}
+"""Images whose own user is root and stays it, and the capabilities that they have: to read the files of others."""
+CAPABILITIES = STARTS_AS_ROOT | STAYS_ROOT
+DUMPS = ("keycloak-db-dump", "orthanc-db-dump", "dcm4chee-db-dump", "dcm4chee-ldap-dump")
+ROOT_WITHOUT_CAPABILITIES = frozenset({"certificate", *DUMPS})
+"""They run as root on a volume that root owns, without any capability."""
+OPTIONAL = ("dcm4chee-ldap", "backup", *DUMPS)
+"""What not every stack has; it needs a larger host."""
+NOT_WAITED_FOR = frozenset({"certificate", "backup"})
+"""Containers whose result the program or its tools read themselves, to report a readable error."""
 
 HOST_ACCESS = (
     "privileged",
@@ -109,7 +113,7 @@ def container_is_hardened(container: Resource) -> Problems:
     capabilities = container.inputs.get("capabilities") or {}
     if list(capabilities.get("drops") or ()) != ["ALL"]:
         yield Problem(f"container {alias} keeps capabilities", 'drop all: capabilities.drops = ["ALL"]')
-    allowed = STARTS_AS_ROOT.get(alias, frozenset())
+    allowed = CAPABILITIES.get(alias, frozenset())
     added = set(capabilities.get("adds") or ())
     if added != allowed:
         yield Problem(
@@ -127,7 +131,7 @@ def container_is_hardened(container: Resource) -> Problems:
 
 def container_is_not_root(container: Resource) -> Problems:
     alias, user = container.inputs["hostname"], container.inputs.get("user")
-    if alias in STARTS_AS_ROOT:
+    if alias in CAPABILITIES:
         if user is not None:
             yield Problem(f"container {alias} cannot start as {user}", "leave user out: the image changes it by itself")
         return
@@ -197,8 +201,8 @@ def names_are_unique(resources: Sequence[Resource]) -> Problems:
 def memory_fits_small_host(resources: Sequence[Resource]) -> Problems:
     known = [it.inputs for it in of_type(resources, CONTAINER) if {"hostname", "memory"} <= set(it.inputs)]
     total = sum(it["memory"] for it in known if it["hostname"] not in ARCHIVES)
-    directory = sum(it["memory"] for it in known if it["hostname"] == DIRECTORY)
-    limit = MEMORY_WITHOUT_ARCHIVE_MIB + directory
+    optional = sum(it["memory"] for it in known if it["hostname"] in OPTIONAL)
+    limit = MEMORY_WITHOUT_ARCHIVE_MIB + optional
     if total > limit:
         yield Problem(
             f"the containers without the archive may take {total:.0f} MiB together",

@@ -23,6 +23,7 @@ from policy.rule import (
     only,
 )
 
+LONG_PASSWORD = re.compile(r"\blength\((1[2-9]|[2-9]\d|\d{3,})\)")
 VIEWER_CLIENT = "ohif_viewer"
 CALLBACK = "/oauth2/callback"
 TOKEN_SECONDS = 15 * 60
@@ -142,8 +143,8 @@ def realm_is_closed(realm: Resource) -> Problems:
             '"forgot password" is offered without a mail server',
             "set reset_password_allowed to true only if smtp_server is set",
         )
-    if "length(12)" not in (realm.inputs.get("passwordPolicy") or ""):
-        yield Problem("short passwords are allowed", "put length(12) into password_policy")
+    if not LONG_PASSWORD.search(realm.inputs.get("passwordPolicy") or ""):
+        yield Problem("short passwords are allowed", "put length(12) or more into password_policy")
 
 
 def pages_are_not_framed(realm: Resource) -> Problems:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from policy import containers, identity, virtual_machine
+from policy import containers, federation, identity, virtual_machine
 from policy.rule import AnyRule
 
-RULES: tuple[AnyRule, ...] = (*containers.RULES, *identity.RULES, *virtual_machine.RULES)
+RULES: tuple[AnyRule, ...] = (*containers.RULES, *identity.RULES, *federation.RULES, *virtual_machine.RULES)

@@ -11,13 +11,31 @@ one machine only are that machine's matter (docs/adr/0003-images-of-the-machine.
 
 import pulumi
 
-from settings import addresses, archive, dicom, dns, images, machine, parsing, tls, users
+from settings import (
+    addresses,
+    archive,
+    backup,
+    dicom,
+    directory,
+    dns,
+    images,
+    login_providers,
+    machine,
+    parsing,
+    proxy,
+    tls,
+    users,
+    viewer,
+)
 from settings.addresses import EVERY_NETWORK
 from settings.model.archive import Archive, ArchiveKind, CharacterSet, Dicom, DicomTls
-from settings.model.entrance import Acme, DuckDns, LinodeZone, Listeners, ProvidedCertificate
+from settings.model.backup import Backup, Keep, S3Access, SftpAccess
+from settings.model.entrance import Acme, DuckDns, LinodeZone, Listeners, ProvidedCertificate, Proxy, ProxyProtocol
+from settings.model.federation import Directory, DirectoryKind, LoginProvider, OpenIdProvider, SamlProvider
 from settings.model.machine import LocalMachine, Machine, Network, Server, Vm
-from settings.model.sign_in import CONSOLE_USER, Mfa, Program, SessionLimits, SignIn, Smtp, User
+from settings.model.sign_in import CONSOLE_USER, Mfa, PasswordRules, Program, SessionLimits, SignIn, Smtp, User
 from settings.model.stack import Settings
+from settings.model.viewer import ViewerSettings
 from settings.parsing import ConfigurationError
 
 __all__ = [
@@ -27,25 +45,38 @@ __all__ = [
     "Acme",
     "Archive",
     "ArchiveKind",
+    "Backup",
     "CharacterSet",
     "ConfigurationError",
     "Dicom",
     "DicomTls",
+    "Directory",
+    "DirectoryKind",
     "DuckDns",
+    "Keep",
     "LinodeZone",
     "Listeners",
     "LocalMachine",
+    "LoginProvider",
     "Machine",
     "Mfa",
     "Network",
+    "OpenIdProvider",
+    "PasswordRules",
     "Program",
     "ProvidedCertificate",
+    "Proxy",
+    "ProxyProtocol",
+    "S3Access",
+    "SamlProvider",
     "Server",
     "SessionLimits",
     "Settings",
+    "SftpAccess",
     "SignIn",
     "Smtp",
     "User",
+    "ViewerSettings",
     "Vm",
     "load",
 ]
@@ -61,6 +92,7 @@ KEYS = frozenset(
         "httpsPort",
         "bindAddress",
         "adminNetworks",
+        "proxy",
         "tls",
         "acme",
         "tlsCertificate",
@@ -78,13 +110,18 @@ KEYS = frozenset(
         "confirmArchiveSwitch",
         "dicom",
         "users",
+        "directory",
+        "loginProviders",
         "programs",
         "downloadRoles",
         "sessionIdle",
         "sessionMax",
         "accessTokenLife",
         "mfa",
+        "passwordRules",
         "smtp",
+        "viewer",
+        "backup",
         "protectData",
         "images",
     }
@@ -106,6 +143,7 @@ def load() -> Settings:
     http_port = parsing.integer(config, "port", at_least=1, at_most=65535)
     https_port = parsing.integer(config, "httpsPort", at_least=1, at_most=65535)
     bound = addresses.bind_addresses(config, machine_settings)
+    in_front = proxy.proxy(config)
     sessions = SessionLimits(
         idle=parsing.duration(config, "sessionIdle", at_most=24 * parsing.HOUR),
         maximum=parsing.duration(config, "sessionMax", at_most=7 * 24 * parsing.HOUR),
@@ -119,7 +157,7 @@ def load() -> Settings:
     certificate = tls.certificate(config, host, http_port, machine_settings, bound)
     if certificate is not None and http_port == https_port:
         raise ConfigurationError("httpsPort", "must not be the same as port.")
-    if certificate is None and not isinstance(machine_settings, LocalMachine):
+    if certificate is None and in_front is None and not isinstance(machine_settings, LocalMachine):
         pulumi.log.warn("tls is none: passwords and patients' data are sent unencrypted. Set ohif:tls and ohif:host.")
     table = images.images(config)
     loose = images.unpinned(table, kept_in.kind)
@@ -137,18 +175,24 @@ def load() -> Settings:
             addresses=bound,
             http_port=http_port,
             https_port=https_port,
-            admin_networks=addresses.admin_networks(config, machine_settings, bound),
+            admin_networks=addresses.admin_networks(config, machine_settings, bound, behind_proxy=in_front is not None),
             dicom=dicom.dicom(config),
+            proxy=in_front,
         ),
         certificate=certificate,
         dns=dns.dns(config, host, machine_settings),
         archive=archive.within_volume(kept_in, machine_settings),
         users=users.users(config),
+        directory=directory.directory(config),
+        login_providers=login_providers.login_providers(config),
         programs=users.programs(config),
         download_roles=users.download_roles(config),
         sessions=sessions,
         mfa=parsing.choice(config, "mfa", Mfa),
+        password_rules=users.password_rules(config),
         smtp=users.smtp(config),
+        viewer=viewer.viewer(config, secure=certificate is not None or in_front is not None),
+        backup=backup.backup(config),
         protect_data=parsing.boolean(config, "protectData"),
         images=table,
     )

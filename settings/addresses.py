@@ -61,12 +61,14 @@ def is_loopback(bound: tuple[str, ...]) -> bool:
     return all(ipaddress.ip_address(address).is_loopback for address in bound)
 
 
-def admin_networks(config: pulumi.Config, machine: Machine, bound: tuple[str, ...]) -> tuple[Network, ...]:
+def admin_networks(
+    config: pulumi.Config, machine: Machine, bound: tuple[str, ...], *, behind_proxy: bool
+) -> tuple[Network, ...]:
     """Networks from which Keycloak, and the machine itself, are administered."""
     key = "adminNetworks"
     values = parsing.items(config, key)
     if not values:
-        if is_loopback(bound) and not isinstance(machine, Vm):
+        if is_loopback(bound) and not isinstance(machine, Vm) and not behind_proxy:
             # Only the engine's machine can reach a loopback listener, and its requests come in by the address of a
             # Docker bridge, which nobody knows beforehand. A VM's firewall goes by these networks too.
             return EVERY_NETWORK

@@ -16,8 +16,8 @@ AE_TITLE = re.compile(r"[A-Za-z0-9_.-]{1,16}")
 DEVICE_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 DEFAULT_AE_TITLES: Mapping[ArchiveKind, str] = {ArchiveKind.ORTHANC: "ORTHANC", ArchiveKind.DCM4CHEE: "DCM4CHEE"}
-DEFAULT_MEMORY: Mapping[ArchiveKind, int] = {ArchiveKind.ORTHANC: 1024, ArchiveKind.DCM4CHEE: 2048}
-"""MiB."""
+DEFAULT_MEMORY: Mapping[ArchiveKind, int] = {ArchiveKind.ORTHANC: 2048, ArchiveKind.DCM4CHEE: 2048}
+"""MiB. Orthanc holds an object twice while it stores it; one of 600 MB takes it to 1.2 GiB."""
 LEAST_MEMORY: Mapping[ArchiveKind, int] = {ArchiveKind.ORTHANC: 256, ArchiveKind.DCM4CHEE: 1536}
 """MiB. DCM4chee's image gives Java 512 MiB of heap, and as much again is taken besides."""
 

@@ -86,6 +86,14 @@ def integer(config: pulumi.Config, key: str, *, at_least: int, at_most: int) -> 
     return value
 
 
+def whole_number(key: str, value: object, *, at_least: int, at_most: int) -> int:
+    """A value of a map that is a whole number in a range."""
+    # In Python true is one too.
+    if type(value) is not int or not at_least <= value <= at_most:
+        raise ConfigurationError(key, f"must be a whole number from {at_least} to {at_most}.")
+    return value
+
+
 def duration(config: pulumi.Config, key: str, *, at_most: int) -> int:
     """A number with a unit, as in `15m`, in seconds."""
     value = config.require(key)
@@ -100,9 +108,13 @@ def duration(config: pulumi.Config, key: str, *, at_most: int) -> int:
 
 def choice(config: pulumi.Config, key: str, kind: type[Choice]) -> Choice:
     """One of a few words."""
-    value = config.require(key)
+    return one_of(key, config.require(key), kind)
+
+
+def one_of(key: str, value: object, kind: type[Choice]) -> Choice:
+    """A value that is one of a few words."""
     try:
-        return kind(value)
+        return kind(str(value))
     except ValueError as error:
         raise ConfigurationError(key, f"{value!r} is not one of {', '.join(kind)}.") from error
 

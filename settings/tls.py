@@ -72,7 +72,7 @@ def _acme(entry: dict[str, object], host: str | None, http_port: int, bound: tup
         raise ConfigurationError("acme", f"server {server!r} is not the https address of an ACME directory.")
     ca_certificate = parsing.text("acme", entry, "caCertificate")
     if ca_certificate:
-        _certificates("acme", ca_certificate)
+        certificates("acme", ca_certificate)
     if ca_certificate and not (server or staging):
         raise ConfigurationError(
             "acme", "caCertificate goes with server or staging: Let's Encrypt is trusted as it is."
@@ -102,7 +102,7 @@ def provided(chain: str, key: str, ca: str, host: str, now: datetime.datetime) -
     for name, value in (("tlsCertificate", chain), ("tlsKey", key)):
         if not value:
             raise ConfigurationError(name, f"is missing: pulumi config set --secret ohif:{name} < its PEM file.")
-    first = _certificates("tlsCertificate", chain)[0]
+    first = certificates("tlsCertificate", chain)[0]
     try:
         private = serialization.load_pem_private_key(key.encode(), password=None)
     except (ValueError, TypeError) as error:
@@ -122,13 +122,14 @@ def provided(chain: str, key: str, ca: str, host: str, now: datetime.datetime) -
     if not any(_covers(name, host) for name in names):
         raise ConfigurationError("tlsCertificate", f"is for {', '.join(names) or 'no name'}, not for {host}.")
     if ca:
-        _certificates("tlsCa", ca)
+        certificates("tlsCa", ca)
     return ProvidedCertificate(
         chain=chain, key=pulumi.Output.secret(key), ocsp_stapling=_has_responder(first), ca_certificate=ca or None
     )
 
 
-def _certificates(key: str, pem: str) -> list[x509.Certificate]:
+def certificates(key: str, pem: str) -> list[x509.Certificate]:
+    """The certificates in a PEM text, of which there must be one at least."""
     try:
         return x509.load_pem_x509_certificates(pem.encode())
     except ValueError as error:

@@ -7,13 +7,23 @@ import pulumi
 
 from route import Role
 from settings import parsing
-from settings.model.sign_in import CONSOLE_USER, Program, Smtp, User
+from settings.model.sign_in import CONSOLE_USER, PasswordRules, Program, Smtp, User
 from settings.parsing import ConfigurationError
 
 KEYCLOAK_CLIENTS = frozenset(
     {"account", "account-console", "admin-cli", "broker", "ohif_viewer", "realm-management", "security-admin-console"}
 )
 """Clients that the realm has already."""
+PASSWORD_RULES: Mapping[str, tuple[int, int, int]] = {
+    "length": (12, 12, 20),
+    "digits": (0, 0, 1),
+    "upperCase": (0, 0, 1),
+    "lowerCase": (0, 0, 1),
+    "history": (3, 0, 24),
+    "maximumAgeDays": (0, 0, 3650),
+}
+"""Default, least and most of each rule. Length over character classes: NIST SP 800-63B, 5.1.1. A generated password has
+20 letters and digits, one of each kind at least."""
 NAME = re.compile(r"[a-z0-9][a-z0-9._@-]{0,62}")
 
 
@@ -28,7 +38,7 @@ def users(config: pulumi.Config) -> tuple[User, ...]:
         found.append(
             User(
                 name=name,
-                roles=frozenset(_roles(key, entry.get("roles", []))),
+                roles=frozenset(roles_of(key, entry.get("roles", []))),
                 email=parsing.text(key, entry, "email"),
                 first_name=parsing.text(key, entry, "firstName"),
                 last_name=parsing.text(key, entry, "lastName"),
@@ -42,20 +52,18 @@ def programs(config: pulumi.Config) -> tuple[Program, ...]:
     for position, entry in enumerate(parsing.items(config, "programs")):
         key = f"programs[{position}]"
         parsing.refuse_fields(key, entry, frozenset({"name", "roles", "forUsers"}))
-        name, for_users = (
-            _name(key, entry, "programs", {program.name for program in found}),
-            entry.get("forUsers", False),
-        )
+        name = _name(key, entry, "programs", {program.name for program in found})
+        for_users = entry.get("forUsers", False)
         if name in KEYCLOAK_CLIENTS:
             raise ConfigurationError(key, f"the name {name} belongs to a client of Keycloak; take another.")
         if not isinstance(for_users, bool) or for_users == ("roles" in entry):
             raise ConfigurationError(key, "needs either a list roles or forUsers: true.")
-        found.append(Program(name=name, roles=None if for_users else frozenset(_roles(key, entry["roles"]))))
+        found.append(Program(name=name, roles=None if for_users else frozenset(roles_of(key, entry["roles"]))))
     return tuple(found)
 
 
 def download_roles(config: pulumi.Config) -> frozenset[Role]:
-    return frozenset(_roles("downloadRoles", parsing.items(config, "downloadRoles")))
+    return frozenset(roles_of("downloadRoles", parsing.items(config, "downloadRoles")))
 
 
 def _name(key: str, entry: Mapping[str, object], kind: str, others: Container[str]) -> str:
@@ -67,13 +75,31 @@ def _name(key: str, entry: Mapping[str, object], kind: str, others: Container[st
     return name
 
 
-def _roles(key: str, values: object) -> Sequence[Role]:
+def roles_of(key: str, values: object) -> Sequence[Role]:
+    """The roles in a list."""
     if not isinstance(values, list):
         raise ConfigurationError(key, "roles must be a list.")
     unknown = [value for value in values if value not in list(Role)]
     if unknown:
         raise ConfigurationError(key, f"{unknown[0]!r} is not a role; roles are {', '.join(Role)}.")
     return [Role(value) for value in values]
+
+
+def password_rules(config: pulumi.Config) -> PasswordRules:
+    """What users' own passwords must be like. Generated ones follow every rule that can be set."""
+    entry = parsing.fields(config, "passwordRules", frozenset(PASSWORD_RULES))
+    numbers = {
+        name: parsing.whole_number(f"passwordRules.{name}", entry.get(name, default), at_least=least, at_most=most)
+        for name, (default, least, most) in PASSWORD_RULES.items()
+    }
+    return PasswordRules(
+        length=numbers["length"],
+        digits=numbers["digits"],
+        upper_case=numbers["upperCase"],
+        lower_case=numbers["lowerCase"],
+        history=numbers["history"],
+        maximum_age_days=numbers["maximumAgeDays"] or None,
+    )
 
 
 def smtp(config: pulumi.Config) -> Smtp | None:

@@ -9,7 +9,9 @@ from bootstrap.engine import apt_install, may_install
 
 TOOLS = {
     "dcmtk": ("echoscu", "storescu", "findscu", "getscu", "movescu"),
+    "haproxy": ("haproxy",),
     "docker-registry": ("docker-registry",),
+    "openssh-server": ("sshd", "ssh-keygen"),
     # From NSS; it manages the certificates that a Chromium trusts.
     "libnss3-tools": ("certutil",),
 }

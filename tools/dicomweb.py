@@ -7,7 +7,9 @@ direct address of the archive), so these callers get the same answers as a brows
 from __future__ import annotations
 
 import json
+import os
 import secrets
+import ssl
 import subprocess
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -84,7 +86,13 @@ def client(base_url: str) -> httpx.Client:
     a secure context; Python's cookie jar does not.
     """
     loopback = (urlsplit(base_url).hostname or "") in {"127.0.0.1", "localhost", "::1"}
-    made = httpx.Client(base_url=base_url, timeout=httpx.Timeout(60, connect=10), trust_env=not loopback)
+    made = httpx.Client(
+        base_url=base_url,
+        timeout=httpx.Timeout(60, connect=10),
+        trust_env=not loopback,
+        # A private authority's certificate, as other programs take it.
+        verify=ssl.create_default_context(cafile=os.environ.get("SSL_CERT_FILE")),
+    )
 
     def send_secure_cookies(_: httpx.Response) -> None:
         for cookie in made.cookies.jar:

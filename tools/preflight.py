@@ -17,7 +17,7 @@ from docker.models.containers import Container
 from bootstrap import engine, network
 from bootstrap.console import UserError
 from bootstrap.remote_engine import forward
-from names import PROJECT, docker_labels
+from names import PROJECT, docker_labels, docker_name
 
 MIB = 1024 * 1024
 NEEDED_BYTES = 2048 * MIB
@@ -52,6 +52,12 @@ def find(client: docker.DockerClient, stack: str) -> Found:
         networks=client.networks.list(filters=chosen),
         volumes=client.volumes.list(filters=chosen),
     )
+
+
+def by_alias(client: docker.DockerClient, stack: str) -> dict[str, Container]:
+    """A stack's containers by their host names, running or not."""
+    prefix = docker_name(PROJECT, stack, "")
+    return {str(it.name).removeprefix(prefix): it for it in find(client, stack).containers}
 
 
 def connect() -> docker.DockerClient:

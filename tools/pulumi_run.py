@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -11,8 +12,8 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from bootstrap.console import print_line
-from bootstrap.paths import ROOT
+from bootstrap.console import UserError, print_line
+from bootstrap.paths import ROOT, STATE
 from tools.pulumi_errors import error_of
 from tools.pulumi_progress import Changes, Progress
 
@@ -105,3 +106,15 @@ def _follow(process: subprocess.Popen[bytes], lines: Iterator[str], progress: Pr
     if interrupted:
         raise KeyboardInterrupt
     return process.returncode
+
+
+def copy_config(config_file: Path | None) -> Path | None:
+    """A copy of the given configuration file: Pulumi writes a salt into the file that it uses."""
+    if config_file is None:
+        return None
+    if not config_file.exists():
+        raise UserError(f"configuration: {config_file} does not exist", "Name an existing file with --config-file.")
+    copy = STATE / "config" / config_file.name
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(config_file, copy)
+    return copy

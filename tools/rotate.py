@@ -6,31 +6,27 @@ after their creation, so those are set with its admin API before the update cont
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import pulumi_random
-from keycloak import KeycloakAdmin, KeycloakError
+from keycloak import KeycloakError
 
-from access import KEYCLOAK_PATH
-from bootstrap.console import UserError, print_error, print_line
+from bootstrap.console import UserError, print_line
 from bootstrap.paths import STATE, write_file
 from components.keycloak.server import REALM
 from names import SECRETS_COMPONENT, USER_SECRET_PREFIX
 from settings import CONSOLE_USER
+from tools import command_line
+from tools.keycloak_console import ADMIN_REALM, console
 from tools.pending_operations import plain
 from tools.pulumi_run import Pulumi
-from tools.stack import copy_config
 from tools.stack_state import read_deployment, type_token
 
 PASSWORD_TYPE = type_token(pulumi_random.RandomPassword)
 PREFIX = f"{SECRETS_COMPONENT}-"
-ADMIN_REALM = "master"
 
 
 def secrets_of(deployment: Mapping[str, Any]) -> dict[str, str]:
@@ -90,13 +86,7 @@ def _replace_password(pulumi: Pulumi, user: str, urn: str) -> None:
 
 
 def _set_password(origin: str, console_password: str, realm: str, user: str, password: str) -> None:
-    admin = KeycloakAdmin(
-        server_url=f"{origin}{KEYCLOAK_PATH}/",
-        username=CONSOLE_USER,
-        password=console_password,
-        user_realm_name=ADMIN_REALM,
-        realm_name=realm,
-    )
+    admin = console(origin, console_password, realm)
     user_id = admin.get_user_id(user)
     if user_id is None:
         raise UserError(f"rotate: Keycloak has no user {user} in realm {realm}", "Was it deleted by hand? make up.")
@@ -105,17 +95,10 @@ def _set_password(origin: str, console_password: str, realm: str, user: str, pas
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line. Returns 0 when the secret is replaced, 1 after an error."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line.parser(__doc__)
     parser.add_argument("secret", help="cookie, client, archive, keycloak-database, user-admin, …")
-    parser.add_argument("--stack", default="dev")
-    parser.add_argument("--config-file", type=Path, help="instead of Pulumi.<stack>.yaml; it is not written to")
     arguments = parser.parse_args(argv)
-    try:
-        rotate(Pulumi(arguments.stack, copy_config(arguments.config_file), os.environ), arguments.secret)
-    except UserError as error:
-        print_error(error)
-        return 1
-    return 0
+    return command_line.run(arguments, lambda pulumi: rotate(pulumi, arguments.secret))
 
 
 if __name__ == "__main__":

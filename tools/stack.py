@@ -24,13 +24,13 @@ from docker.models.containers import Container
 
 from bootstrap import network, state
 from bootstrap.console import UserError, print_error, print_line
-from bootstrap.paths import BACKEND, STATE
+from bootstrap.paths import BACKEND
 from names import PROJECT, docker_name
 from settings.addresses import LOOPBACK
 from settings.dicom import USUAL_PORT
-from tools import archive_change, placeholders, preflight, recovery
+from tools import archive_change, backup, command_line, directory, mail, placeholders, preflight, recovery
 from tools.health import wait_until_healthy
-from tools.pulumi_run import Pulumi
+from tools.pulumi_run import Pulumi, copy_config
 from tools.recovery import ENGINE_TYPES, IN_ENGINE
 from tools.stack_state import (
     Deployment,
@@ -49,9 +49,8 @@ STOP_ORDER = (
 """Host names of containers. The gateway stops before the services that it forwards to, databases stop last."""
 
 
-def _check(pulumi: Pulumi, deployment: Deployment) -> None:
+def _check(pulumi: Pulumi, deployment: Deployment, config: dict[str, Any]) -> None:
     """Check everything that would make the update fail, before anything changes. Raises UserError."""
-    config = read_config(pulumi)
     placeholders.refuse(pulumi.stack, config)
     archive_change.refuse_unconfirmed(deployment, config)
     if config["target"] != "local":
@@ -85,7 +84,8 @@ def up(pulumi: Pulumi) -> None:
     state.ensure_stack(pulumi.stack, pulumi.environment, pulumi.config_file)
     recovery.release_lock(pulumi)
     deployment = read_deployment(pulumi)
-    _check(pulumi, deployment)
+    config = read_config(pulumi)
+    _check(pulumi, deployment, config)
     print_line(f"Stack {pulumi.stack}")
     recovery.remove_pending(pulumi, deployment)
     if not set(ENGINE_TYPES).isdisjoint(resource_types(deployment)):
@@ -95,18 +95,18 @@ def up(pulumi: Pulumi) -> None:
         pulumi.update("refresh", *IN_ENGINE)
     archive_change.keep_former_volumes(pulumi)
     changes = pulumi.update("up")
-    _wait_until_healthy(pulumi)
+    deployed = read_deployment(pulumi)
+    if engine := recovery.connect(pulumi, deployed):
+        wait_until_healthy(preflight.find(engine, pulumi.stack).containers)
     decision = network.last_decision()
     if decision and not decision.kept:
         network.save_decision(network.Decision(decision.open, decision.reason, decision.decided, kept=True))
     seconds = time.monotonic() - started
     print_line(f"  {changes.summary} in {seconds:.0f} s" if changes.any else f"  nothing changed ({seconds:.0f} s)")
     _print_addresses(pulumi)
-
-
-def _wait_until_healthy(pulumi: Pulumi) -> None:
-    if engine := recovery.connect(pulumi, read_deployment(pulumi)):
-        wait_until_healthy(preflight.find(engine, pulumi.stack).containers)
+    directory.check(pulumi, deployed)
+    mail.check(engine, pulumi.stack, config)
+    backup.check(pulumi, engine, config)
 
 
 def _print_addresses(pulumi: Pulumi) -> None:
@@ -158,14 +158,8 @@ def destroy(pulumi: Pulumi, *, confirmed: bool) -> None:
             f"To delete this data for good: pulumi state unprotect --all -s {pulumi.stack}, then run the command "
             "again.",
         )
-    if not confirmed:
-        question = f"This deletes stack {pulumi.stack} with ALL studies and users. Type its name to continue: "
-        try:
-            answer = input(question)
-        except EOFError:
-            answer = ""
-        if answer.strip() != pulumi.stack:
-            raise UserError("destroy: not confirmed, nothing was changed", "Type the stack's name, or set YES=1.")
+    question = f"This deletes stack {pulumi.stack} with ALL studies and users. Type its name to continue: "
+    command_line.confirm("destroy", pulumi.stack, question, confirmed=confirmed)
     recovery.release_lock(pulumi)
     deployment = read_deployment(pulumi)
     if deployment.get("pending_operations"):
@@ -197,18 +191,6 @@ def preview(pulumi: Pulumi, *arguments: str) -> int:
             state.ensure_stack(pulumi.stack, environment, config)
             return temporary.run_attached("preview", *arguments)
     return pulumi.run_attached("preview", *arguments)
-
-
-def copy_config(config_file: Path | None) -> Path | None:
-    """A copy of the given configuration file: Pulumi writes a salt into the file that it uses."""
-    if config_file is None:
-        return None
-    if not config_file.exists():
-        raise UserError(f"configuration: {config_file} does not exist", "Name an existing file with --config-file.")
-    copy = STATE / "config" / config_file.name
-    copy.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(config_file, copy)
-    return copy
 
 
 def main(argv: list[str] | None = None) -> int:

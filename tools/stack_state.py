@@ -19,6 +19,9 @@ from tools import preflight
 from tools.pulumi_run import Pulumi
 
 Deployment = Mapping[str, Any]
+INCLUDED_MEMORY: Mapping[ArchiveKind, int] = {ArchiveKind.ORTHANC: 2048, ArchiveKind.DCM4CHEE: 1024}
+"""MiB of the archive's memory that are in the usual amount. Orthanc takes most of it for large objects
+only, Java its heap in any case."""
 
 
 def type_token(resource: type[sdk.Resource]) -> str:
@@ -70,6 +73,7 @@ def image_names(config: Mapping[str, Any]) -> dict[str, str]:
 
 
 def needed_memory(config: Mapping[str, Any]) -> int:
-    """Bytes that a start needs: the usual amount, and what the archive may use beyond Orthanc's default."""
-    archive = int(config.get("archiveMemory") or 0) or DEFAULT_MEMORY[ArchiveKind(config["archive"])]
-    return preflight.NEEDED_BYTES + max(0, archive - DEFAULT_MEMORY[ArchiveKind.ORTHANC]) * preflight.MIB
+    """Bytes that a start needs: the usual amount, and what the archive may use beyond that."""
+    kind = ArchiveKind(config["archive"])
+    archive = int(config.get("archiveMemory") or 0) or DEFAULT_MEMORY[kind]
+    return preflight.NEEDED_BYTES + max(0, archive - INCLUDED_MEMORY[kind]) * preflight.MIB

@@ -94,6 +94,8 @@ write_networks() {
   known=$(networks | sort -u)
   printf '%s\n' "$known" >/tmp/networks.conf
   neighbours </tmp/networks.conf >/tmp/neighbours.conf
+  # For a proxy on the engine's machine.
+  sed -n 's#^\(.*\)/[0-9]* bridge;#set_real_ip_from \1;#p' /tmp/networks.conf >/tmp/bridge.conf
   neighbours_but_the_bridge >/tmp/neighbours-but-the-bridge.conf
 }
 

@@ -40,6 +40,13 @@
     notice(ENDED, 'Your session has ended.', 'Sign in again');
   }
 
+  // What OHIF's list of uploaded files says of one that the archive refused.
+  function refusal(answer) {
+    return /"00081198"/.test(answer)
+      ? 'Refused: its identifiers belong to another patient or study.'
+      : 'Refused: a DICOMDIR or damaged, not an object that can be stored.';
+  }
+
   // Called by OHIF with what failed: a search, metadata, an image, storing.
   window.config.httpErrorHandler = function (error) {
     if (error && error.status === 401) {
@@ -47,6 +54,9 @@
     } else if (error && error.status === 403) {
       notice('ohif-not-allowed', 'You may read studies here, but not store or change anything.');
     } else {
+      if (error && [400, 409].indexOf(error.status) >= 0 && /\/pacs\/studies$/.test(error.request.responseURL)) {
+        error.message = refusal(error.response);
+      }
       askWhy();
     }
   };
@@ -160,6 +170,10 @@
     );
   }
 
+  if (settings.name) {
+    document.title = settings.name;
+  }
+
   var react;
   window.config.whiteLabeling = {
     createLogoComponentFn: function (React) {
@@ -167,7 +181,12 @@
       return React.createElement(
         'div',
         { style: { display: 'flex', alignItems: 'center', gap: '1rem' } },
-        React.createElement('img', { src: '/ohif-logo.svg', alt: 'OHIF', style: { height: '28px' } }),
+        React.createElement('img', {
+          src: settings.logo || '/ohif-logo.svg',
+          alt: settings.name || 'OHIF',
+          style: { height: '28px' },
+        }),
+        settings.name && React.createElement('span', { style: { color: '#fff', fontSize: '16px' } }, settings.name),
         headerLink('Sign out', '/logout'),
         downloadLink()
       );

@@ -7,7 +7,8 @@ from typing import ClassVar
 import pulumi
 
 from access import ADMIN_PATH
-from components.archive.interface import ArchiveArgs, DicomWebSource
+from components.archive.interface import ArchiveArgs, ArchiveData, DicomWebSource
+from components.backup.dump import DumpSource
 from components.containers.database import Database, DatabaseArgs
 from components.containers.networks import data_volume
 from components.containers.service import File, Healthcheck, Service, ServiceArgs, http_probe
@@ -80,6 +81,7 @@ class Dcm4chee(pulumi.ComponentResource):
     zip_path: str
     authorization: pulumi.Output[str] | None
     source: DicomWebSource
+    data: ArchiveData
 
     @staticmethod
     def immutable_settings(settings: ArchiveSettings) -> Mapping[str, str]:
@@ -172,6 +174,19 @@ class Dcm4chee(pulumi.ComponentResource):
             ),
             opts=pulumi.ResourceOptions(parent=self),
         )
+        volume = data_volume(f"{name}-volume", "dcm4chee", args.stack, self)
+        ldap_url = f"ldap://dcm4chee-ldap:{LDAP_PORT}"
+        directory_dump = DumpSource(
+            host="dcm4chee-ldap",
+            image="dcm4chee-ldap",
+            network=database.network,
+            scripts="directory",
+            password_file=secrets["archive-ldap"],
+            environment={"LDAP_URL": ldap_url, "LDAP_ADMIN": f"cn=admin,{BASE_DN}", "LDAP_BASE": BASE_DN},
+            healthy=["ldapsearch", "-x", "-LLL", "-H", ldap_url, "-s", "base", "-b", "", "namingContexts"],
+            after=directory,
+        )
+        self.data = ArchiveData(files=volume, dumps=[database.dump, directory_dump])
         Service(
             f"{name}-server",
             ServiceArgs(
@@ -186,7 +201,7 @@ class Dcm4chee(pulumi.ComponentResource):
                 # The application server's console answers inside the container only.
                 command=["standalone.sh", "-b", "0.0.0.0", "-bmanagement", "127.0.0.1"],  # noqa: S104 - in a container
                 environment={
-                    "LDAP_URL": f"ldap://dcm4chee-ldap:{LDAP_PORT}",
+                    "LDAP_URL": ldap_url,
                     "LDAP_BASE_DN": BASE_DN,
                     "LDAP_ROOTPASS_FILE": f"{SECRET_FILES}/archive-ldap",
                     "ARCHIVE_DEVICE_NAME": args.settings.device_name,
@@ -219,7 +234,7 @@ class Dcm4chee(pulumi.ComponentResource):
                         *("archive-keystore", "archive-truststore"),
                     ),
                 ],
-                volumes={STORAGE: data_volume(f"{name}-volume", "dcm4chee", args.stack, self)},
+                volumes={STORAGE: volume},
                 temporary=["/tmp", "/run/keystores"],  # noqa: S108
                 healthcheck=Healthcheck(
                     # The archive's own word that its device is started, which takes directory and database.

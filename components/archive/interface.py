@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
 import pulumi
+import pulumi_docker as docker
 
+from components.backup.dump import DumpSource
 from components.containers.networks import Networks
 from components.containers.stack_context import StackContext
 from route import ArchiveRoot
@@ -24,6 +26,16 @@ class ArchiveArgs:
     settings: ArchiveSettings
     dicom: Dicom | None
     """`None`: the DICOM port is closed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArchiveData:
+    """What of an archive has to be backed up."""
+
+    files: docker.Volume
+    """Objects, which are written once and never changed."""
+    dumps: Sequence[DumpSource]
+    """Index and directory."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,4 +109,9 @@ class Archive(Protocol):
     @property
     def source(self) -> DicomWebSource:
         """For the viewer."""
+        ...
+
+    @property
+    def data(self) -> ArchiveData:
+        """For backups."""
         ...

@@ -9,7 +9,7 @@ import pulumi
 
 from access import ADMIN_PATH
 from components.archive import orthanc_config
-from components.archive.interface import ArchiveArgs, DicomWebSource
+from components.archive.interface import ArchiveArgs, ArchiveData, DicomWebSource
 from components.containers.database import Database, DatabaseArgs
 from components.containers.networks import data_volume
 from components.containers.service import File, Healthcheck, Service, ServiceArgs, http_probe
@@ -60,6 +60,7 @@ class Orthanc(pulumi.ComponentResource):
     zip_path: str
     authorization: pulumi.Output[str]
     source: DicomWebSource
+    data: ArchiveData
 
     @staticmethod
     def immutable_settings(settings: ArchiveSettings) -> Mapping[str, str]:
@@ -99,6 +100,7 @@ class Orthanc(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self),
         )
         volume = data_volume(f"{name}-volume", "orthanc", args.stack, self)
+        self.data = ArchiveData(files=volume, dumps=[database.dump])
         configuration = pulumi.Output.all(credential, database_password).apply(
             lambda passwords: orthanc_config.render(
                 orthanc_config.OrthancConfig(
@@ -150,8 +152,9 @@ class Orthanc(pulumi.ComponentResource):
                     interval=3,
                 ),
                 memory_mib=args.settings.memory_mib,
-                # The rest is for files in the container's memory and for the kernel.
-                process_memory_mib=args.settings.memory_mib * 15 // 16,
+                # The rest is for files in the container's memory and for the kernel. Stacks count although they are
+                # hardly used.
+                process_memory_mib=args.settings.memory_mib * 15 // 16 + orthanc_config.THREAD_STACKS_MIB,
                 stop_seconds=60,
                 depends_on=[database],
             ),

@@ -25,6 +25,10 @@ INDEX_CONNECTIONS = 20
 """Connections to the database, taken in turn. Each that a restart of the database has ended fails one request with 503,
 then opens again, and waits for the database meanwhile."""
 
+HTTP_THREADS = 50
+THREAD_STACKS_MIB = HTTP_THREADS * 8
+"""What the kernel reserves for the stacks of its threads (`ulimit -s`)."""
+
 ENCODINGS = {
     "ISO_IR 192": "Utf8",
     "ISO_IR 100": "Latin1",
@@ -75,7 +79,7 @@ def render(config: OrthancConfig) -> str:
             "IndexDirectory": config.storage_path,
             "HttpServerEnabled": True,
             "HttpPort": PORT,
-            "HttpThreadsCount": 50,
+            "HttpThreadsCount": HTTP_THREADS,
             "HttpTimeout": 60,
             # Compression is the gateway's work.
             "HttpCompressionEnabled": False,

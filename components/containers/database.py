@@ -6,6 +6,8 @@ from pathlib import Path
 import pulumi
 import pulumi_docker as docker
 
+from components.backup.dump import PASSWORD_FILE as DUMP_PASSWORD_FILE
+from components.backup.dump import DumpSource
 from components.containers.networks import data_volume, private_network
 from components.containers.service import File, Healthcheck, Service, ServiceArgs
 from components.containers.stack_context import StackContext
@@ -31,7 +33,7 @@ class DatabaseArgs:
 class Database(pulumi.ComponentResource):
     """PostgreSQL with one role and one database, both named after the service that uses them.
 
-    It makes no backups (docs/how-to/back-up-and-restore.md) and opens no port.
+    It makes no backups itself (`dump` is how components/backup does) and opens no port.
     """
 
     host: str
@@ -41,6 +43,7 @@ class Database(pulumi.ComponentResource):
     network: docker.Network
     """For the one service that uses the database."""
     volume: docker.Volume
+    dump: DumpSource
 
     def __init__(self, name: str, args: DatabaseArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("ohif:index:Database", name, None, opts)
@@ -48,7 +51,7 @@ class Database(pulumi.ComponentResource):
         self.name = args.owner
         self.network = private_network(f"{name}-network", self.host, args.stack, self)
         self.volume = data_volume(f"{name}-volume", self.host, args.stack, self)
-        Service(
+        server = Service(
             f"{name}-server",
             ServiceArgs(
                 stack=args.stack,
@@ -79,5 +82,20 @@ class Database(pulumi.ComponentResource):
                 memory_mib=512,
             ),
             opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.dump = DumpSource(
+            host=self.host,
+            image=args.image,
+            network=self.network,
+            scripts="database",
+            password_file=pulumi.Output.concat("*:*:*:*:", args.password),
+            environment={
+                "PGHOST": self.host,
+                "PGUSER": self.name,
+                "PGPASSFILE": DUMP_PASSWORD_FILE,
+                "DATABASE": self.name,
+            },
+            healthy=["pg_isready", "--quiet"],
+            after=server,
         )
         self.register_outputs({})

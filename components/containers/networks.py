@@ -49,6 +49,16 @@ def data_volume(
     )
 
 
+def working_volume(name: str, thing: str, stack: StackContext, parent: pulumi.Resource) -> docker.Volume:
+    """A volume with what can be made again; it goes with the stack."""
+    return docker.Volume(
+        name,
+        name=stack.docker_name(thing),
+        labels=[docker.VolumeLabelArgs(label=key, value=value) for key, value in stack.labels.items()],
+        opts=pulumi.ResourceOptions(parent=parent),
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class NetworksArgs:
     """Arguments of the networks."""

@@ -107,12 +107,19 @@ def script_sources(root: ArchiveRoot) -> Sequence[str]:
     return sources
 
 
-def policies(routes: Sequence[Route], archive_urls: Sequence[str]) -> Mapping[str, str]:
-    """Header values by the names of the routes whose handler sets one; the others answer no documents of their own."""
+def policies(
+    routes: Sequence[Route], archive_urls: Sequence[str], frame_ancestors: Sequence[str] = ()
+) -> Mapping[str, str]:
+    """Header values by the names of the routes whose handler sets one; the others answer no documents of their own.
+
+    `frame_ancestors`: origins whose pages may show the viewer's page in a frame, and that page alone.
+    """
     texts = {}
     for route in routes:
         if route.handler is Handler.ARCHIVE_PAGES and route.archive_root:
             texts[route.name] = header(archive_pages(route.archive_root, archive_urls))
+        elif route.handler is Handler.VIEWER_PAGE and frame_ancestors:
+            texts[route.name] = header({**VIEWER_PAGE, "frame-ancestors": frame_ancestors})
         elif route.handler in BY_HANDLER:
             texts[route.name] = header(BY_HANDLER[route.handler])
     return texts

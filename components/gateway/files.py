@@ -10,7 +10,7 @@ from components.containers.service import File
 from components.gateway import nginx_config
 from components.public_name.certificate import AcmeCertificate, ServedCertificate
 from components.viewer import ohif_config
-from settings import Dicom, ProvidedCertificate
+from settings import Dicom, ProvidedCertificate, ViewerSettings
 
 ASSETS = Path(__file__).parents[2] / "assets"
 ROOT = "/etc/ohif"
@@ -62,12 +62,12 @@ def dicom_tls_files(dicom: Dicom | None) -> Sequence[File]:
     return files
 
 
-def viewer_files(source: DicomWebSource, session_idle: int) -> Sequence[File]:
+def viewer_files(source: DicomWebSource, session_idle: int, settings: ViewerSettings) -> Sequence[File]:
     """OHIF's configuration, one file for each combination of what a user may do, and a style sheet."""
     behaviour = "".join(
         (ASSETS / "viewer" / name).read_text() for name in ("ndarray.js", "behaviour.js", "searches.js")
     )
-    style = File(path=f"{ROOT}/www/pages/viewer.css", content=(ASSETS / "viewer" / "small_screens.css").read_text())
+    style = File(path=f"{ROOT}/www/pages/viewer.css", content=(ASSETS / "viewer" / "viewer.css").read_text())
     configurations = [
         File(
             path=f"{ROOT}/www/app-config.{store}{download}.js",
@@ -78,6 +78,10 @@ def viewer_files(source: DicomWebSource, session_idle: int) -> Sequence[File]:
                     can_store=store == "store",
                     can_download=bool(download),
                     session_idle=session_idle,
+                    name=settings.name,
+                    logo=settings.logo,
+                    hidden_modes=settings.hidden_modes,
+                    options=settings.options,
                     behaviour=behaviour,
                 )
             ),

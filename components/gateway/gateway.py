@@ -30,7 +30,7 @@ from components.public_name.certificate import AcmeCertificate, ServedCertificat
 from components.viewer.viewer import Viewer
 from public_endpoint import PublicEndpoint
 from route import Role
-from settings import EVERY_NETWORK, Listeners, ProvidedCertificate, SessionLimits
+from settings import EVERY_NETWORK, Listeners, ProvidedCertificate, ProxyProtocol, SessionLimits, ViewerSettings
 
 MEMORY_MIB, TEMPORARY_MIB = 640, 16
 """Enough for everything that clients may hold by the limits in nginx's files (test_gateway_memory.py)."""
@@ -59,6 +59,7 @@ class GatewayArgs:
     sessions: SessionLimits
     download_roles: frozenset[Role]
     upstreams: Upstreams
+    viewer: ViewerSettings
 
 
 class Gateway(pulumi.ComponentResource):
@@ -98,7 +99,7 @@ class Gateway(pulumi.ComponentResource):
                     *certificate_files(args.certificate, configuration),
                     File(path=f"{ROOT}/archive-credential.conf", content=credential(args.upstreams.archive)),
                     *dicom_tls_files(args.listeners.dicom),
-                    *viewer_files(args.upstreams.archive.source, args.sessions.idle),
+                    *viewer_files(args.upstreams.archive.source, args.sessions.idle, args.viewer),
                     *page_files(),
                 ],
                 volumes={CERTIFICATES: Mount(volume=issued.volume.volume, read_only=True)} if issued else {},
@@ -145,6 +146,7 @@ def gateway_config(args: GatewayArgs, endpoint: PublicEndpoint) -> nginx_config.
     return nginx_config.GatewayConfig(
         scheme=endpoint.scheme,
         tls=tls_config(args.certificate),
+        proxy=proxy_config(args.listeners),
         ipv6=args.listeners.dual_stack,
         trust_bridge_address=args.listeners.loopback_only or args.listeners.admin_networks == EVERY_NETWORK,
         host=endpoint.host,
@@ -168,7 +170,21 @@ def gateway_config(args: GatewayArgs, endpoint: PublicEndpoint) -> nginx_config.
         client_id=CLIENT_ID,
         session_cookie=args.upstreams.auth_proxy.session_cookie,
         accept_tokens=args.upstreams.auth_proxy.accepts_tokens,
+        frame_ancestors=args.viewer.frame_ancestors,
         asset_root=ROOT,
+    )
+
+
+def proxy_config(listeners: Listeners) -> nginx_config.ProxyConfig | None:
+    """Whose word about clients the gateway takes."""
+    proxy = listeners.proxy
+    if proxy is None:
+        return None
+    return nginx_config.ProxyConfig(
+        trusted=proxy.trusted,
+        trust_bridge_address=listeners.loopback_only and any(network.is_loopback for network in proxy.trusted),
+        proxy_protocol=proxy.protocol is ProxyProtocol.PROXY,
+        hops=proxy.hops,
     )
 
 

@@ -88,12 +88,27 @@ class Dimse:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ProxyConfig:
+    """The proxy that clients come through."""
+
+    trusted: Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network]
+    trust_bridge_address: bool
+    """Whether it may show the address of the Docker bridge: one on the engine's machine, which alone can connect."""
+    proxy_protocol: bool
+    """Whether it names the client by the PROXY protocol; else by X-Forwarded-For."""
+    hops: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class GatewayConfig:
     """Values in the files."""
 
     scheme: str
+    """That browsers use."""
     tls: TlsConfig | None
-    """`None`: HTTP."""
+    """`None`: the gateway itself speaks HTTP."""
+    proxy: ProxyConfig | None
+    """`None`: browsers connect to the gateway itself."""
     ipv6: bool
     """Whether it listens for both families."""
     trust_bridge_address: bool
@@ -125,6 +140,8 @@ class GatewayConfig:
     """Name of oauth2-proxy's session cookie."""
     accept_tokens: bool
     """Whether DICOMweb takes an access token in `Authorization` in place of a session."""
+    frame_ancestors: Sequence[str]
+    """Origins whose pages may show the viewer in a frame."""
     asset_root: str
     """Folder in the container with the gateway's files; those that are served are in `www/` below it."""
 
@@ -228,6 +245,7 @@ def _rendered(template: str, config: GatewayConfig) -> str:
         .get_template(template)
         .render(
             config=config,
+            client="$client_address" if config.proxy and not config.proxy.proxy_protocol else "$remote_addr",
             routes=guarded,
             origin=origin,
             quoted_home=quote(f"{origin}/", safe=""),
@@ -248,7 +266,7 @@ def _rendered(template: str, config: GatewayConfig) -> str:
             link_parts=LINK_PARTS,
             link_part=LINK_PART,
             policies=content_security.policies(
-                config.routes, [f"{origin}{root}/" for root in _archive_roots(config.routes)]
+                config.routes, [f"{origin}{root}/" for root in _archive_roots(config.routes)], config.frame_ancestors
             ),
             error_page_policy=content_security.header(content_security.ERROR_PAGE),
             attempts={"archive": ARCHIVE_ATTEMPTS},

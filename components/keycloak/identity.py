@@ -6,9 +6,11 @@ import pulumi
 import pulumi_keycloak as keycloak
 
 from access import AUTH_PROXY_PATH, KEYCLOAK_PATH
+from components.keycloak.directory import make_directory
+from components.keycloak.login_providers import Brokering, make_login_provider
 from components.keycloak.programs import make_claims, make_program
 from components.keycloak.realm import SAVED_EVENTS, make_realm, make_user_profile
-from components.keycloak.second_factor import offer_codes, require_code
+from components.keycloak.second_factor import offer_codes, require_code, require_code_of_provider
 from components.keycloak.server import CLIENT_ID
 from components.secrets import IdentitySecrets
 from route import Role
@@ -116,6 +118,18 @@ class Identity(pulumi.ComponentResource):
         make_claims(f"{name}-client", client, child)
         for program in args.sign_in.programs:
             make_program(f"{name}-program-{program.name}", program, args.secrets, roles, sign_in_flow, child)
+        if args.sign_in.directory:
+            make_directory(f"{name}-directory", args.sign_in.directory, roles, child)
+        providers = args.sign_in.login_providers
+        brokering = Brokering(
+            origin=origin,
+            roles=roles,
+            second_factor=require_code_of_provider(name, realm, child)
+            if providers and args.sign_in.mfa is Mfa.REQUIRED
+            else None,
+        )
+        for position, offered in enumerate(providers):
+            make_login_provider(f"{name}-provider-{offered.name}", position, offered, brokering, child)
         for user in args.sign_in.users:
             account = keycloak.User(
                 f"{name}-user-{user.name}",

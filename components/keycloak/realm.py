@@ -4,7 +4,7 @@ import pulumi
 import pulumi_keycloak as keycloak
 
 from components.keycloak.server import REALM
-from settings import Mfa, SignIn, Smtp
+from settings import Mfa, PasswordRules, SignIn, Smtp
 
 LOGIN_THEME = "ohif"
 
@@ -32,10 +32,6 @@ SAVED_EVENTS = (
 """Events that Keycloak stores. Failed sign-ins and resets are not among them: they hold what was typed as the user
 name, which may be a password. They are in the log, which leaves that out (components/keycloak/server.py)."""
 
-PASSWORD_POLICY = "length(12) and notUsername(undefined) and notEmail(undefined) and passwordHistory(3)"  # noqa: S105
-"""For passwords that users choose. Length over character classes: NIST SP 800-63B, 5.1.1."""
-
-
 LOGIN_SECONDS = 15 * 60
 """How long a login page can be used; as long as oauth2-proxy's cookie for it. Keycloak keeps every login that was
 started in its memory for so long."""
@@ -58,7 +54,7 @@ def make_realm(name: str, sign_in: SignIn, opts: pulumi.ResourceOptions) -> keyc
         reset_password_allowed=sign_in.smtp is not None and sign_in.mfa is not Mfa.REQUIRED,
         edit_username_allowed=False,
         remember_me=False,
-        password_policy=PASSWORD_POLICY,
+        password_policy=password_policy(sign_in.password_rules),
         access_token_lifespan=_lifespan(sign_in.sessions.access_token),
         access_code_lifespan_login=_lifespan(LOGIN_SECONDS),
         sso_session_idle_timeout=_lifespan(sign_in.sessions.idle),
@@ -123,6 +119,20 @@ def make_user_profile(name: str, realm: keycloak.Realm, opts: pulumi.ResourceOpt
         ],
         opts=opts,
     )
+
+
+def password_policy(rules: PasswordRules) -> str:
+    """Rules in Keycloak's syntax (Server Administration Guide, "Password policies")."""
+    counted = {
+        "length": rules.length,
+        "digits": rules.digits,
+        "upperCase": rules.upper_case,
+        "lowerCase": rules.lower_case,
+        "passwordHistory": rules.history,
+        "forceExpiredPasswordChange": rules.maximum_age_days,
+    }
+    parts = [f"{name}({number})" for name, number in counted.items() if number]
+    return " and ".join([parts[0], "notUsername(undefined)", "notEmail(undefined)", *parts[1:]])
 
 
 def _lifespan(seconds: int) -> str:

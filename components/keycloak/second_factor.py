@@ -1,5 +1,7 @@
 """One-time codes as a second factor of realm `ohif`: who is asked for one, and who may remove it."""
 
+from collections.abc import Sequence
+
 import pulumi
 import pulumi_keycloak as keycloak
 
@@ -59,17 +61,40 @@ def require_code(name: str, realm: keycloak.Realm, opts: pulumi.ResourceOptions)
     Clients use the flow by an override of their own. The realm's bindings are not touched: each
     update of the realm by the Keycloak provider sets them back to what the state has.
     """
-    flow = keycloak.authentication.Flow(
+    flow, ready = _flow(
         f"{name}-code-flow",
-        realm_id=realm.id,
-        alias="password-and-code",
-        description="Password, then a one-time code, at every sign-in",
-        provider_id="basic-flow",
-        opts=opts,
+        "password-and-code",
+        "Password, then a one-time code, at every sign-in",
+        BROWSER_STEPS,
+        realm,
+        opts,
     )
-    steps = [
+    return ready.apply(lambda _: flow.id)
+
+
+def require_code_of_provider(name: str, realm: keycloak.Realm, opts: pulumi.ResourceOptions) -> pulumi.Output[str]:
+    """A flow that asks for a code after the login at another provider; its alias, known once its step is in place."""
+    flow, ready = _flow(
+        f"{name}-provider-code-flow",
+        "code-after-provider",
+        "A one-time code, after the login at another provider",
+        BROWSER_STEPS[1:],
+        realm,
+        opts,
+    )
+    return ready.apply(lambda _: flow.alias)
+
+
+def _flow(
+    name: str, alias: str, description: str, steps: Sequence[str], realm: keycloak.Realm, opts: pulumi.ResourceOptions
+) -> tuple[keycloak.authentication.Flow, pulumi.Output[object]]:
+    """A flow whose steps are all required, and an output that is known once they are in place."""
+    flow = keycloak.authentication.Flow(
+        name, realm_id=realm.id, alias=alias, description=description, provider_id="basic-flow", opts=opts
+    )
+    executions = [
         keycloak.authentication.Execution(
-            f"{name}-code-flow-{authenticator}",
+            f"{name}-{authenticator}",
             realm_id=realm.id,
             parent_flow_alias=flow.alias,
             authenticator=authenticator,
@@ -77,6 +102,6 @@ def require_code(name: str, realm: keycloak.Realm, opts: pulumi.ResourceOptions)
             priority=10 * position,
             opts=opts,
         )
-        for position, authenticator in enumerate(BROWSER_STEPS, start=1)
+        for position, authenticator in enumerate(steps, start=1)
     ]
-    return pulumi.Output.all(flow.id, *(step.id for step in steps)).apply(lambda ids: str(ids[0]))
+    return flow, pulumi.Output.all(*(it.id for it in executions))

@@ -13,9 +13,11 @@ from components.containers.service import File, Healthcheck, Service, ServiceArg
 from components.containers.stack_context import StackContext
 from components.secrets import KeycloakSecrets
 from public_endpoint import PublicEndpoint
-from settings import CONSOLE_USER
+from settings import CONSOLE_USER, SignIn
 
 THEMES = Path(__file__).parents[2] / "assets" / "keycloak" / "themes"
+TRUSTSTORE = "/opt/keycloak/conf/truststores"
+"""Certificates that Keycloak trusts (guide "Configuring trusted certificates")."""
 REALM = "ohif"
 REALM_PATH = f"{KEYCLOAK_PATH}/realms/{REALM}"
 CLIENT_ID = "ohif_viewer"
@@ -48,8 +50,8 @@ class KeycloakArgs:
     endpoint: pulumi.Output[PublicEndpoint]
     """Keycloak's own links and the tokens' issuer begin with it."""
     secrets: KeycloakSecrets
-    sends_mail: bool
-    """Whether it needs outbound access (SMTP)."""
+    sign_in: SignIn
+    """Says whether it needs outbound access, and which private authorities it trusts."""
 
 
 class Keycloak(pulumi.ComponentResource):
@@ -82,7 +84,7 @@ class Keycloak(pulumi.ComponentResource):
                 networks=[
                     args.networks.identity,
                     self.database.network,
-                    *([args.networks.edge] if args.sends_mail else []),
+                    *([args.networks.edge] if args.sign_in.connects_out else []),
                 ],
                 user="1000:0",
                 entrypoint=["/bin/bash", "-c", START, "start"],
@@ -112,7 +114,13 @@ class Keycloak(pulumi.ComponentResource):
                     "KC_SPI_EVENTS_LISTENER__JBOSS_LOGGING__SUCCESS_LEVEL": "info",
                     "JAVA_OPTS_KC_HEAP": "-XX:InitialRAMPercentage=15 -XX:MaxRAMPercentage=55",
                 },
-                files=theme_files(),
+                files=[
+                    *theme_files(),
+                    *(
+                        File(path=f"{TRUSTSTORE}/{authority}.pem", content=pem)
+                        for authority, pem in sorted(args.sign_in.authorities.items())
+                    ),
+                ],
                 healthcheck=Healthcheck(
                     command=http_probe(MANAGEMENT_PORT, f"{KEYCLOAK_PATH}/health/ready"), start_period=180, interval=3
                 ),

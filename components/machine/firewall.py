@@ -19,10 +19,12 @@ class IngressRule:
 def ingress_rules(settings: Settings) -> Sequence[IngressRule]:
     """The firewall's rules; all other ports are closed."""
     listeners = settings.listeners
-    web = [listeners.http_port, listeners.https_port] if settings.secure else [listeners.http_port]
+    web = [listeners.http_port, listeners.https_port] if settings.certificate else [listeners.http_port]
+    # Behind a proxy nobody else has to connect, the certification authority neither: it comes by the proxy too.
+    clients = listeners.proxy.trusted if listeners.proxy else EVERY_NETWORK
     dicom = listeners.dicom
     return [
         IngressRule(label="ssh", port=SSH_PORT, networks=listeners.admin_networks),
-        *(IngressRule(label=f"web-{port}", port=port, networks=EVERY_NETWORK) for port in web),
+        *(IngressRule(label=f"web-{port}", port=port, networks=clients) for port in web),
         *([IngressRule(label="dicom", port=dicom.port, networks=dicom.networks)] if dicom else []),
     ]

@@ -30,7 +30,9 @@ class PublicEntranceArgs:
     dns: LinodeZone | DuckDns | None
     """`None`: the DNS records are managed by hand, or there is no name."""
     certificate: ServedCertificate | None
-    """`None`: HTTP."""
+    """`None`: the gateway itself speaks HTTP."""
+    ca_certificate: str | None
+    """PEM of a private authority that signed the certificate which browsers see."""
     gateway: Gateway
     keycloak: Keycloak
 
@@ -68,7 +70,7 @@ class PublicEntrance:
         self.origin = origin_when_it_answers(
             args.endpoint,
             after=waits_for,
-            ca_certificate=served.ca_certificate if served else None,
+            ca_certificate=args.ca_certificate,
         )
 
 

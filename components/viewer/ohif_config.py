@@ -5,7 +5,7 @@ All roots are relative, so one file is right under every address.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from access import DICOMWEB_PATH, DOWNLOAD_PATH, VIEWER_PATH
@@ -25,6 +25,14 @@ class ViewerConfig:
     """Whether the user is offered a study as a ZIP file."""
     session_idle: int
     """Seconds without a request after which a session ends."""
+    name: str | None
+    """Shown next to the logo and as the page's title; `None`: OHIF's own."""
+    logo: str | None
+    """An image as a `data:` URL; `None`: OHIF's own."""
+    hidden_modes: Sequence[str]
+    """OHIF's modes that users are not offered."""
+    options: Mapping[str, object]
+    """Keys of OHIF's configuration in place of those below."""
     behaviour: str
     """JavaScript that adds to `window.config` what JSON cannot hold: functions."""
 
@@ -47,6 +55,8 @@ def render(config: ViewerConfig) -> str:
         "strictZSpacingForVolumeViewport": True,
         "groupEnabledModesFirst": True,
         "maxNumRequests": {"interaction": 100, "thumbnail": 10, "prefetch": 25},
+        **config.options,
+        "modesConfiguration": modes_configuration(config),
         "defaultDataSourceName": "dicomweb",
         "dataSources": [
             {
@@ -71,6 +81,15 @@ def render(config: ViewerConfig) -> str:
             "canStore": config.can_store,
             "downloadPath": DOWNLOAD_PATH if config.can_download else None,
             "sessionIdleSeconds": config.session_idle,
+            "name": config.name,
+            "logo": config.logo,
         },
     }
     return f"window.config = {json.dumps(settings, indent=2)};\n{config.behaviour}"
+
+
+def modes_configuration(config: ViewerConfig) -> Mapping[str, object]:
+    """Changes of OHIF's modes, in the commands of immutability-helper."""
+    configured = config.options.get("modesConfiguration", {})
+    given: Mapping[str, Mapping[str, object]] = configured if isinstance(configured, dict) else {}
+    return {**given, **{mode: {**given.get(mode, {}), "hide": {"$set": True}} for mode in config.hidden_modes}}

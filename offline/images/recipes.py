@@ -73,6 +73,7 @@ RECIPES: dict[str, Recipe] = {
         artifact=NpmPackage(name="ohif-app.tgz", version="3.13.2", package="@ohif/app"),
     ),
     "certbot": Recipe(package="certbot", oldest="4"),
+    "backup": Recipe(package="restic", oldest="0.18"),
     "vm": Recipe(package="docker.io", oldest="26", rehearsal=True),
     "pebble": Recipe(package="pebble", oldest="2.6", rehearsal=True),
 }

@@ -212,13 +212,27 @@ class DefaultRoles(Resource[Admin]):
 
 
 def plugin() -> StandIn[Admin]:
-    from offline.plugins import keycloak_client, keycloak_flows, keycloak_realm, keycloak_settings
+    from offline.plugins import (
+        keycloak_client,
+        keycloak_directory,
+        keycloak_flows,
+        keycloak_providers,
+        keycloak_realm,
+        keycloak_settings,
+    )
 
     realm = (keycloak_realm.Realm(), *keycloak_settings.RESOURCES)
     own = (Role(), User(), UserRoles(), DefaultRoles())
     return StandIn(
         "keycloak",
-        [*realm, *own, *keycloak_client.RESOURCES, *keycloak_flows.RESOURCES],
+        [
+            *realm,
+            *own,
+            *keycloak_client.RESOURCES,
+            *keycloak_flows.RESOURCES,
+            *keycloak_directory.RESOURCES,
+            *keycloak_providers.RESOURCES,
+        ],
         Admin,
         config=frozenset(
             {"additionalHeaders", "basePath", "clientId", "clientSecret", "clientTimeout", "initialLogin"}

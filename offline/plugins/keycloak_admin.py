@@ -13,6 +13,9 @@ from typing import Any, ClassVar
 from offline.plugins.duration import go_duration, nanoseconds
 from offline.plugins.provider import Found, PluginError, Props, Resource
 
+MASK = "**********"
+"""What Keycloak gives back in place of a secret."""
+
 
 class NotFoundError(PluginError):
     """Keycloak does not know the object."""
@@ -203,6 +206,8 @@ class Entity(Resource[Admin]):
             value = look_up(real, field.path)
             if not same(value, field.encode(inputs[name])):
                 decoded = None if value is None else field.decode(value)
+                if decoded == MASK:  # the official provider takes it for no difference either
+                    continue
                 if isinstance(decoded, dict):  # only what was asked for: the rest is Keycloak's own
                     decoded = {key: decoded[key] for key in inputs[name] if key in decoded}
                 yield name, decoded

@@ -79,6 +79,30 @@ class DuckDns:
     """URL; another than the public one for tests."""
 
 
+class ProxyProtocol(StrEnum):
+    """How a proxy in front of the gateway names the client."""
+
+    FORWARDED_FOR = "xForwardedFor"
+    """The header X-Forwarded-For."""
+    PROXY = "proxyProtocol"
+    """HAProxy's PROXY protocol, version 1 or 2, before the first byte of the connection."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proxy:
+    """A load balancer or reverse proxy in front of the gateway, which browsers reach by HTTPS."""
+
+    trusted: tuple[Network, ...]
+    """Addresses from which it connects. What others say of themselves is ignored."""
+    protocol: ProxyProtocol
+    port: int
+    """Public port."""
+    hops: int
+    """How many proxies add to X-Forwarded-For: the client is so many entries from its end."""
+    ca_certificate: str | None
+    """PEM of a private authority that signed the proxy's certificate."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Listeners:
     """Where the gateway accepts connections, and from where administration is allowed."""
@@ -90,6 +114,8 @@ class Listeners:
     admin_networks: tuple[Network, ...]
     dicom: Dicom | None
     """`None`: no DICOM port."""
+    proxy: Proxy | None
+    """`None`: browsers connect to the gateway itself."""
 
     @property
     def loopback_only(self) -> bool:

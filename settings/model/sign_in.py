@@ -1,11 +1,13 @@
 """Users, sessions and mail."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 import pulumi
 
 from route import Role
+from settings.model.federation import Directory, LoginProvider, OpenIdProvider
 
 CONSOLE_USER = "admin"
 """User of realm master who administers Keycloak; no user of realm `ohif` may have this name."""
@@ -61,8 +63,22 @@ class SessionLimits:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PasswordRules:
+    """What a password that a user chooses must be like."""
+
+    length: int
+    digits: int
+    upper_case: int
+    lower_case: int
+    history: int
+    """How many earlier ones it must differ from."""
+    maximum_age_days: int | None
+    """After which another has to be chosen; `None`: never, as NIST SP 800-63B advises."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class SignIn:
-    """Users, sessions, second factor and mail of realm `ohif`."""
+    """Users, their directory and login providers, sessions, second factor and mail of realm `ohif`."""
 
     secure: bool
     """Whether browsers use HTTPS."""
@@ -70,6 +86,26 @@ class SignIn:
     """PEM of a private authority that signed the origin's certificate."""
     sessions: SessionLimits
     mfa: Mfa
+    password_rules: PasswordRules
     smtp: Smtp | None
     users: tuple[User, ...]
+    directory: Directory | None
+    login_providers: tuple[LoginProvider, ...]
     programs: tuple[Program, ...]
+
+    @property
+    def connects_out(self) -> bool:
+        """Whether Keycloak needs outbound access."""
+        return bool(self.smtp or self.directory or self._openid_providers)
+
+    @property
+    def authorities(self) -> Mapping[str, str]:
+        """PEM of private authorities that Keycloak trusts, by the name of what they signed for."""
+        found = {f"provider-{provider.name}": provider.ca_certificate for provider in self._openid_providers}
+        if self.directory:
+            found["directory"] = self.directory.ca_certificate
+        return {name: pem for name, pem in found.items() if pem is not None}
+
+    @property
+    def _openid_providers(self) -> tuple[OpenIdProvider, ...]:
+        return tuple(it for it in self.login_providers if isinstance(it, OpenIdProvider))

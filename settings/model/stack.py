@@ -7,9 +7,12 @@ from images import Image
 from public_endpoint import PublicEndpoint
 from route import Role
 from settings.model.archive import Archive
+from settings.model.backup import Backup
 from settings.model.entrance import Acme, DuckDns, LinodeZone, Listeners, ProvidedCertificate
+from settings.model.federation import Directory, LoginProvider
 from settings.model.machine import Machine
-from settings.model.sign_in import Mfa, Program, SessionLimits, SignIn, Smtp, User
+from settings.model.sign_in import Mfa, PasswordRules, Program, SessionLimits, SignIn, Smtp, User
+from settings.model.viewer import ViewerSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,29 +31,43 @@ class Settings:
     archive: Archive
     sessions: SessionLimits
     mfa: Mfa
+    password_rules: PasswordRules
     smtp: Smtp | None
     users: tuple[User, ...]
+    directory: Directory | None
+    login_providers: tuple[LoginProvider, ...]
     programs: tuple[Program, ...]
     download_roles: frozenset[Role]
     """Roles that are offered studies as ZIP files."""
+    viewer: ViewerSettings
+    backup: Backup | None
     protect_data: bool
     images: Mapping[str, Image]
 
     @property
     def secure(self) -> bool:
         """Whether browsers use HTTPS."""
-        return self.certificate is not None
+        return self.certificate is not None or self.listeners.proxy is not None
+
+    @property
+    def ca_certificate(self) -> str | None:
+        """PEM of a private authority that signed the certificate which browsers see."""
+        seen = self.listeners.proxy or self.certificate
+        return seen.ca_certificate if seen else None
 
     @property
     def sign_in(self) -> SignIn:
         """Settings of the realm."""
         return SignIn(
             secure=self.secure,
-            ca_certificate=self.certificate.ca_certificate if self.certificate else None,
+            ca_certificate=self.ca_certificate,
             sessions=self.sessions,
             mfa=self.mfa,
+            password_rules=self.password_rules,
             smtp=self.smtp,
             users=self.users,
+            directory=self.directory,
+            login_providers=self.login_providers,
             programs=self.programs,
         )
 
@@ -66,8 +83,8 @@ class Settings:
 
     def endpoint(self, host: str) -> PublicEndpoint:
         """The public endpoint under this host."""
+        proxy = self.listeners.proxy
+        own_port = self.listeners.https_port if self.certificate else self.listeners.http_port
         return PublicEndpoint(
-            scheme="https" if self.secure else "http",
-            host=host,
-            port=self.listeners.https_port if self.secure else self.listeners.http_port,
+            scheme="https" if self.secure else "http", host=host, port=proxy.port if proxy else own_port
         )

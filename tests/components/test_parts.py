@@ -10,7 +10,10 @@ from components.containers.stack_context import StackContext
 from components.gateway.files import page_files, viewer_files
 from components.keycloak.server import theme_files
 from images import DEFAULT_IMAGES
+from settings import ViewerSettings
 from tests.program.harness import ROOT, Deployment, run_program
+
+UNCHANGED = ViewerSettings(name=None, logo=None, hidden_modes=(), options={}, frame_ancestors=())
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +39,7 @@ def test_basic_authorization() -> None:
 
 
 def test_viewer_has_a_configuration_for_those_who_store_and_one_for_those_who_read() -> None:
-    *files, style = viewer_files(DicomWebSource(name="Archive", capabilities={}), 900)
+    *files, style = viewer_files(DicomWebSource(name="Archive", capabilities={}), 900, UNCHANGED)
     assert [file.path.rpartition("/")[2] for file in files] == [
         "app-config.read.js",
         "app-config.read-download.js",
@@ -75,7 +78,8 @@ def test_database_reads_its_password_from_a_file(local: Deployment) -> None:
 @pytest.mark.parametrize("archive", ["orthanc", "dcm4chee"])
 def test_default_images_are_used(archive: str) -> None:
     # The image of certbot has Python, which sends DuckDNS the address too.
-    made = run_program({"archive": archive, "dns": "duckdns", "duckDns": {"token": "t"}, "host": "my-lab.duckdns.org"})
+    names = {"dns": "duckdns", "duckDns": {"token": "t"}, "host": "my-lab.duckdns.org"}
+    made = run_program({"archive": archive, "backup": {"repository": "/srv/backup"}, **names})
     wanted = {it.name for it in DEFAULT_IMAGES.values() if it.archive in (None, archive)}
     assert {it.inputs["name"] for it in made.of_type("RemoteImage")} == wanted
 

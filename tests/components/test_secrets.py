@@ -9,7 +9,10 @@ from tests.program.harness import Deployment, Resource, record
 @pytest.fixture(scope="module")
 def made() -> Deployment:
     def program() -> None:
-        Secrets("secrets", SecretsArgs(users=["viewer"], programs=["triage"], archive=["archive-database", "archive"]))
+        Secrets(
+            "secrets",
+            SecretsArgs(users=["viewer"], programs=["triage"], archive=["archive-database", "archive"], backup=True),
+        )
 
     return record(program)
 
@@ -27,6 +30,7 @@ def test_one_for_each_purpose_and_person(made: Deployment) -> None:
         "client",
         "cookie",
         "program-triage",
+        "backup",
     }
     assert set(passwords(made)) == machines | {"user-admin", "user-viewer"}
 

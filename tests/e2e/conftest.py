@@ -38,7 +38,11 @@ ORDER = (
     "test_download.py",
     "test_clients.py",
     "test_programs.py",
+    "test_other_viewers.py",
+    "test_upload_page.py",
+    "test_status_and_smoke.py",
     "test_corpus.py",
+    "test_broken_objects.py",
     "test_memory.py",
     "test_logout.py",
     "test_attacks.py",
@@ -51,7 +55,15 @@ ORDER = (
     "test_archive_isolation.py",
     "test_dicom_tls.py",
     "test_switch.py",
+    # Each of these gives the stack settings of its own, which the next one replaces.
+    "test_backup.py",
+    "test_backup_of_dcm4chee.py",
     "test_second_factor.py",
+    "test_directory.py",
+    "test_login_providers.py",
+    "test_mail.py",
+    "test_load_balancer.py",
+    "test_viewer_settings.py",
     # Passwords that other tests have asked for are old after it.
     "test_rotation.py",
     "test_destroy.py",
@@ -59,6 +71,7 @@ ORDER = (
 KEEP = os.environ.get("KEEP") == "1"
 
 Reconfigured = Callable[..., Path]
+UpWith = Callable[..., str]
 Sessions = Callable[[str], httpx.Client]
 
 
@@ -159,6 +172,39 @@ def page(stack: Stack, browser: Browser, request: pytest.FixtureRequest) -> Iter
     if request.session.testsfailed > failures:
         keep(opened, f"failed-{request.node.name}")
     context.close()
+
+
+@pytest.fixture(scope="module")
+def up_with(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[UpWith]:
+    """`up_with(key=value)`: the stack with these settings besides its own; what `up` printed.
+
+    The next file finds the stack's own settings, or replaces them itself (`own_settings`).
+    """
+    file = tmp_path_factory.mktemp("config") / f"Pulumi.{NAME}-up-with.yaml"
+
+    def up(**values: object) -> str:
+        file.write_text(
+            yaml.safe_dump({"config": {**CONFIG, **{f"ohif:{key}": value for key, value in values.items()}}})
+        )
+        return stack.up()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(harness, "CONFIG_FILE", file)
+        stack.has_own_settings = False
+        yield up
+
+
+@pytest.fixture(scope="module", autouse=True)
+def own_settings(request: pytest.FixtureRequest) -> None:
+    """A file that leaves the stack's settings as they are finds its own ones, whatever the file before it has left."""
+    items = [item for item in request.session.items if item.path == request.path]
+    fixtures = {name for item in items if isinstance(item, pytest.Function) for name in item.fixturenames}
+    if "stack" not in fixtures or "up_with" in fixtures:
+        return
+    stack: Stack = request.getfixturevalue("stack")
+    if not stack.has_own_settings:
+        stack.up()
+        stack.has_own_settings = True
 
 
 @pytest.fixture

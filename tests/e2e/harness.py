@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -56,6 +57,8 @@ class Stack:
 
     def __init__(self, engine: docker.DockerClient) -> None:
         self.engine = engine
+        self.has_own_settings = True
+        """Whether its last `up` was with the file of its name."""
         self.url = configured_url()
 
     def command(self, *words: str) -> subprocess.CompletedProcess[str]:
@@ -82,6 +85,10 @@ class Stack:
     def container(self, thing: str) -> Container:
         """The container that does `thing`, running or not."""
         return self.engine.containers.get(f"ohif-{NAME}-{thing}")
+
+    def edge_address(self) -> str:
+        """This machine's address on the one network from which containers reach out."""
+        return str(self.engine.networks.get(f"ohif-{NAME}-edge").attrs["IPAM"]["Config"][0]["Gateway"])
 
     def containers(self) -> list[Container]:
         """Every container of the stack, stopped ones too."""
@@ -145,6 +152,12 @@ def wait_until(met: Callable[[], bool], what: str, seconds: float) -> None:
     raise AssertionError(f"no {what} within {seconds:.0f} s" + (f": {last}" if last else ""))
 
 
+def listens(address: str, port: int) -> bool:
+    """Whether a server accepts connections."""
+    with socket.socket() as probe:
+        return probe.connect_ex((address, port)) == 0
+
+
 def run(*command: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     """Runs a command in the project's directory; fails the test with its last lines."""
     done = subprocess.run(
@@ -154,6 +167,23 @@ def run(*command: str, env: Mapping[str, str] | None = None) -> subprocess.Compl
     tail = "\n".join(done.stdout.splitlines()[-40:])
     assert done.returncode == 0, f"{' '.join(command)} failed with {done.returncode}:\n{tail}"
     return done
+
+
+def tool(module: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """A command of the Makefile besides those of `Stack`, however it ends; output and errors are both in `stdout`."""
+    with start_tool(module, *arguments, **environment) as running:
+        output, _ = running.communicate()
+    return subprocess.CompletedProcess(running.args, running.returncode, output)
+
+
+def start_tool(module: str, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+    """The same, while it runs."""
+    where = ("--stack", NAME, "--config-file", str(CONFIG_FILE))
+    return subprocess.Popen(
+        ["python3", "-um", f"tools.{module}", *arguments, *where],
+        cwd=ROOT, env={**state_environment(), **environment}, text=True,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
 
 
 def by_hand(line: str) -> subprocess.CompletedProcess[str]:

@@ -14,6 +14,7 @@ from typing import Any
 
 import av
 import highdicom
+import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -262,6 +263,13 @@ def _compressed(made: Dataset, frames: Sequence[bytes], syntax: UID) -> Dataset:
     return made
 
 
+def high_throughput() -> Kind:
+    """An image in High-Throughput JPEG 2000, of which pydicom has no file."""
+    made = picture()
+    frame = imagecodecs.htj2k_encode(made.pixel_array)
+    return Kind(objects=[_compressed(made, [bytes(frame)], uid.HTJ2KLossless)])
+
+
 def slide(syntax: UID) -> Kind:
     """A whole slide in two resolutions, in tiles."""
     series, frame_of_reference = generate_uid(None), generate_uid(None)
@@ -333,6 +341,7 @@ def kinds() -> Mapping[str, Kind]:
         "MG": single(uid.DigitalMammographyXRayImageStorageForPresentation, "MG"),
         "NM": Kind(objects=volume(uid.NuclearMedicineImageStorage, "NM")),
         "PET with CT": fusion(),
+        "HTJ2K": high_throughput(),
         "video": video(),
         "slide, JPEG": slide(uid.JPEGBaseline8Bit),
         "slide, JPEG 2000": slide(uid.JPEG2000Lossless),

@@ -31,7 +31,13 @@ class Modality:
         names = ("-aet", self.calling, "-aec", self.called)
         command = [tool, "-v", *TIMEOUTS, *self.tls, *names, self.host, str(self.port), *arguments]
         return subprocess.run(
-            command, text=True, check=False, timeout=60, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            command,
+            text=True,
+            errors="replace",
+            check=False,
+            timeout=60,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
         )
 
     def verifies(self) -> bool:

@@ -99,7 +99,9 @@ def _with_admin_networks(files: bytes, geo: str) -> bytes:
             content = before.extractfile(member)
             data = content.read() if content else b""
             if member.name.endswith("nginx.conf"):
-                text, found = re.subn(r"(geo \$in_admin_network \{)[^}]*\}", rf"\1 {geo}}}", data.decode())
+                text, found = re.subn(
+                    r"(geo \$remote_addr \$in_admin_network \{)[^}]*\}", rf"\1 {geo}}}", data.decode()
+                )
                 assert found == 1
                 data = text.encode()
                 member.size = len(data)

@@ -61,7 +61,8 @@ def test_the_engine_holds_the_container_in(stack: Stack, thing: str) -> None:
     assert host["PidMode"] in ("", "private")
     assert host["IpcMode"] in ("", "private", "shareable")
     assert host["UsernsMode"] == ""
-    assert 64 * MEBI <= host["Memory"] <= 1024 * MEBI
+    # The archive holds large objects twice while it stores them.
+    assert 64 * MEBI <= host["Memory"] <= (2048 if thing == "orthanc" else 1024) * MEBI
     assert host["MemorySwap"] == host["Memory"], "no swap beyond it"
     assert host["RestartPolicy"]["Name"] == "unless-stopped"
     assert host["LogConfig"] == {"Type": "json-file", "Config": {"max-size": "20m", "max-file": "5"}}

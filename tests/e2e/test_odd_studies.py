@@ -8,14 +8,14 @@ from urllib.parse import quote
 
 import httpx
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 from pydicom.dataset import Dataset
 
 from settings import ArchiveKind
 from tests.e2e import screen
 from tests.e2e.archive import delete
 from tests.e2e.conftest import Sessions
-from tests.e2e.harness import ARCHIVE
+from tests.e2e.harness import ARCHIVE, Stack
 from tests.e2e.objects import found, picture, stow
 from tools.dicomweb import StackOutputs
 from tools.sample import PATIENT_ID, STUDY_DESCRIPTION
@@ -48,6 +48,24 @@ def studies(session: Sessions) -> Iterator[dict[str, Dataset]]:
     assert answer.status_code == 200, answer.text
     yield made
     for it in made.values():
+        delete(admin, "Study", StudyInstanceUID=str(it.StudyInstanceUID))
+
+
+NAMES = ("Müller^Jürgen", "山田^太郎", "Иванов^Пётр", "O'Brien^Siobhán", "김^희중=金^喜中", "ŁUKASZ^Żółć")
+MODALITIES = ("CT", "MR", "US", "CR", "CT", "MR")
+
+
+@pytest.fixture(scope="module")
+def patients(session: Sessions) -> Iterator[list[Dataset]]:
+    """A study for each of `NAMES`, of 1 to 6 January 2023, with the patient IDs NAME-0 to NAME-5."""
+    made = [
+        picture(PatientName=name, PatientID=f"NAME-{number}", StudyDate=f"2023010{number + 1}", Modality=modality)
+        for number, (name, modality) in enumerate(zip(NAMES, MODALITIES, strict=True))
+    ]
+    admin = session("pacsadmin")
+    assert stow(admin, *made).status_code == 200
+    yield made
+    for it in made:
         delete(admin, "Study", StudyInstanceUID=str(it.StudyInstanceUID))
 
 
@@ -84,12 +102,16 @@ def test_a_backslash_is_refused_as_orthanc_would_leave_it_out(viewer: httpx.Clie
     assert viewer.get(f"/pacs/studies?{query}").status_code == 400
 
 
-@pytest.fixture
-def signed_in(page: Page, outputs: StackOutputs) -> Page:
+@pytest.fixture(scope="module")
+def signed_in(stack: Stack, browser: Browser, outputs: StackOutputs) -> Iterator[Page]:
+    """A page in which `viewer` opens one study after another."""
+    context = browser.new_context(base_url=stack.url, viewport={"width": 1280, "height": 800})
+    page = context.new_page()
     page.goto("/")
     screen.log_in(page, "viewer", outputs.credentials["viewer"])
     page.wait_for_url(re.compile(r"/ohif-viewer/"))
-    return page
+    yield page
+    context.close()
 
 
 def test_the_list_is_complete(signed_in: Page, studies: dict[str, Dataset]) -> None:
@@ -120,3 +142,43 @@ def test_the_viewer_shows_no_strangers_study(signed_in: Page, studies: dict[str,
         if other != patient:
             assert signed_in.get_by_text(f"Study of {other}", exact=True).count() == 0, other
     screen.keep(signed_in, f"odd-patient-{ODD_IDS.index(patient)}")
+
+
+@pytest.mark.skipif(ARCHIVE is ArchiveKind.DCM4CHEE, reason="the stand-in's search is Orthanc's")
+@pytest.mark.usefixtures("patients")
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [
+        *(("Müller*", 0), ("müller*", 0), ("*ürgen*", 0), ("山田*", 1), ("*太郎*", 1), ("Иванов*", 2), ("иванов*", 2)),
+        *(("O'Brien*", 3), ("*siobhán", 3), ("김*", 4), ("*金*", 4), ("łukasz*", 5), ("*żółć*", 5)),
+    ],
+)
+def test_a_name_is_found_in_any_alphabet_and_by_part(viewer: httpx.Client, name: str, number: int) -> None:
+    assert found(viewer, f"PatientName={quote(name)}&limit=101") == [f"NAME-{number}"]
+
+
+@pytest.mark.skipif(ARCHIVE is ArchiveKind.DCM4CHEE, reason="the stand-in's search is Orthanc's")
+@pytest.mark.usefixtures("patients")
+@pytest.mark.parametrize(
+    ("query", "numbers"),
+    [
+        ("StudyDate=20230102-20230104", [1, 2, 3]),
+        ("StudyDate=-20230102", [0, 1]),
+        ("StudyDate=20230105-20230106", [4, 5]),
+        ("ModalitiesInStudy=CT,MR&StudyDate=20230101-20230106", [0, 1, 4, 5]),
+        ("ModalitiesInStudy=CT%2CMR&StudyDate=20230101-20230106", [0, 1, 4, 5]),
+        ("ModalitiesInStudy=US&StudyDate=20230101-20230106", [2]),
+    ],
+)
+def test_dates_and_modalities_are_found(viewer: httpx.Client, query: str, numbers: list[int]) -> None:
+    assert sorted(found(viewer, f"{query}&limit=101")) == [f"NAME-{number}" for number in numbers]
+
+
+@pytest.mark.skipif(ARCHIVE is ArchiveKind.DCM4CHEE, reason="DCM4chee has rules of its own")
+@pytest.mark.parametrize("level", ["StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"])
+@pytest.mark.parametrize("uid", [f"1.2.{'3' * 61}", f"1.2.{'3' * 80}", "1.2.abc", "1.2.", ".1.2", "1..2", "1.2/3", "*"])
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_what_is_no_uid_is_refused_when_it_is_stored(session: Sessions, level: str, uid: str) -> None:
+    answer = stow(session("pacsadmin"), picture(PatientID="NO-UID", **{level: uid}))
+    assert answer.status_code == 400
+    assert found(session("viewer"), "PatientID=NO-UID") == []

@@ -19,12 +19,12 @@ from tests.e2e.conftest import Sessions
 from tests.e2e.harness import ARCHIVE, Stack, wait_until
 from tests.e2e.logs import line_of, log_of
 from tests.e2e.objects import picture, stow
+from tests.e2e.tokens import OIDC, bearer, service_token
 from tools import sample
 from tools.dicomweb import StackOutputs
 
 pytestmark = pytest.mark.skipif(ARCHIVE is ArchiveKind.DCM4CHEE, reason="this stack has no programs")
 
-OIDC = "/keycloak/realms/ohif/protocol/openid-connect"
 STUDIES = "/pacs/studies"
 
 Tokens = Callable[[str], str]
@@ -34,14 +34,7 @@ Tokens = Callable[[str], str]
 def token(stack: Stack, outputs: StackOutputs) -> Tokens:
     """`token(program)`: a new access token of its own."""
 
-    def of(program: str) -> str:
-        secret = {"client_id": program, "client_secret": outputs.programs[program]}
-        answer = httpx.post(f"{stack.url}{OIDC}/token", data={"grant_type": "client_credentials", **secret})
-        assert answer.status_code == 200, answer.text
-        made: str = answer.json()["access_token"]
-        return made
-
-    return of
+    return lambda program: service_token(stack, outputs, program)
 
 
 @pytest.fixture
@@ -49,10 +42,6 @@ def program(stack: Stack) -> Iterator[httpx.Client]:
     """A program: a client without cookies."""
     with httpx.Client(base_url=stack.url, timeout=30) as client:
         yield client
-
-
-def bearer(token: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {token}"}
 
 
 def tampered(token: str) -> str:

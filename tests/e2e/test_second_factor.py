@@ -6,24 +6,21 @@ import base64
 import hashlib
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, closing
-from pathlib import Path
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx
 import pytest
-import yaml  # type: ignore[import-untyped]
 
-from tests.e2e import harness
 from tests.e2e.codes import Form, Visitor
-from tests.e2e.harness import CONFIG, NAME, Stack
+from tests.e2e.conftest import UpWith
+from tests.e2e.harness import Stack
 from tests.e2e.realm import Realm
 from tools.dicomweb import GatewayClientError, StackOutputs, sign_in
 
 OIDC = "/keycloak/realms/ohif/protocol/openid-connect"
 ACCOUNT = "/keycloak/realms/ohif/account"
-Reconfigure = Callable[..., None]
 
 
 @pytest.fixture(scope="module")
@@ -32,24 +29,7 @@ def realm(stack: Stack, outputs: StackOutputs) -> Realm:
 
 
 @pytest.fixture(scope="module")
-def up_with(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reconfigure]:
-    """`up_with(key=value)`: the stack with other settings. Undone at the end, as a user would."""
-    file: Path = tmp_path_factory.mktemp("config") / f"Pulumi.{NAME}-second-factor.yaml"
-
-    def up(**values: object) -> None:
-        file.write_text(
-            yaml.safe_dump({"config": {**CONFIG, **{f"ohif:{key}": value for key, value in values.items()}}})
-        )
-        stack.up()
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(harness, "CONFIG_FILE", file)
-        yield up
-        up()
-
-
-@pytest.fixture(scope="module")
-def people(stack: Stack, realm: Realm, up_with: Reconfigure) -> Iterator[dict[str, Visitor]]:
+def people(stack: Stack, realm: Realm, up_with: UpWith) -> Iterator[dict[str, Visitor]]:
     """Users whom the console made while no code was needed, in the stack that needs one since."""
     names = ("early", "removing", "lateral")
     with ExitStack() as made:
@@ -219,7 +199,7 @@ def test_password_grant_needs_the_code(people: dict[str, Visitor]) -> None:
 
 
 def test_changed_realm_still_requires_the_code(
-    stack: Stack, outputs: StackOutputs, people: dict[str, Visitor], up_with: Reconfigure
+    stack: Stack, outputs: StackOutputs, people: dict[str, Visitor], up_with: UpWith
 ) -> None:
     """The Keycloak provider binds the flows of its state again whenever it updates the realm."""
     up_with(mfa="required", sessionIdle="14m")
@@ -228,7 +208,7 @@ def test_changed_realm_still_requires_the_code(
 
 
 def test_switched_off_again_the_password_is_enough(
-    stack: Stack, outputs: StackOutputs, people: dict[str, Visitor], up_with: Reconfigure, realm: Realm
+    stack: Stack, outputs: StackOutputs, people: dict[str, Visitor], up_with: UpWith, realm: Realm
 ) -> None:
     up_with()
     with closing(sign_in(stack.url, "viewer", outputs.credentials["viewer"])) as viewer:

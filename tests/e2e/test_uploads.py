@@ -10,11 +10,14 @@ from collections.abc import Iterator
 from io import BytesIO
 
 import pytest
-from pydicom.uid import UID, generate_uid
+from pydicom import Dataset
+from pydicom.uid import UID, MultiFrameGrayscaleWordSecondaryCaptureImageStorage, generate_uid
 
+from settings import ArchiveKind
 from tests.e2e.archive import API
 from tests.e2e.conftest import Sessions
-from tests.e2e.harness import Stack
+from tests.e2e.harness import ARCHIVE, CONFIG, Stack
+from tests.e2e.objects import file_of, picture
 from tests.e2e.raw_http import connect
 from tools import sample
 
@@ -100,6 +103,55 @@ def test_known_problem_07_two_gib_stream_through_and_the_gateway_stays_small(sta
         assert gateway.most - gateway.before < 32 * MIB
     finally:
         remove(session, upload.study)
+
+
+FRAMES, FRAME = 300, 2_000_000
+
+
+def large_object() -> tuple[Dataset, bytes]:
+    """A multi-frame object of 600 MB: its attributes, and its file up to the pixel data."""
+    made = picture()
+    made.SOPClassUID = made.file_meta.MediaStorageSOPClassUID = MultiFrameGrayscaleWordSecondaryCaptureImageStorage
+    made.NumberOfFrames, made.Rows, made.Columns = FRAMES, 1000, 1000
+    made.BitsAllocated, made.BitsStored, made.HighBit = 16, 16, 15
+    del made.PixelData
+    return made, file_of(made) + b"\xe0\x7f\x10\x00OW\x00\x00" + (FRAMES * FRAME).to_bytes(4, "little")
+
+
+def frame(number: int) -> bytes:
+    return number.to_bytes(2, "little") * (FRAME // 2)
+
+
+@pytest.mark.skipif(ARCHIVE is ArchiveKind.DCM4CHEE, reason="the memory is Orthanc's")
+def test_an_object_of_600_mb_is_stored_and_read_with_the_default_memory(stack: Stack, session: Sessions) -> None:
+    assert "ohif:archiveMemory" not in CONFIG
+    before = stack.container("orthanc").attrs["State"]["StartedAt"]
+    pacsadmin, (made, head) = session("pacsadmin"), large_object()
+
+    def body() -> Iterator[bytes]:
+        yield f"--{BOUNDARY}\r\nContent-Type: application/dicom\r\n\r\n".encode() + head
+        for number in range(1, FRAMES + 1):
+            yield frame(number)
+        yield f"\r\n--{BOUNDARY}--\r\n".encode()
+
+    try:
+        answer = pacsadmin.post(
+            "/pacs/studies",
+            content=body(),
+            headers={"Content-Type": CONTENT_TYPE, "Accept": "application/dicom+json"},
+            timeout=600,
+        )
+        assert answer.status_code == 200, answer.text[:500]
+        instance = (
+            f"/pacs/studies/{made.StudyInstanceUID}/series/{made.SeriesInstanceUID}/instances/{made.SOPInstanceUID}"
+        )
+        for number in (1, FRAMES):
+            answer = pacsadmin.get(f"{instance}/frames/{number}", timeout=60)
+            assert answer.status_code == 200
+            assert frame(number) in answer.content
+        assert stack.container("orthanc").attrs["State"]["StartedAt"] == before
+    finally:
+        remove(session, str(made.StudyInstanceUID))
 
 
 def remove(session: Sessions, study: str) -> None:

@@ -146,6 +146,66 @@ def world(config: dict[str, Any]) -> World:
         initialPassword={"value": PASSWORD},
     )
     world.make("UserRoles", realmId=realm, userId=user, roleIds=[viewer])
+    group = world.make("Group", realmId=realm, name="Radiologists (CT*)")
+    world.make("GroupRoles", realmId=realm, groupId=group, roleIds=[viewer])
+    directory = world.make(
+        "ldap/UserFederation",
+        realmId=realm,
+        name="directory",
+        vendor="OTHER",
+        connectionUrl="ldaps://ldap.example.org",
+        useTruststoreSpi="ALWAYS",
+        bindDn="cn=pacs",
+        bindCredential="ldap-secret",
+        usersDn="ou=people",
+        searchScope="SUBTREE",
+        customUserSearchFilter="(department=radiology)",
+        usernameLdapAttribute="uid",
+        rdnLdapAttribute="uid",
+        uuidLdapAttribute="entryUUID",
+        userObjectClasses=["inetOrgPerson", "organizationalPerson"],
+        connectionTimeout="5s",
+        fullSyncPeriod=3600,
+        cache={"policy": "MAX_LIFESPAN", "maxLifespan": "1m0s"},
+    )
+    world.make(
+        "ldap/GroupMapper",
+        realmId=realm,
+        ldapUserFederationId=directory,
+        name="groups",
+        ldapGroupsDn="ou=groups",
+        groupNameLdapAttribute="cn",
+        groupObjectClasses=["groupOfNames"],
+        membershipLdapAttribute="member",
+        membershipUserLdapAttribute="uid",
+        mode="READ_ONLY",
+        groupsLdapFilter="(cn=ct)",
+    )
+    world.make(
+        "oidc/IdentityProvider",
+        realm=realm,
+        alias="entra",
+        issuer="https://login.example.org",
+        authorizationUrl="https://login.example.org/auth",
+        tokenUrl="https://login.example.org/token",
+        jwksUrl="https://login.example.org/keys",
+        clientId="pacs",
+        clientSecret="client-secret-2",
+        validateSignature=True,
+        syncMode="FORCE",
+        guiOrder="1",
+        extraConfig={"pkceEnabled": "true", "pkceMethod": "S256"},
+    )
+    world.make(
+        "AttributeToRoleIdentityMapper",
+        realm=realm,
+        identityProviderAlias="entra",
+        name="ct: viewer",
+        claimName="groups",
+        claimValue="ct",
+        role="viewer",
+        extraConfig={"syncMode": "INHERIT"},
+    )
     world.make("DefaultRoles", realmId=realm, defaultRoles=["offline_access", "account/view-profile"])
     world.make(
         "RequiredAction",
@@ -202,6 +262,9 @@ def test_realm_is_as_asked(world: World) -> None:
 def test_secret_outputs_are_secret(world: World) -> None:
     client, _ = world.one("Client")
     user, _ = world.one("User")
+    directory, _ = world.one("UserFederation")
+    provider, _ = world.one("IdentityProvider")
+    assert directory.state["bindCredential"].is_secret and provider.state["clientSecret"].is_secret
     assert client.state["clientSecret"].is_secret and user.state["initialPassword"].is_secret
 
 
@@ -225,6 +288,27 @@ def test_generated_client_secret_and_service_account_are_outputs(world: World) -
         ("RealmEvents", {"adminEventsEnabled": True}),
         ("RequiredAction", {"defaultAction": False, "config": {"max_auth_age": "60"}}),
         ("Flow", {"description": "says more"}),
+        ("Group", {"name": "Radiologists"}),
+        ("GroupRoles", {"roleIds": []}),
+        (
+            "UserFederation",
+            {
+                "startTls": True,
+                "connectionUrl": "ldap://other",
+                "customUserSearchFilter": None,
+                "bindCredential": "new",
+            },
+        ),
+        ("GroupMapper", {"groupsLdapFilter": "(cn=mr)", "preserveGroupInheritance": False}),
+        (
+            "IdentityProvider",
+            {
+                "displayName": "Hospital",
+                "extraConfig": {"pkceEnabled": "false", "pkceMethod": "S256"},
+                "postBrokerLoginFlowAlias": "registration",
+            },
+        ),
+        ("AttributeToRoleIdentityMapper", {"claimValue": "mr", "role": "pacsadmin"}),
         ("Execution", {"requirement": "ALTERNATIVE", "priority": 7}),
     ],
 )

@@ -20,12 +20,13 @@ def containers(deployment: Deployment) -> list[Resource]:
 
 def test_containers_are_the_known_ones(case: Case, deployment: Deployment) -> None:
     actual = {"certificate": case.issued, "dns-updater": case.chose("duckdns")}
-    expected = ALWAYS | OF_THE_ARCHIVE[case.archive] | {alias for alias, wanted in actual.items() if wanted}
+    backup = {"backup", *(f"{it}-dump" for it in case.dumped)} if case.dumped else set()
+    expected = ALWAYS | OF_THE_ARCHIVE[case.archive] | backup | {alias for alias, wanted in actual.items() if wanted}
     assert {it.inputs["hostname"] for it in containers(deployment)} == expected
 
 
 def test_memory_limits_are_the_defaults_or_the_setting(case: Case, deployment: Deployment) -> None:
-    most = {"orthanc": 1024, "dcm4chee": 2048}
+    most = {"orthanc": 2048, "dcm4chee": 2048}
     for it in containers(deployment):
         actual = case.config.get("archiveMemory") if it.inputs["hostname"] == case.archive else None
         assert it.inputs["memory"] <= (actual or most.get(it.inputs["hostname"], 1024)), it.urn
@@ -84,7 +85,19 @@ def test_data_is_on_a_volume(case: Case, deployment: Deployment) -> None:
         "certificate": {"/etc/letsencrypt": "ohif-dev-certificates"},
         "gateway": {"/certificates": "ohif-dev-certificates"},
     }
+    files = {"orthanc": "ohif-dev-orthanc", "dcm4chee": "ohif-dev-dcm4chee"}
+    backup = {
+        **{f"{it}-dump": {"/dumps": "ohif-dev-dumps"} for it in case.dumped},
+        "backup": {
+            "/var/lib/backup": "ohif-dev-backup",
+            "/dumps": "ohif-dev-dumps",
+            "/data/archive": files[case.archive],
+            **({"/data/certificates": "ohif-dev-certificates"} if case.issued else {}),
+            **({"/repository": "ohif-dev-repository"} if case.chose("folder") else {}),
+        },
+    }
     assert mounted == {
+        **(backup if case.dumped else {}),
         **(certificates if case.issued else {}),
         "keycloak-db": {"/var/lib/postgresql/data": "ohif-dev-keycloak-db"},
         **of_the_archive[case.archive],

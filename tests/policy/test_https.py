@@ -54,7 +54,7 @@ def test_cookies_belong_to_the_host_with_https(case: Case, deployment: Deploymen
 def test_gateway_speaks_https_exactly_when_configured(case: Case, deployment: Deployment) -> None:
     gateway = deployment.container("gateway")
     (http,) = parse(gateway.files["/etc/ohif/nginx.conf"]).all("http")
-    assert bool(http.all("ssl_certificate")) is case.secure
+    assert bool(http.all("ssl_certificate")) is case.tls
     internal = {443: 8443, 2762: 11112}
     for port in gateway.inputs["ports"]:
         family = nginx_config.IPV6_SHIFT if ":" in port["ip"] else 0

@@ -8,7 +8,7 @@ import pytest
 
 from policy.rules import RULES
 from tests.program.cases import Case
-from tests.program.harness import Deployment, is_secret, run_program
+from tests.program.harness import Deployment, Resource, is_secret, run_program
 
 BY_NAME = {rule.name: rule for rule in RULES}
 
@@ -141,17 +141,28 @@ def test_mfa_is_as_configured(case: Case, deployment: Deployment) -> None:
             assert action["defaultAction"] is (choice == "required")
 
 
+def steps_of(deployment: Deployment, flow: Resource) -> list[str]:
+    """Authenticators of a flow, in order."""
+    steps = [it.inputs for it in deployment.of_type("Execution")]
+    of_flow = [it for it in steps if it["parentFlowAlias"] == flow.inputs["alias"]]
+    return [it["authenticator"] for it in sorted(of_flow, key=lambda step: int(step["priority"]))]
+
+
 def test_required_code_is_a_step_of_every_sign_in(case: Case, deployment: Deployment) -> None:
     client = deployment.one("Client", "identity-client").inputs
+    providers = [it.inputs for it in deployment.of_type("IdentityProvider")]
     if case.config["mfa"] != "required":
         assert "authenticationFlowBindingOverrides" not in client
+        assert not any("postBrokerLoginFlowAlias" in it for it in providers)
         assert not deployment.of_type("Flow")
         return
-    flow = deployment.one("Flow")
-    steps = sorted((it.inputs for it in deployment.of_type("Execution")), key=lambda step: step["priority"])
-    assert {step["parentFlowAlias"] for step in steps} == {flow.inputs["alias"]}
-    assert [step["authenticator"] for step in steps] == ["auth-username-password-form", "auth-otp-form"]
-    assert {step["requirement"] for step in steps} == {"REQUIRED"}
+    flow = deployment.one("Flow", "identity-code-flow")
+    assert steps_of(deployment, flow) == ["auth-username-password-form", "auth-otp-form"]
+    assert {it.inputs["requirement"] for it in deployment.of_type("Execution")} == {"REQUIRED"}
+    if providers:
+        after = deployment.one("Flow", "identity-provider-code-flow")
+        assert steps_of(deployment, after) == ["auth-otp-form"]
+        assert {it["postBrokerLoginFlowAlias"] for it in providers} == {after.inputs["alias"]}
     # The client uses the flow by itself: the realm's bindings change back whenever the provider updates the realm.
     assert client["authenticationFlowBindingOverrides"] == {"browserId": f"{flow.name}-id"}
 
@@ -164,6 +175,77 @@ def test_required_code_cannot_be_removed_by_its_user(case: Case, deployment: Dep
     if required:
         enrolment = deployment.one("RequiredAction", "identity-one-time-code").inputs
         assert enrolment["config"] == {"max_auth_age": "0"}
+
+
+def test_groups_of_the_directory_have_the_configured_roles_and_no_others(case: Case, deployment: Deployment) -> None:
+    configured = case.config.get("directory", {})
+    groups = configured.get("groups", {})
+    assert {it.inputs["name"] for it in deployment.of_type("Group")} == set(groups)
+    for group, roles in groups.items():
+        given = deployment.one("GroupRoles", f"identity-directory-group-{group}-roles").inputs
+        assert given["groupId"] == f"identity-directory-group-{group}-id"
+        assert set(given["roleIds"]) == {f"identity-role-{role}-id" for role in roles}
+        assert given["exhaustive"] is True
+    mappers = [it.inputs for it in deployment.of_type("GroupMapper")]
+    assert [it["groupsLdapFilter"] for it in mappers] == (
+        [r"(|(cn=PACS)(cn=Radiologists \28CT\2a\29)(cn=Ward 3))"] if groups else []
+    )
+    for it in deployment.of_type("UserFederation"):
+        assert is_secret(it.marked_inputs["bindCredential"])
+        assert it.inputs["connectionUrl"] == configured["url"]
+
+
+def test_users_of_a_login_provider_have_the_roles_of_their_groups(case: Case, deployment: Deployment) -> None:
+    configured = {it["name"]: it for it in case.config.get("loginProviders", [])}
+    made = {it.inputs["alias"]: it for it in deployment.of_type("IdentityProvider")}
+    assert made.keys() == configured.keys()
+    assert all(is_secret(it.marked_inputs["clientSecret"]) for it in made.values() if "clientSecret" in it.inputs)
+    for it in made.values():
+        assert (it.inputs["validateSignature"], it.inputs["trustEmail"]) == (True, False)
+    given = {
+        (
+            it.inputs["identityProviderAlias"],
+            *(it.inputs[f"{kind}{part}"] for part in ("Name", "Value")),
+            it.inputs["role"],
+        )
+        for it in deployment.of_type("AttributeToRoleIdentityMapper")
+        for kind in ("claim", "attribute")
+        if f"{kind}Name" in it.inputs
+    }
+    assert given == {
+        (name, it["attribute"] if "metadata" in it else it.get("claim", "groups"), group, role)
+        for name, it in configured.items()
+        for group, roles in it.get("groups", {}).items()
+        for role in roles
+    }
+
+
+def test_a_saml_login_is_for_this_stack_from_this_provider_signed_by_its_key(
+    case: Case, deployment: Deployment
+) -> None:
+    configured = {it["name"]: it for it in case.config.get("loginProviders", []) if "metadata" in it}
+    for made in deployment.of_type("keycloak:saml/identityProvider:IdentityProvider"):
+        given = configured.pop(made.inputs["alias"])
+        assert made.inputs["entityId"].endswith("/keycloak/realms/ohif")
+        assert made.inputs["extraConfig"]["idpEntityId"] == "https://login.example.org/entity"
+        assert made.inputs["singleSignOnServiceUrl"] == "https://login.example.org/saml"
+        certificates = made.inputs["signingCertificate"].split(",")
+        assert len(certificates) == given["metadata"].count("<ds:X509Certificate>")
+        assert (made.inputs["principalType"], made.inputs.get("principalAttribute")) == (
+            ("ATTRIBUTE", given["usernameAttribute"]) if "usernameAttribute" in given else ("SUBJECT", None)
+        )
+    assert not configured
+
+
+def test_keycloak_trusts_the_configured_authorities(case: Case, deployment: Deployment) -> None:
+    trusted = {
+        path.rpartition("/")[2]: content
+        for path, content in deployment.container("keycloak").files.items()
+        if path.startswith("/opt/keycloak/conf/truststores/")
+    }
+    wanted = {f"provider-{it['name']}.pem": it.get("caCertificate") for it in case.config.get("loginProviders", [])}
+    wanted["directory.pem"] = case.config.get("directory", {}).get("caCertificate")
+    assert trusted == {name: pem for name, pem in wanted.items() if pem}
 
 
 def test_roles_are_the_contracts(deployment: Deployment) -> None:

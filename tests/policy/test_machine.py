@@ -33,6 +33,11 @@ DICOM: dict[str, dict[str, Sources]] = {
     "dicom": {"11112": (["10.1.0.0/16"], None)},
     "dicom-tls": {"2762": EVERYBODY},
 }
+BEHIND_PROXY: dict[str, Sources] = {
+    "admins": (["10.1.0.0/16"], ["2001:db8::/32"]),
+    "forwarded-for": (["10.0.0.0/29", "127.0.0.0/8"], None),
+    "proxy-protocol": (["10.0.0.0/29"], ["2001:db8:5::/64"]),
+}
 WITH_VM = pytest.mark.parametrize("case", [it for it in CASES if it.machine == "linode"], ids=str)
 
 
@@ -55,8 +60,8 @@ def test_firewall_is_closed_except_for_its_rules(case: Case, deployment: Deploym
     assert {(it["action"], it["protocol"]) for it in firewall["inbounds"]} == {("ACCEPT", "TCP")}
     web = {str(port) for port in case.ports if port not in (2762, 11112)}
     assert ports == {
-        "22": ADMINS[dict(case.choices)["endpoint"]],
-        **dict.fromkeys(web, EVERYBODY),
+        "22": BEHIND_PROXY["admins"] if "proxy" in case.config else ADMINS[dict(case.choices)["endpoint"]],
+        **dict.fromkeys(web, BEHIND_PROXY.get(dict(case.choices)["proxy"], EVERYBODY)),
         **DICOM[dict(case.choices)["dicom"]],
     }
 

@@ -13,7 +13,7 @@ import pytest
 from policy import rule as tokens
 from policy.rule import AnyRule, Rule
 from policy.rules import RULES
-from tests.program.cases import Case, prod
+from tests.program.cases import FACTORS, Case, prod
 from tests.program.harness import Deployment, Resource
 
 BY_NAME = {rule.name: rule for rule in RULES}
@@ -23,7 +23,8 @@ Change = Callable[[dict[str, Any]], object]
 @functools.cache
 def obedient() -> tuple[Resource, ...]:
     """Resources that follow all rules, every type among them."""
-    return tuple(prod().resources)
+    federation = {**FACTORS["directory"]["active-directory"], **FACTORS["providers"]["providers"]}
+    return tuple(prod(**federation).resources)
 
 
 def test_every_combination_follows_every_rule(deployment: Deployment) -> None:
@@ -158,6 +159,13 @@ VIOLATIONS = [
     Violation("audit", tokens.REALM_EVENTS, put("enabledEventTypes", value=["LOGIN_ERROR"]), "typed user name"),
     Violation("audit", tokens.REALM_EVENTS, put("adminEventsDetailsEnabled", value=True), "personal data"),
     Violation("default-roles", tokens.USER_ROLES, put("exhaustive", value=True), "default roles"),
+    Violation("directory", tokens.LDAP, put("connectionUrl", value="ldap://dc1"), "unencrypted"),
+    Violation("directory", tokens.LDAP, put("useTruststoreSpi", value="NEVER"), "not checked"),
+    Violation("directory", tokens.LDAP, put("editMode", value="WRITABLE"), "may write"),
+    Violation("login-provider", tokens.LOGIN_PROVIDER, put("validateSignature", value=False), "not verified"),
+    Violation("login-provider", tokens.LOGIN_PROVIDER, put("tokenUrl", value="http://x/"), "tokenUrl"),
+    Violation("login-provider", tokens.LOGIN_PROVIDER, put("syncMode", value="IMPORT"), "takes away"),
+    Violation("login-provider", tokens.LOGIN_PROVIDER, put("trustEmail", value=True), "mail address"),
     client("origin", "validRedirectUris", value=["http://pacs.example.org/oauth2/callback"], problem="is not below"),
     client("origin", "validRedirectUris", value=[f"{ORIGIN}.evil.example/oauth2/callback"], problem="is not below"),
     realm("origin", "sslRequired", value="none", problem="requires HTTPS for 'none'"),

@@ -9,6 +9,7 @@ from typing import Any
 
 from tests.certificates import signed
 from tests.program.harness import ROOT, VM_ADDRESS, Deployment, run_program, stack_config
+from tests.saml_metadata import metadata
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFhmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZm"
 SERVER_HOST = "pacs-1.example.org"
@@ -70,6 +71,24 @@ FACTORS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
         },
         "anywhere": {"host": "192.0.2.10", "bindAddress": "0.0.0.0", "adminNetworks": ["anywhere"]},
     },
+    "proxy": {
+        "no-proxy": {},
+        "forwarded-for": {
+            "host": "pacs.example.org",
+            "adminNetworks": ["10.1.0.0/16", "2001:db8::/32"],
+            "proxy": {"trusted": ["10.0.0.0/29", "127.0.0.0/8"], "hops": 2},
+        },
+        "proxy-protocol": {
+            "host": "pacs.example.org",
+            "adminNetworks": ["10.1.0.0/16", "2001:db8::/32"],
+            "proxy": {
+                "trusted": ["10.0.0.0/29", "2001:db8:5::/64"],
+                "protocol": "proxyProtocol",
+                "port": 8443,
+                "caCertificate": signed("a load balancer's").pem,
+            },
+        },
+    },
     "tls": {
         "http": {},
         "letsencrypt": {"tls": "letsencrypt", "acme": {"email": "it@example.org"}},
@@ -93,7 +112,23 @@ FACTORS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
         },
         "duckdns": {"dns": "duckdns", "host": DUCK_HOST, "duckDns": {"token": "S3cret.of-duckdns"}},
     },
+    "viewer": {
+        "viewer-as-it-is": {},
+        "viewer-changed": {
+            "viewer": {
+                "name": "St. Mary's",
+                "logo": "data:image/png;base64,iVBORw0KGgo=",
+                "hiddenModes": ["@ohif/mode-tmtv"],
+                "options": {"showStudyList": False, "customizationService": ["a.module", {"a": {"$set": 1}}]},
+                "frameAncestors": ["https://ris.example.org"],
+            }
+        },
+    },
     "mfa": {choice: {"mfa": choice} for choice in ("off", "optional", "required")},
+    "passwords": {
+        "usual-passwords": {},
+        "strict-passwords": {"passwordRules": {"length": 16, "digits": 1, "upperCase": 1, "maximumAgeDays": 180}},
+    },
     "mail": {
         "no-mail": {},
         "mail": {"smtp": {"host": "mail.example.org", "from": "pacs@example.org"}},
@@ -107,6 +142,85 @@ FACTORS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
                 "password": "S3cret.of-the-mail-server",
             }
         },
+    },
+    "backup": {
+        "no-backup": {},
+        "folder": {"backup": {"repository": "/srv/backup", "times": ["02:30", "14:30"], "keepMonthly": 0}},
+        "s3": {
+            "backup": {
+                "repository": "s3:https://s3.example.org/backups/pacs",
+                "accessKey": "pacs",
+                "secretKey": "S3cret.of-the-bucket",
+                "caCertificate": signed("a hospital's store").pem,
+            }
+        },
+        "sftp": {
+            "backup": {
+                "repository": "sftp://pacs@backup.example.org:2222//pacs",
+                "sshKey": "-----BEGIN OPENSSH PRIVATE KEY-----\nS3cret.of-sftp\n-----END OPENSSH PRIVATE KEY-----\n",
+                "hostKey": KEY,
+            }
+        },
+    },
+    "directory": {
+        "no-directory": {},
+        "active-directory": {
+            "directory": {
+                "kind": "activeDirectory",
+                "url": "ldaps://dc1.example.org",
+                "caCertificate": signed("a hospital's directory").pem,
+                "bindDn": "CN=pacs,OU=Services,DC=example,DC=org",
+                "bindPassword": "S3cret.of-the-directory",
+                "usersDn": "OU=Staff,DC=example,DC=org",
+                "userFilter": "(department=radiology)",
+                "groupsDn": "OU=Groups,DC=example,DC=org",
+                "groups": {"Radiologists (CT*)": ["viewer", "reporter"], "PACS": ["pacsadmin"], "Ward 3": []},
+            }
+        },
+        "ldap": {
+            "directory": {
+                "kind": "ldap",
+                "url": "ldap://ldap.example.org:3890",
+                "startTls": True,
+                "bindDn": "cn=pacs,dc=example,dc=org",
+                "bindPassword": "S3cret.of-the-directory",
+                "usersDn": "ou=people,dc=example,dc=org",
+            }
+        },
+    },
+    "providers": {
+        "no-providers": {},
+        "providers": {
+            "loginProviders": [
+                {
+                    "name": "entra",
+                    "label": "Hospital account",
+                    "issuer": "https://login.microsoftonline.com/01234567-89ab-cdef-0123-456789abcdef/v2.0",
+                    "clientId": "pacs",
+                    "clientSecret": "S3cret.of-entra",
+                    "groups": {"radiologists": ["viewer", "reporter"], "pacs": ["pacsadmin"]},
+                },
+                {
+                    "name": "partner",
+                    "issuer": "https://login.example.org/",
+                    "authorizationUrl": "https://login.example.org/authorize",
+                    "tokenUrl": "https://login.example.org/token",
+                    "keysUrl": "https://login.example.org/keys",
+                    "clientId": "pacs",
+                    "clientSecret": "S3cret.of-the-partner",
+                    "claim": "roles",
+                    "caCertificate": signed("a partner's authority").pem,
+                },
+                {
+                    "name": "university",
+                    "metadata": metadata(certificates=2),
+                    "attribute": "memberOf",
+                    "usernameAttribute": "uid",
+                    "groups": {"radiologists": ["viewer"]},
+                },
+            ]
+        },
+        "saml": {"loginProviders": [{"name": "university", "metadata": metadata()}]},
     },
     "data": {"protected": {"protectData": True}, "unprotected": {"protectData": False}},
     "images": {
@@ -201,14 +315,25 @@ class Case:
         return dict(self.choices)["machine"]
 
     @property
+    def tls(self) -> bool:
+        """Whether the gateway itself speaks HTTPS."""
+        return not self.chose("http")
+
+    @property
     def secure(self) -> bool:
         """Whether browsers come by HTTPS."""
-        return not self.chose("http")
+        return self.tls or "proxy" in self.config
 
     @property
     def issued(self) -> bool:
         """Whether an authority issues the certificate."""
         return self.chose("letsencrypt", "private-ca")
+
+    @property
+    def dumped(self) -> frozenset[str]:
+        """The services that a backup wants dumps of."""
+        of_archive = {"orthanc": {"orthanc-db"}, "dcm4chee": {"dcm4chee-db", "dcm4chee-ldap"}}
+        return frozenset() if self.chose("no-backup") else frozenset({"keycloak-db", *of_archive[self.archive]})
 
     @property
     def host(self) -> str:
@@ -220,6 +345,8 @@ class Case:
     def origin(self) -> str:
         """What a browser calls it, in full."""
         port = self.config.get("port", 80)
+        if "proxy" in self.config and "port" in self.config["proxy"]:
+            return f"https://{self.host}:{self.config['proxy']['port']}"
         if self.secure:
             return f"https://{self.host}"
         return f"http://{self.host}" if port == 80 else f"http://{self.host}:{port}"
@@ -236,7 +363,7 @@ class Case:
     def ports(self) -> list[int]:
         """Ports on which it listens."""
         dicom = [self.config["dicom"].get("port", 11112)] if "dicom" in self.config else []
-        return [self.config.get("port", 80), *([443] if self.secure else []), *dicom]
+        return [self.config.get("port", 80), *([443] if self.tls else []), *dicom]
 
 
 def pairs(items: Iterable[Item]) -> set[frozenset[Item]]:

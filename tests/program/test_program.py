@@ -92,11 +92,14 @@ def test_no_default_provider(deployment: Deployment) -> None:
 
 def test_data_volumes_are_protected_exactly_when_configured(case: Case, deployment: Deployment) -> None:
     actual = case.config["protectData"]
-    volumes = deployment.of_type("docker:index/volume:Volume")
+    working = {"ohif-dev-backup", "ohif-dev-dumps", *(["ohif-dev-repository"] if case.chose("folder") else [])}
+    every = deployment.of_type("docker:index/volume:Volume")
+    volumes = [it for it in every if it.inputs["name"] not in working]
     certificates = ["certificates"] if case.issued else []
     assert {it.inputs["name"] for it in volumes} == {
         f"ohif-dev-{thing}" for thing in ("keycloak-db", *VOLUMES_OF[case.archive], *certificates)
     }
+    assert len(every) - len(volumes) == (0 if case.chose("no-backup") else len(working))
     disks, zones = deployment.of_type("linode:index/volume:Volume"), deployment.of_type("Domain")
     assert (len(disks), len(zones)) == (case.chose("linode"), case.chose("new-zone"))
     for it in deployment.resources:
@@ -188,7 +191,14 @@ def test_only_what_must_get_out_is_on_a_network_with_a_way_out(case: Case, deplo
     outside = {it.inputs["name"] for it in deployment.of_type("Network") if not it.inputs["internal"]}
     assert outside == {"ohif-dev-edge"}
     on_it = {it.inputs["hostname"] for it in deployment.of_type("Container") if networks_of(it) & outside}
-    may = {"keycloak": "smtp" in case.config, "certificate": case.issued, "dns-updater": case.chose("duckdns")}
+    # A SAML provider's messages come and go by browsers.
+    asked = [it for it in case.config.get("loginProviders", []) if "issuer" in it]
+    may = {
+        "keycloak": bool({"smtp", "directory"} & case.config.keys() or asked),
+        "certificate": case.issued,
+        "dns-updater": case.chose("duckdns"),
+    }
+    may["backup"] = case.chose("s3", "sftp")
     assert on_it == {"gateway"} | {alias for alias, does in may.items() if does}
 
 
@@ -198,7 +208,11 @@ def test_database_shares_its_network_with_its_service_only(case: Case, deploymen
     for stores, service in (({"keycloak-db"}, "keycloak"), (archive, case.archive), ({"sessions"}, "auth-proxy")):
         networks = {network for store in stores - {service} for network in networks_of(deployment.container(store))}
         (network,) = networks
-        assert {it.inputs["hostname"] for it in containers if network in networks_of(it)} == {*stores, service}
+        dumps = {f"{store}-dump" for store in stores & case.dumped}
+        on_it = {it.inputs["hostname"] for it in containers if network in networks_of(it)}
+        assert on_it == {*stores, service, *dumps}
+        for dump in dumps:
+            assert networks_of(deployment.container(dump)) == {network}
 
 
 def test_archive_shares_a_network_with_the_gateway_and_what_it_stores_in_only(
@@ -225,6 +239,8 @@ def test_outputs(case: Case, deployment: Deployment) -> None:
     programs = [it["name"] for it in case.config.get("programs", []) if "roles" in it]
     assert outputs.pop("programs", {}) == {name: deployment.secrets[f"secrets-program-{name}"] for name in programs}
     assert is_secret(deployment.marked_stack_outputs.get("programs")) is bool(programs)
+    assert outputs.pop("backupPassword", None) == deployment.secrets.get("secrets-backup")
+    assert is_secret(deployment.marked_stack_outputs.get("backupPassword")) is not case.chose("no-backup")
     assert outputs == {
         "viewerUrl": f"{case.origin}/",
         "adminUrl": f"{case.origin}/pacs-admin/",

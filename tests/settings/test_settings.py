@@ -14,8 +14,17 @@ from route import Role
 from settings import ConfigurationError, Mfa, Settings
 from settings import images as image_settings
 from tests.program.harness import ROOT, defaults, load_settings, project_config, run_program, stack_config
+from tests.saml_metadata import metadata
 
 STACK_FILES = sorted([*ROOT.glob("Pulumi.*.yaml"), *ROOT.glob("tests/*/Pulumi.*.yaml")])
+HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFhmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZm"
+S3 = {"repository": "s3:https://host/bucket", "accessKey": "a", "secretKey": "b"}
+SFTP = {
+    "repository": "sftp://pacs@host:22//pacs",
+    "sshKey": "-----BEGIN OPENSSH PRIVATE KEY-----\nA\n-----END OPENSSH PRIVATE KEY-----\n",
+    "hostKey": HOST_KEY,
+}
+PROXY = {"trusted": ["10.0.0.0/29"]}
 SMTP = {"host": "mail.example.org", "from": "pacs@example.org"}
 
 
@@ -37,6 +46,34 @@ KEY = "-----BEGIN EC PRIVATE KEY-----\nB\n-----END EC PRIVATE KEY-----\n"
 
 def dicom(**fields: Any) -> dict[str, Any]:
     return {"dicom": {"enabled": True, "callers": ["CT1"], "networks": ["10.1.0.0/16"], **fields}}
+
+
+def directory(**fields: Any) -> dict[str, Any]:
+    made = {
+        "kind": "ldap",
+        "url": "ldaps://ldap.example.org",
+        "bindDn": "cn=pacs",
+        "bindPassword": "secret",
+        "usersDn": "ou=people",
+        **fields,
+    }
+    return {"directory": {name: value for name, value in made.items() if value is not None}}
+
+
+def provider(**fields: Any) -> dict[str, Any]:
+    made = {
+        "name": "entra",
+        "issuer": "https://login.microsoftonline.com/01234567-89ab-cdef-0123-456789abcdef/v2.0",
+        "clientId": "pacs",
+        "clientSecret": "secret",
+        **fields,
+    }
+    return {"loginProviders": [{name: value for name, value in made.items() if value is not None}]}
+
+
+def saml(**fields: Any) -> dict[str, Any]:
+    made = {"name": "partner", "metadata": metadata(), "attribute": "groups", **fields}
+    return {"loginProviders": [{name: value for name, value in made.items() if value is not None}]}
 
 
 REFUSED: list[tuple[str, dict[str, Any], str]] = [
@@ -92,6 +129,51 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("dicom.tls", dicom(tls={"certificate": CERTIFICATE, "key": CERTIFICATE}), "private key in PEM"),
     ("dicom.tls", dicom(tls={"certificate": "/etc/tls.pem", "key": KEY}), "certificate in PEM"),
     ("dicom.tls", dicom(tls={"certificate": CERTIFICATE, "key": KEY, "clientCa": "none"}), "clientCa"),
+    ("directory", {"directory": []}, "map"),
+    ("directory", directory(host="ldap"), "'host' is not known"),
+    ("directory", directory(bindPassword=None, usersDn=None), "needs bindPassword, usersDn"),
+    ("directory.kind", directory(kind="ad"), "activeDirectory, ldap"),
+    ("directory.kind", directory(kind=None), "activeDirectory, ldap"),
+    ("directory.url", directory(url="ldap://ldap.example.org"), "use ldaps://, or ldap:// together with startTls"),
+    ("directory.url", directory(startTls=True), "use ldaps://, or"),
+    ("directory.url", directory(url="https://ldap.example.org"), "ldap:// or ldaps://"),
+    ("directory.url", directory(url="ldaps://"), "ldap:// or ldaps://"),
+    ("directory.url", directory(url="ldaps://a:1 ldaps://b"), "ldap:// or ldaps://"),
+    ("directory.url", directory(url="ldaps://pacs:secret@ldap"), "ldap:// or ldaps://"),
+    ("directory.caCertificate", directory(caCertificate="/etc/ca.pem"), "in PEM"),
+    ("directory.userFilter", directory(userFilter="uid=*"), "in parentheses"),
+    ("directory", directory(groups={"ct": ["viewer"]}), "needs groupsDn"),
+    ("directory.groups", directory(groups=["ct"], groupsDn="ou=groups"), "map of groups"),
+    ("directory.groups.ct", directory(groups={"ct": ["doctor"]}, groupsDn="ou=groups"), "'doctor' is not a role"),
+    ("directory.groups.ct", directory(groups={"ct": "viewer"}, groupsDn="ou=groups"), "must be a list"),
+    ("directory.groups", directory(groups={"a/b": []}, groupsDn="ou=groups"), "no slash"),
+    ("loginProviders", {"loginProviders": {}}, "list"),
+    ("loginProviders[0]", {"loginProviders": ["entra"]}, "map"),
+    ("loginProviders[0]", provider(clientSecret=None), "needs clientSecret"),
+    ("loginProviders[0]", provider(name="Entra ID"), "small letters"),
+    ("loginProviders[1]", {"loginProviders": provider()["loginProviders"] * 2}, "two providers entra"),
+    ("loginProviders[0]", provider(issuer="https://login.example.org"), "needs authorizationUrl, tokenUrl, keysUrl"),
+    ("loginProviders[0]", provider(issuer="http://a/realms/b"), "needs authorizationUrl"),
+    ("loginProviders[0].tokenUrl", provider(tokenUrl="http://login.example.org/"), "begins with https://"),
+    ("loginProviders[0].groups.ct", provider(groups={"ct": ["doctor"]}), "'doctor' is not a role"),
+    ("loginProviders[0].caCertificate", provider(caCertificate="ca"), "in PEM"),
+    ("loginProviders[0]", saml(name="Partner"), "small letters"),
+    ("loginProviders[0]", saml(issuer="https://login.example.org"), "issuer"),
+    ("loginProviders[0]", saml(attribute=None, groups={"ct": ["viewer"]}), "needs attribute"),
+    ("loginProviders[0].groups.ct", saml(groups={"ct": ["doctor"]}), "'doctor' is not a role"),
+    ("loginProviders[0].metadata", saml(metadata="https://login.example.org/metadata"), "is not XML"),
+    ("loginProviders[0].metadata", saml(metadata="<html/>"), "one EntityDescriptor"),
+    ("loginProviders[0].metadata", saml(metadata=metadata(replaced=("IDPSSO", "SPSSO"))), "an IDPSSODescriptor"),
+    ("loginProviders[0].metadata", saml(metadata=metadata(replaced=("entityID", "ID"))), "an entityID"),
+    ("loginProviders[0].metadata", saml(metadata=metadata(binding="SOAP")), "binding HTTP-Redirect"),
+    (
+        "loginProviders[0].metadata",
+        saml(metadata=metadata(sign_on="http://login.example.org/")),
+        "begins with https://",
+    ),
+    ("loginProviders[0].metadata", saml(metadata=metadata(certificates=0)), "no signing certificate"),
+    ("loginProviders[0].metadata", saml(metadata=metadata(use='use="encryption"')), "no signing certificate"),
+    ("loginProviders[0].metadata", saml(metadata=metadata(replaced=("MII", "MI"))), "cannot be read"),
     ("mfa", {"mfa": "on"}, "off, optional, required"),
     ("mfa", {"mfa": True}, "off, optional, required"),
     ("mfa", {"mfa": False}, "off, optional, required"),
@@ -179,6 +261,68 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("adminNetworks", {"adminNetworks": ["anywhere", "10.0.0.0/8"]}, "192.0.2.0/24"),
     ("adminNetworks", {"adminNetworks": [], "bindAddress": "0.0.0.0"}, "is empty"),
     ("adminNetworks", {"adminNetworks": [], "bindAddress": "192.0.2.10"}, "is empty"),
+    ("viewer", {"viewer": {"title": "x"}}, "'title' is not known"),
+    ("viewer.logo", {"viewer": {"logo": "logo.png"}}, "base64 -w0"),
+    ("viewer.logo", {"viewer": {"logo": "data:image/png;base64,A"}}, "base64 -w0"),
+    ("viewer.logo", {"viewer": {"logo": f"data:image/png;base64,{'A' * 100000}"}}, "75000 bytes"),
+    ("viewer.options.dataSources", {"viewer": {"options": {"dataSources": []}}}, "keys that may be changed"),
+    ("viewer.options.oidc", {"viewer": {"options": {"oidc": []}}}, "keys that may be changed"),
+    ("viewer.options.hotkeys", {"viewer": {"options": {"hotkeys": "a"}}}, "a map or a list"),
+    ("viewer.options.maxCacheSize", {"viewer": {"options": {"maxCacheSize": True}}}, "a whole number"),
+    ("viewer.options", {"viewer": {"options": []}}, "map of keys"),
+    ("viewer.hiddenModes", {"viewer": {"hiddenModes": "tmtv"}}, "a list of OHIF's modes"),
+    ("viewer.hiddenModes", {"viewer": {"hiddenModes": [1]}}, "a list of OHIF's modes"),
+    (
+        "viewer.options.modesConfiguration",
+        {"viewer": {"options": {"modesConfiguration": {"@ohif/mode-tmtv": {"hide": True}}}}},
+        "write `hide: {$set: true}`",
+    ),
+    ("viewer.options.customizationService", {"viewer": {"options": {"customizationService": {"a": 1}}}}, "$set"),
+    ("viewer.options.customizationService", {"viewer": {"options": {"customizationService": [{"a": []}]}}}, "$set"),
+    ("viewer.frameAncestors", {"viewer": {"frameAncestors": "https://a.org"}}, "a list of origins"),
+    ("viewer.frameAncestors", {"viewer": {"frameAncestors": ["https://*.org"]}}, "no path, no *"),
+    ("viewer.frameAncestors", {"viewer": {"frameAncestors": ["https://a.org/"]}}, "no path, no *"),
+    ("host", {"proxy": PROXY}, "is needed with proxy"),
+    ("proxy.trusted", {"host": "a.org", "proxy": {"port": 443}}, "must be a list of the networks"),
+    ("proxy.trusted", {"host": "a.org", "proxy": {"trusted": ["0.0.0.0/0"]}}, "write [anywhere] if you mean it"),
+    ("proxy.trusted", {"host": "a.org", "proxy": {"trusted": ["lb.example.org"]}}, "not a network"),
+    ("proxy.protocol", {"host": "a.org", "proxy": {**PROXY, "protocol": "forwarded"}}, "xForwardedFor, proxyProtocol"),
+    ("proxy.port", {"host": "a.org", "proxy": {**PROXY, "port": "443"}}, "whole number"),
+    ("proxy.hops", {"host": "a.org", "proxy": {**PROXY, "hops": 0}}, "from 1 to 5"),
+    ("proxy.hops", {"host": "a.org", "proxy": {**PROXY, "protocol": "proxyProtocol", "hops": 2}}, "no effect"),
+    ("proxy.caCertificate", {"host": "a.org", "proxy": {**PROXY, "caCertificate": "x"}}, "certificate in PEM"),
+    ("proxy", {"host": "a.org", "proxy": {**PROXY, "tls": True}}, "'tls' is not known"),
+    ("backup", {"backup": {"times": ["02:30"]}}, "needs repository"),
+    ("backup.repository", {"backup": {"repository": "backups"}}, "neither a folder from the root on"),
+    ("backup.repository", {"backup": {"repository": "/srv/a,b"}}, "neither a folder"),
+    ("backup.repository", {"backup": {"repository": "rest:https://host/"}}, "neither a folder"),
+    ("backup", {"backup": {"path": "/srv"}}, "'path' is not known"),
+    ("backup", {"backup": {"repository": "s3:https://host/bucket"}}, "needs accessKey, secretKey"),
+    ("backup.repository", {"backup": {**S3, "repository": "s3:host/bucket"}}, "an address like s3:https://host/bucket"),
+    ("backup.repository", {"backup": {**S3, "repository": "s3:https://host"}}, "an address like"),
+    ("backup.repository", {"backup": {**S3, "repository": "s3:https://k:v@host/bucket"}}, "an address like"),
+    ("backup.repository", {"backup": {**S3, "repository": "s3:https://host/ab/pacs"}}, "3 characters or more"),
+    ("backup.hostKey", {"backup": {**S3, "hostKey": HOST_KEY}}, "no effect"),
+    ("backup.accessKey", {"backup": {"repository": "/srv/backup", "accessKey": "a"}}, "no effect"),
+    ("backup.caCertificate", {"backup": {"repository": "/srv/backup", "caCertificate": "x"}}, "s3: only"),
+    ("backup.caCertificate", {"backup": {**S3, "caCertificate": "x"}}, "not a certificate in PEM"),
+    ("backup", {"backup": {"repository": "sftp://u@host//p"}}, "needs sshKey, hostKey"),
+    ("backup.hostKey", {"backup": {**SFTP, "hostKey": "SHA256:abc"}}, "ssh-keyscan"),
+    ("backup.sshKey", {"backup": {**SFTP, "sshKey": "ssh-ed25519 AAAA"}}, "not a private key in PEM"),
+    ("backup.repository", {"backup": {**SFTP, "repository": "sftp:user@host:/p"}}, "an address like sftp://"),
+    ("backup.times", {"backup": {**S3, "times": []}}, "1 to 24 times"),
+    ("backup.times", {"backup": {**S3, "times": "02:30"}}, "1 to 24 times"),
+    ("backup.times", {"backup": {**S3, "times": ["2:30"]}}, "not a time of the day"),
+    ("backup.times", {"backup": {**S3, "times": [9000]}}, "not a time of the day such as 02:30, in quotes"),
+    ("backup.times", {"backup": {**S3, "times": ["24:00"]}}, "not a time of the day"),
+    ("backup.keepDaily", {"backup": {**S3, "keepDaily": "7"}}, "whole number"),
+    ("backup.paused", {"backup": {**S3, "paused": "yes"}}, "true or false"),
+    ("backup.keepDaily", {"backup": {**S3, "keepDaily": True}}, "whole number"),
+    ("backup", {"backup": {**S3, "keepDaily": 0, "keepWeekly": 0, "keepMonthly": 0}}, "keeps no backup"),
+    ("passwordRules.length", {"passwordRules": {"length": 8}}, "from 12 to 20"),
+    ("passwordRules.length", {"passwordRules": {"length": "16"}}, "whole number"),
+    ("passwordRules.digits", {"passwordRules": {"digits": 2}}, "from 0 to 1"),
+    ("passwordRules", {"passwordRules": {"specialChars": 1}}, "'specialChars' is not known"),
     ("smtp", {"smtp": []}, "map"),
     ("smtp", {"smtp": "mail.example.org"}, "map"),
     ("smtp", {"smtp": {"host": "mail.example.org"}}, "host and from"),
@@ -385,7 +529,7 @@ def test_limits_themselves_are_allowed(idle: str, most: str, token: str, seconds
 @pytest.mark.parametrize(
     ("config", "archive"),
     [
-        ({}, ("orthanc", "ORTHANC", 1024)),
+        ({}, ("orthanc", "ORTHANC", 2048)),
         ({"archive": "dcm4chee"}, ("dcm4chee", "DCM4CHEE", 2048)),
         ({"archive": "dcm4chee", "aeTitle": "Ward_3.A-1", "archiveMemory": 4096}, ("dcm4chee", "Ward_3.A-1", 4096)),
         ({"aeTitle": "A" * 16, "archiveMemory": 256}, ("orthanc", "A" * 16, 256)),
@@ -453,3 +597,29 @@ def test_images_that_a_registry_could_change_are_named(tmp_path: Path) -> None:
     file = tmp_path / "images.json"
     file.write_text(json.dumps({key: f"built/{key}:1" for key in DEFAULT_IMAGES}))
     assert image_settings.unpinned(load({"OHIF_IMAGES": str(file)}).images, "orthanc") == []
+
+
+def test_backups_are_made_each_night_by_default_and_kept_for_a_year() -> None:
+    assert load().backup is None
+    made = load(backup=S3).backup
+    assert made is not None
+    assert (made.times, made.longest_gap) == ((150,), 24 * 3600)
+    assert (made.keep.daily, made.keep.weekly, made.keep.monthly) == (7, 5, 12)
+
+
+def test_backups_at_several_times_have_a_longest_time_between_them() -> None:
+    made = load(backup={**S3, "times": ["20:00", "08:00", "12:30"]}).backup
+    assert made is not None
+    assert (made.times, made.longest_gap) == ((480, 750, 1200), 12 * 3600)
+
+
+@pytest.mark.parametrize("port", [443, 8443])
+def test_browsers_come_by_https_to_the_port_of_the_proxy(port: int) -> None:
+    made = load(host="pacs.example.org", port=8480, adminNetworks=["10.1.0.0/16"], proxy={**PROXY, "port": port})
+    assert made.endpoint("pacs.example.org").origin == f"https://pacs.example.org{'' if port == 443 else f':{port}'}"
+    assert made.sign_in.secure
+
+
+def test_console_is_not_open_to_everyone_behind_a_proxy_on_this_machine() -> None:
+    with pytest.raises(ConfigurationError, match="adminNetworks: is empty"):
+        load(host="pacs.example.org", proxy=PROXY)

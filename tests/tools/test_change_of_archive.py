@@ -139,7 +139,7 @@ def test_the_state_is_unchanged_if_the_archive_is_the_same() -> None:
     [
         ({"archive": "orthanc", "archiveMemory": "0"}, 0),
         ({"archive": "orthanc", "archiveMemory": 512}, 0),
-        ({"archive": "orthanc", "archiveMemory": 3072}, 2048),
+        ({"archive": "orthanc", "archiveMemory": 3072}, 1024),
         ({"archive": "dcm4chee", "archiveMemory": "0"}, 1024),
         ({"archive": "dcm4chee", "archiveMemory": "4096"}, 3072),
     ],

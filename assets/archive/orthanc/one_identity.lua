@@ -93,8 +93,9 @@ local function refusal(tags)
   local wanted = {}
   for _, level in ipairs(LEVELS) do
     local uid, parents = value(tags, level.key), parents_of(tags, level)
-    if #uid > 64 or not uid:match('^[0-9.]+$') then
-      return 'Refused: ' .. level.key .. ' is no UID (digits and dots, at most 64).'
+    -- PS3.5, 9.1. No request for another UID reaches the archive, so its study would be listed and never opened.
+    if #uid > 64 or not uid:match('^[0-9.]+$') or ('.' .. uid .. '.'):find('..', 1, true) then
+      return 'Refused: ' .. level.key .. ' is no UID (numbers between dots, at most 64 characters).'
     end
     local words = conflict(level, uid, parents, now)
     if words then

@@ -24,6 +24,7 @@ ROUTES: Mapping[str, tuple[Route, ...]] = {
 EXAMPLE = nginx_config.GatewayConfig(
     scheme="http",
     tls=None,
+    proxy=None,
     ipv6=False,
     trust_bridge_address=True,
     host="pacs.example.org",
@@ -47,6 +48,7 @@ EXAMPLE = nginx_config.GatewayConfig(
     client_id="ohif_viewer",
     accept_tokens=True,
     session_cookie="ohif_session",
+    frame_ancestors=(),
     asset_root="/etc/ohif",
 )
 """With Orthanc."""

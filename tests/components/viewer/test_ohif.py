@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
@@ -19,7 +20,13 @@ NODE = shutil.which("node")
 needs_node = pytest.mark.skipif(NODE is None, reason="needs node, to run JavaScript")
 
 
-def text(*, can_store: bool = False, can_download: bool = False) -> str:
+def text(
+    *,
+    can_store: bool = False,
+    can_download: bool = False,
+    hidden_modes: Sequence[str] = (),
+    options: dict[str, object] | None = None,
+) -> str:
     behaviour = "".join(
         (ROOT / "assets/viewer" / name).read_text() for name in ("ndarray.js", "behaviour.js", "searches.js")
     )
@@ -31,12 +38,16 @@ def text(*, can_store: bool = False, can_download: bool = False) -> str:
             can_store=can_store,
             can_download=can_download,
             session_idle=900,
+            name=None,
+            logo=None,
+            hidden_modes=hidden_modes,
+            options=options or {},
             behaviour=behaviour,
         )
     )
 
 
-def settings(**options: bool) -> dict[str, Any]:
+def settings(**options: Any) -> dict[str, Any]:
     whole = text(**options)
     assert whole.startswith(ASSIGNMENT)
     found, end = json.JSONDecoder().raw_decode(whole, len(ASSIGNMENT))
@@ -76,7 +87,7 @@ def test_capabilities_of_the_archive_are_configured() -> None:
 def test_only_those_who_may_store_are_offered_an_upload(can_store: bool) -> None:
     assert source(can_store=can_store)["dicomUploadEnabled"] is can_store
     own = settings(can_store=can_store)["ohifPulumi"]
-    assert own == {"canStore": can_store, "downloadPath": None, "sessionIdleSeconds": 900}
+    assert own == {"canStore": can_store, "downloadPath": None, "sessionIdleSeconds": 900, "name": None, "logo": None}
     assert settings(can_download=True)["ohifPulumi"]["downloadPath"] == "/download"
 
 
@@ -223,3 +234,19 @@ def test_what_is_no_list_of_studies_is_left_alone() -> None:
         ("/pacs/studies/1.2/series?limit=1", [{"00080061": {"vr": "CS"}}]),
     ):
         assert searched(STUDY, url, answer) == (answer, url)
+
+
+def test_options_change_what_ohif_does_and_never_where_data_come_from() -> None:
+    made = settings(options={"showStudyList": False, "hotkeys": []})
+    assert (made["showStudyList"], made["hotkeys"]) == (False, [])
+    assert made["dataSources"] == settings()["dataSources"]
+
+
+def test_a_mode_is_hidden_next_to_other_changes_of_it() -> None:
+    change = {"@ohif/mode-tmtv": {"displayName": {"$set": "PET"}}}
+    made = settings(hidden_modes=["@ohif/mode-tmtv", "@ohif/mode-microscopy"], options={"modesConfiguration": change})
+    hidden = {"hide": {"$set": True}}
+    assert made["modesConfiguration"] == {
+        "@ohif/mode-tmtv": {"displayName": {"$set": "PET"}, **hidden},
+        "@ohif/mode-microscopy": hidden,
+    }

@@ -1,0 +1,1 @@
+"""Backups of everything that lasts, in a restic repository."""

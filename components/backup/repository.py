@@ -1,0 +1,77 @@
+"""How restic reaches its repository: environment, files and, for a folder of the machine, a volume."""
+
+from collections.abc import Mapping, Sequence
+
+import pulumi
+import pulumi_docker as docker
+
+from components.containers.service import File
+from components.containers.stack_context import StackContext
+from settings import Backup, S3Access, SftpAccess
+
+FOLDER = "/repository"
+"""The machine's folder in the container."""
+SSH_CONFIG, SSH_KEY, KNOWN_HOSTS = "/etc/backup/ssh_config", "/etc/backup/ssh_key", "/etc/backup/known_hosts"
+CA_FILE = "/etc/backup/ca.pem"
+SERVER_NAME = "backup-server"
+"""In `known_hosts`, whatever host and port the server has."""
+
+
+def environment(settings: Backup, password: pulumi.Output[str]) -> Mapping[str, pulumi.Input[str]]:
+    """Variables that restic reads, and `RESTIC_OPTION`, which the script hands on."""
+    common: dict[str, pulumi.Input[str]] = {
+        "RESTIC_REPOSITORY": FOLDER if settings.folder else settings.repository,
+        "RESTIC_PASSWORD": password,
+    }
+    if settings.ca_certificate:
+        common["RESTIC_CACERT"] = CA_FILE
+    match settings.access:
+        case S3Access() as s3:
+            return {**common, "AWS_ACCESS_KEY_ID": s3.access_key, "AWS_SECRET_ACCESS_KEY": s3.secret_key}
+        case SftpAccess():
+            return {**common, "RESTIC_OPTION": f"sftp.args=-F{SSH_CONFIG}"}
+        case None:
+            return common
+
+
+def files(settings: Backup) -> Sequence[File]:
+    """Keys and certificates that the environment names."""
+    found = [File(path=CA_FILE, content=settings.ca_certificate)] if settings.ca_certificate else []
+    if isinstance(settings.access, SftpAccess):
+        found += [
+            File(path=SSH_CONFIG, content=ssh_config()),
+            File(path=SSH_KEY, content=settings.access.private_key, mode="0400"),
+            File(path=KNOWN_HOSTS, content=f"{SERVER_NAME} {settings.access.host_key}\n"),
+        ]
+    return found
+
+
+def ssh_config() -> str:
+    """Settings for OpenSSH's client (ssh_config(5)): this key, this server, no question."""
+    options = {
+        "BatchMode": "yes",
+        "IdentityFile": SSH_KEY,
+        "IdentitiesOnly": "yes",
+        "UserKnownHostsFile": KNOWN_HOSTS,
+        "HostKeyAlias": SERVER_NAME,
+        "StrictHostKeyChecking": "yes",
+        "ConnectTimeout": "15",
+        "ServerAliveInterval": "30",
+    }
+    return "".join(f"{name} {value}\n" for name, value in options.items())
+
+
+def folder_volume(name: str, folder: str, stack: StackContext, parent: pulumi.Resource) -> docker.Volume:
+    """A folder of the stack's machine as a volume, so that a missing one is an error and not made by the engine.
+
+    Source: Docker's documentation, "docker volume create", options of the local driver. Removing the volume leaves the
+    folder as it is.
+    """
+    return docker.Volume(
+        name,
+        name=stack.docker_name("repository"),
+        driver="local",
+        driver_opts={"type": "none", "o": "bind", "device": folder},
+        labels=[docker.VolumeLabelArgs(label=key, value=value) for key, value in stack.labels.items()],
+        opts=pulumi.ResourceOptions(parent=parent, delete_before_replace=True),
+    )

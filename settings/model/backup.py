@@ -1,0 +1,61 @@
+"""Where backups go, when they are made, and which are kept."""
+
+from dataclasses import dataclass
+
+import pulumi
+
+
+@dataclass(frozen=True, kw_only=True)
+class S3Access:
+    """How an S3-compatible store is used."""
+
+    access_key: str
+    secret_key: pulumi.Output[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SftpAccess:
+    """How an SFTP server is used."""
+
+    private_key: pulumi.Output[str]
+    """In OpenSSH's format, without a passphrase."""
+    host_key: str
+    """The server's line of `known_hosts` without the name: `ssh-ed25519 AAAA…`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Keep:
+    """How many backups are kept: the last one of each of so many days, weeks and months."""
+
+    daily: int
+    weekly: int
+    monthly: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backup:
+    """Backups in a restic repository."""
+
+    repository: str
+    """As restic names it: `/srv/backup`, `sftp://user@host:22//path` or `s3:https://host/bucket/prefix`."""
+    access: S3Access | SftpAccess | None
+    """`None`: a folder of the stack's machine."""
+    ca_certificate: str | None
+    """PEM of a private authority that signed the store's certificate."""
+    times: tuple[int, ...]
+    """Minutes after midnight, UTC, in ascending order."""
+    keep: Keep
+    paused: bool
+    """Whether backups are put back only, and none is made."""
+
+    @property
+    def folder(self) -> str | None:
+        """The folder of the stack's machine that holds the repository; `None` if it is elsewhere."""
+        return self.repository if self.access is None else None
+
+    @property
+    def longest_gap(self) -> int:
+        """Seconds between two backups, at most."""
+        day = 24 * 60
+        following = [*self.times[1:], self.times[0] + day]
+        return 60 * max(after - before for before, after in zip(self.times, following, strict=True))

@@ -1,0 +1,61 @@
+"""What of a saved state is taken up on a machine that has nothing of the stack."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from bootstrap.console import UserError
+from tools.recover import remaining
+
+STACK = "urn:pulumi:prod::ohif::"
+ROOT = {
+    "urn": f"{STACK}pulumi:pulumi:Stack::ohif-prod",
+    "type": "pulumi:pulumi:Stack",
+    "outputs": {"viewerUrl": "https://prod"},
+}
+VOLUME = {
+    "urn": f"{STACK}ohif:index:Database$docker:index/volume:Volume::keycloak-database-volume",
+    "type": "docker:index/volume:Volume",
+}
+MACHINE = {"urn": f"{STACK}linode:index/instance:Instance::host", "type": "linode:index/instance:Instance"}
+SECRET = {
+    "urn": f"{STACK}random:index/randomPassword:RandomPassword::secrets-cookie",
+    "type": "random:index/randomPassword:RandomPassword",
+    "outputs": {"result": {"ciphertext": "v1:x:y"}},
+}
+REALM = {
+    "urn": f"{STACK}keycloak:index/realm:Realm::identity-realm",
+    "type": "keycloak:index/realm:Realm",
+    "deletedWith": VOLUME["urn"],
+    "dependencies": [VOLUME["urn"], SECRET["urn"]],
+    "propertyDependencies": {"realm": [VOLUME["urn"]], "smtpServer": None},
+}
+
+
+def document(*resources: Any) -> dict[str, Any]:
+    return {"version": 3, "deployment": {"resources": list(resources), "secrets_providers": {"type": "passphrase"}}}
+
+
+def test_secrets_and_realm_stay_and_the_machine_goes() -> None:
+    made = remaining(document(ROOT, MACHINE, VOLUME, SECRET, REALM), "prod")
+    root, secret, realm = made["deployment"]["resources"]
+    assert (root["urn"], root["outputs"], secret["outputs"]) == (ROOT["urn"], {}, SECRET["outputs"])
+    assert realm["dependencies"] == [SECRET["urn"]]
+    assert realm["propertyDependencies"] == {"realm": [], "smtpServer": []}
+    assert "deletedWith" not in realm
+    assert made["deployment"]["secrets_providers"] == {"type": "passphrase"}
+
+
+def test_another_stack_takes_it_up_under_its_own_name() -> None:
+    text = json.dumps(remaining(document(ROOT, SECRET, REALM), "drill"))
+    assert "urn:pulumi:drill::ohif::pulumi:pulumi:Stack::ohif-drill" in text
+    assert "prod" not in text
+
+
+@pytest.mark.parametrize("saved", [{}, {"deployment": None}, {"deployment": {"resources": []}}])
+def test_what_is_no_state_of_this_project_is_refused(saved: dict[str, Any]) -> None:
+    with pytest.raises(UserError, match="not the state of a stack of this project"):
+        remaining(saved, "prod")

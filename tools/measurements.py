@@ -1,0 +1,148 @@
+"""What a running stack says of itself: its containers, the archive, the disk and the certificate."""
+
+from __future__ import annotations
+
+import json
+import socket
+import ssl
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import docker
+import docker.errors
+from cryptography import x509
+from docker.models.containers import Container
+
+from bootstrap.paths import STATE
+from components.archive.orthanc import AUTHORIZATION_FILE, STORAGE_PATH
+from components.archive.orthanc_config import PORT
+from names import PROJECT, docker_name
+
+MIB = 1024**2
+DAY = 86400
+HISTORY_DAYS = 30
+"""How far back the growth of the archive is measured."""
+STATISTICS = (
+    f"exec 3<>/dev/tcp/127.0.0.1/{PORT} && "
+    f'printf "GET /statistics HTTP/1.0\\r\\nAuthorization: %s\\r\\n\\r\\n" "$(<{AUTHORIZATION_FILE})" >&3 && cat <&3'
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """One container."""
+
+    name: str
+    state: str
+    """Docker's health, or its state where there is no check."""
+    version: str
+    memory_mib: int
+    memory_limit_mib: int
+    restarts: int
+    """Since it was made, without those by hand."""
+
+
+def part(engine: docker.DockerClient, container: Container, stack: str) -> Part:
+    """What the engine knows of a container."""
+    state = container.attrs["State"]
+    running = container.status == "running"
+    statistics_now: Any = container.stats(stream=False, one_shot=True) if running else {}
+    usage = statistics_now.get("memory_stats", {})
+    cache = usage.get("stats", {}).get("inactive_file", 0)
+    return Part(
+        name=str(container.name).removeprefix(docker_name(PROJECT, stack, "")),
+        state=state.get("Health", {}).get("Status") or str(container.status) if running else str(container.status),
+        version=_version(engine, str(container.attrs["Image"])),
+        memory_mib=round((usage.get("usage", 0) - cache) / MIB),
+        memory_limit_mib=round(container.attrs["HostConfig"]["Memory"] / MIB),
+        restarts=int(container.attrs["RestartCount"]),
+    )
+
+
+def _version(engine: docker.DockerClient, image: str) -> str:
+    try:
+        found = engine.images.get(image)
+    except docker.errors.ImageNotFound:
+        return "its image was removed"
+    labels = found.labels or {}
+    tag = next(iter(found.tags), "").rpartition(":")[2]
+    return labels.get("org.opencontainers.image.version") or tag or found.short_id.removeprefix("sha256:")
+
+
+def output(container: Container | None, command: Sequence[str]) -> str:
+    """What a command in a container prints; empty if it cannot be run or fails."""
+    if container is None:
+        return ""
+    try:
+        code, output = container.exec_run(list(command))
+    except docker.errors.APIError:
+        return ""
+    return output.decode(errors="replace") if code == 0 and isinstance(output, bytes) else ""
+
+
+def number(text: str) -> int | None:
+    digits = "".join(filter(str.isdigit, text))
+    return int(digits) if digits else None
+
+
+def statistics(archive: Container | None) -> dict[str, int]:
+    """Orthanc's `/statistics`; empty for another archive, or if it does not answer."""
+    _, _, body = output(archive, ["/bin/bash", "-c", STATISTICS]).partition("\r\n\r\n")
+    try:
+        return {name: int(value) for name, value in json.loads(body).items()}
+    except ValueError:
+        return {}
+
+
+def disk(archive: Container | None) -> tuple[int | None, int | None]:
+    """Bytes of the file system with the archive's files: all, and free."""
+    lines = output(archive, ["df", "-B1", "--output=size,avail", STORAGE_PATH]).splitlines()
+    if len(lines) < 2:
+        return None, None
+    size, free = map(int, lines[1].split())
+    return size, free
+
+
+def days_left(
+    stack: str, stored: int, free: int, now: float | None = None, folder: Path = STATE / "status"
+) -> float | None:
+    """Days until `free` bytes are used, from what was stored at earlier calls; this one is remembered too."""
+    now = time.time() if now is None else now
+    file = folder / f"{stack}.json"
+    try:
+        history = [it for it in json.loads(file.read_text()) if now - it[0] <= HISTORY_DAYS * DAY]
+    except (OSError, ValueError):
+        history = []
+    folder.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps([*history, [now, stored]]))
+    if not history or now - history[0][0] < DAY or stored <= history[0][1]:
+        return None
+    since, before = history[0]
+    return round(float(free / ((stored - before) / (now - since)) / DAY), 1)
+
+
+def certificate_days(url: str) -> float | None:
+    """Days for which the served certificate is still valid; `None` with HTTP or without an answer."""
+    # Whether it is trusted is for `make smoke` to say.
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    try:
+        return served_certificate_days(url, context) if urlsplit(url).scheme == "https" else None
+    except OSError:
+        return None
+
+
+def served_certificate_days(url: str, context: ssl.SSLContext) -> float:
+    """The same, with the checks of `context`. Raises OSError without an answer, or if a check fails."""
+    parts = urlsplit(url)
+    with (
+        socket.create_connection((parts.hostname or "", parts.port or 443), timeout=10) as plain,
+        context.wrap_socket(plain, server_hostname=parts.hostname) as secured,
+    ):
+        served = secured.getpeercert(binary_form=True)
+    ends = x509.load_der_x509_certificate(served or b"").not_valid_after_utc
+    return round((ends.timestamp() - time.time()) / DAY, 1)
