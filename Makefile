@@ -15,9 +15,6 @@ CHOSEN := --stack $(STACK) $(if $(CONFIG),--config-file $(CONFIG))
 OTHER_ARCHIVE := E2E_STACK=e2e-dcm4chee E2E_CONFIG=$(CURDIR)/tests/e2e/Pulumi.e2e-dcm4chee.yaml
 OF_BOTH_ARCHIVES := $(foreach it,contract journey dicom corpus attacks archive_isolation backup_of_dcm4chee,tests/e2e/test_$(it).py)
 
-# These need no engine, and the rehearsal mostly waits: they run next to each other.
-WITHOUT_ENGINE := $(foreach it,settings policy program docs bootstrap offline/test_language_host.py,tests/$(it))
-
 .PHONY: help reference pin up down destroy preview sample status smoke invite backup backups restore restore-drill recover rotate test rehearsal lint fmt env bench-up lock policy
 
 help: ## List these commands
@@ -87,19 +84,26 @@ pin: ## Write the digests of all images into images.lock.json, which the program
 	@$(READY)
 	@$(IN_ENV) python -m tools.pin $(CHOSEN)
 
+# Tests wait for servers most of the time, so two halves run next to each other.
 test: ## Run all checks and tests that this machine allows; says what is left out
 	@$(READY) --optional-engine
 	@$(IN_ENV) code=0; \
 	  python -m tools.lint $(LINT_OPTIONS) || code=$$?; \
 	  if $(if $(ARGS),true,false); then python -m pytest $(ARGS) || code=$$?; exit $$code; fi; \
 	  mkdir -p .state/logs; \
-	  python -m pytest $(WITHOUT_ENGINE) > .state/logs/without-engine.log 2>&1 & quiet=$$!; \
-	  trap 'kill $$quiet; exit 130' INT TERM; \
+	  $(MAKE) --no-print-directory other-tests > .state/logs/other-tests.log 2>&1 & others=$$!; \
+	  trap 'kill $$others; exit 130' INT TERM; \
+	  python -m pytest tests/e2e || code=$$?; \
+	  wait $$others || code=$$?; \
+	  cat .state/logs/other-tests.log; \
+	  exit $$code
+
+.PHONY: other-tests
+other-tests:
+	@code=0; \
 	  python -m pytest tests/rehearsal || code=$$?; \
-	  wait $$quiet || code=$$?; \
-	  cat .state/logs/without-engine.log; \
 	  $(OTHER_ARCHIVE) python -m pytest $(OF_BOTH_ARCHIVES) || code=$$?; \
-	  python -m pytest $(patsubst %,--ignore=%,tests/rehearsal $(WITHOUT_ENGINE)) || code=$$?; \
+	  python -m pytest --ignore=tests/rehearsal --ignore=tests/e2e || code=$$?; \
 	  exit $$code
 
 rehearsal: ## Rehearse production on this machine: a small cloud, DNS, a CA, browsers (root; 10 minutes)

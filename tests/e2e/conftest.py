@@ -15,10 +15,10 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from bootstrap import engine as machine_engine
 from bootstrap.console import UserError
+from tests.chromium import launch
 from tests.e2e import harness
 from tests.e2e.harness import CONFIG, NAME, Stack, run, state_environment
 from tests.e2e.screen import keep
-from tools import browser as machine_browser
 from tools.dicomweb import StackOutputs, sign_in
 
 HERE = Path(__file__).parent
@@ -152,12 +152,11 @@ def session(stack: Stack, outputs: StackOutputs) -> Iterator[Sessions]:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """A headless Chromium."""
-    try:
-        path = machine_browser.ensure()
-    except UserError as error:
-        cannot(f"no browser: {error.problem}")
     with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=path, args=list(machine_browser.FLAGS))
+        try:
+            launched = launch(playwright.chromium)
+        except UserError as error:
+            cannot(f"no browser: {error.problem}")
         yield launched
         launched.close()
 

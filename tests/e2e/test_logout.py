@@ -14,11 +14,10 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from components.gateway.limits import AUTH_CACHE_SECONDS
+from tests.chromium import launch
 from tests.e2e import screen
 from tests.e2e.harness import Stack
 from tests.e2e.realm import Realm
-from tools import browser as machine_browser
-from tools.browser import FLAGS
 from tools.dicomweb import SESSION_COOKIES, StackOutputs, client, login_form, sign_in
 from tools.sample import study_link
 
@@ -103,11 +102,7 @@ def page_with_history(stack: Stack, browser: Browser, request: pytest.FixtureReq
     if request.param == "requested again":
         launched = browser
     else:
-        launched = browser.browser_type.launch(
-            executable_path=machine_browser.ensure(),
-            args=list(FLAGS),
-            ignore_default_args=["--disable-back-forward-cache"],
-        )
+        launched = launch(browser.browser_type, ignore_default_args=["--disable-back-forward-cache"])
     context = launched.new_context(base_url=stack.url, viewport={"width": 1280, "height": 800})
     yield context.new_page()
     context.close()

@@ -18,12 +18,12 @@ import yaml  # type: ignore[import-untyped]
 from cryptography import x509
 from playwright.sync_api import Browser, sync_playwright
 
+from tests.chromium import launch
 from tests.e2e.harness import ROOT, state_environment
 from tests.rehearsal import acme
 from tests.rehearsal.machines import GATEWAY4, GATEWAY6
 from tests.rehearsal.resolver import Names
 from tests.rehearsal.world import DIRECTORY, World, operators
-from tools import browser as machine_browser
 from tools.dicomweb import StackOutputs, stack_outputs
 
 STACK = "rehearsal"
@@ -187,11 +187,7 @@ def trusting_browser(home: Path, names: dict[str, str]) -> Iterator[Browser]:
         subprocess.run(add, input=certificate, text=True, check=True)
     rules = ",".join(f"MAP {name} {address}" for name, address in names.items())
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=machine_browser.ensure(),
-            args=[*machine_browser.FLAGS, f"--host-resolver-rules={rules}"],
-            env={**os.environ, "HOME": str(home)},
-        )
+        browser = launch(playwright.chromium, f"--host-resolver-rules={rules}", env={"HOME": str(home)})
         yield browser
         browser.close()
 
