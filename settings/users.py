@@ -87,7 +87,10 @@ def roles_of(key: str, values: object) -> Sequence[Role]:
 
 def password_rules(config: pulumi.Config) -> PasswordRules:
     """What users' own passwords must be like. Generated ones follow every rule that can be set."""
-    entry = parsing.fields(config, "passwordRules", frozenset(PASSWORD_RULES))
+    entry = parsing.fields(config, "passwordRules", frozenset(PASSWORD_RULES) | {"temporary"})
+    temporary = entry.get("temporary", False)
+    if not isinstance(temporary, bool):
+        raise ConfigurationError("passwordRules.temporary", "must be true or false.")
     numbers = {
         name: parsing.whole_number(f"passwordRules.{name}", entry.get(name, default), at_least=least, at_most=most)
         for name, (default, least, most) in PASSWORD_RULES.items()
@@ -99,6 +102,7 @@ def password_rules(config: pulumi.Config) -> PasswordRules:
         lower_case=numbers["lowerCase"],
         history=numbers["history"],
         maximum_age_days=numbers["maximumAgeDays"] or None,
+        temporary=temporary,
     )
 
 

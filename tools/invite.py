@@ -1,7 +1,7 @@
 """Send a user the link with which to choose a password: `python -m tools.invite m.curie --stack prod`.
 
-For users of the configuration and of Keycloak's console alike, with a mail address and `smtp`. With `mfa` required the
-link also sets up the second factor.
+For users of the configuration and of Keycloak's console alike, with a mail address and `smtp`. Where `mfa` demands a
+code of the user, the link also sets it up.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ def invite(pulumi: Pulumi, outputs: StackOutputs, user: str) -> None:
         address = admin.get_user(identifier).get("email")
         if not address:
             raise UserError(f"invite: user {user} has no mail address", "Set its email.")
-        actions = ["UPDATE_PASSWORD", *(["CONFIGURE_TOTP"] if config["mfa"] == Mfa.REQUIRED else [])]
+        roles = [role["name"] for role in admin.get_composite_realm_roles_of_user(identifier)]
+        actions = ["UPDATE_PASSWORD", *(["CONFIGURE_TOTP"] if Mfa(config["mfa"]).demands_of(roles) else [])]
         admin.send_update_account(identifier, actions, client_id=CLIENT_ID, lifespan=HOURS * 3600)
     except KeycloakError as error:
         raise UserError(

@@ -25,7 +25,7 @@ from names import PROJECT
 from settings import CONSOLE_USER, Mfa
 from tools import command_line, preflight, recovery
 from tools.backup import STATE_FILE, backup_container, restic
-from tools.dicomweb import GatewayClientError, StackOutputs, sign_in, stack_outputs
+from tools.dicomweb import GatewayClientError, sign_in, stack_outputs
 from tools.measurements import statistics
 from tools.pulumi_run import Pulumi
 from tools.recover import recover
@@ -116,22 +116,28 @@ def _try(trial: Pulumi) -> None:
     containers = preflight.by_alias(preflight.connect(), trial.stack)
     if counted := statistics(containers.get("orthanc")):
         print_line(f"  {counted['CountStudies']} studies, {counted['CountInstances']} instances")
-    if read_config(trial)["mfa"] != Mfa.REQUIRED:
-        _sign_in_all(outputs)
+    config = read_config(trial)
+    mfa = Mfa(config["mfa"])
+    with_code = {user["name"] for user in config["users"] if mfa.demands_of(user.get("roles", []))}
+    if not config["passwordRules"].get("temporary"):
+        credentials = outputs.credentials.items()
+        _sign_in_all(outputs.base_url, {user: password for user, password in credentials if user not in with_code})
     smoke(trial, outputs)
 
 
-def _sign_in_all(outputs: StackOutputs) -> None:
-    """Sign in as each user of the configuration, with the generated password."""
-    users = {name: password for name, password in outputs.credentials.items() if name != CONSOLE_USER}
+def _sign_in_all(origin: str, credentials: Mapping[str, str]) -> None:
+    """Sign in as each user of the configuration who needs no code, with the generated password."""
+    users = {name: password for name, password in credentials.items() if name != CONSOLE_USER}
     failed = []
     for name, password in users.items():
         try:
-            sign_in(outputs.base_url, name, password).close()
+            sign_in(origin, name, password).close()
         except GatewayClientError:
             failed.append(name)
     if failed and len(failed) == len(users):
         raise UserError("restore drill: no user of the configuration can sign in", "Was the realm in the backup?")
+    if not users:
+        return
     changed = f"; not {', '.join(failed)}, who may have changed it" if failed else ""
     print_line(f"  {len(users) - len(failed)} of {len(users)} users sign in with the generated password{changed}")
 

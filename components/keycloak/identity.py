@@ -14,7 +14,7 @@ from components.keycloak.second_factor import offer_codes, require_code, require
 from components.keycloak.server import CLIENT_ID
 from components.secrets import IdentitySecrets
 from route import Role
-from settings import CONSOLE_USER, Mfa, SignIn
+from settings import CONSOLE_USER, SignIn
 
 EVENT_DAYS = 90
 SECONDS_PER_DAY = 24 * 3600
@@ -80,8 +80,10 @@ class Identity(pulumi.ComponentResource):
         make_user_profile(f"{name}-user-profile", realm, child)
         offer_codes(name, realm, args.sign_in.mfa, child)
         sign_in_flow = (
-            keycloak.openid.ClientAuthenticationFlowBindingOverridesArgs(browser_id=require_code(name, realm, child))
-            if args.sign_in.mfa is Mfa.REQUIRED
+            keycloak.openid.ClientAuthenticationFlowBindingOverridesArgs(
+                browser_id=require_code(name, realm, args.sign_in.mfa, child)
+            )
+            if args.sign_in.mfa.demands
             else None
         )
         roles = {
@@ -124,8 +126,8 @@ class Identity(pulumi.ComponentResource):
         brokering = Brokering(
             origin=origin,
             roles=roles,
-            second_factor=require_code_of_provider(name, realm, child)
-            if providers and args.sign_in.mfa is Mfa.REQUIRED
+            second_factor=require_code_of_provider(name, realm, args.sign_in.mfa, child)
+            if providers and args.sign_in.mfa.demands
             else None,
         )
         for position, offered in enumerate(providers):
@@ -141,7 +143,10 @@ class Identity(pulumi.ComponentResource):
                 email_verified=user.email is not None,
                 first_name=user.first_name,
                 last_name=user.last_name,
-                initial_password=keycloak.UserInitialPasswordArgs(value=args.secrets.users[user.name], temporary=False),
+                # Without effect on a user who exists.
+                initial_password=keycloak.UserInitialPasswordArgs(
+                    value=args.secrets.users[user.name], temporary=args.sign_in.password_rules.temporary
+                ),
                 opts=child,
             )
             keycloak.UserRoles(

@@ -4,7 +4,7 @@ import pulumi
 import pulumi_keycloak as keycloak
 
 from components.keycloak.server import REALM
-from settings import Mfa, PasswordRules, SignIn, Smtp
+from settings import PasswordRules, SignIn, Smtp
 
 LOGIN_THEME = "ohif"
 
@@ -51,7 +51,7 @@ def make_realm(name: str, sign_in: SignIn, opts: pulumi.ResourceOptions) -> keyc
         ssl_required="external" if sign_in.secure else "none",
         registration_allowed=False,
         # Keycloak's own reset by mail enrols a new code too, so the mailbox alone would be enough.
-        reset_password_allowed=sign_in.smtp is not None and sign_in.mfa is not Mfa.REQUIRED,
+        reset_password_allowed=sign_in.smtp is not None and not sign_in.mfa.demands,
         edit_username_allowed=False,
         remember_me=False,
         password_policy=password_policy(sign_in.password_rules),

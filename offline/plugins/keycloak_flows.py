@@ -101,4 +101,109 @@ class Execution(Resource[Admin]):
             return
 
 
-RESOURCES: tuple[Resource[Admin], ...] = (Flow(), Execution())
+class Subflow(Resource[Admin]):
+    """A flow that is a step of another one. As officially, a flow and an execution of the parent that leads to it."""
+
+    resource_type = "keycloak:authentication/subflow:Subflow"
+    args = "pulumi_keycloak.authentication:SubflowArgs"
+    implemented = frozenset(
+        {"alias", "description", "parentFlowAlias", "priority", "providerId", "realmId", "requirement"}
+    )
+    replace = frozenset({"parentFlowAlias", "realmId"})
+    defaults = {"providerId": "basic-flow", "requirement": "DISABLED"}  # noqa: RUF012
+
+    def validate(self, inputs: Props) -> Iterable[tuple[str, str]]:
+        yield from _wrong_requirement(inputs)
+
+    def _of_parent(self, inputs: Props) -> str:
+        return f"{_authentication(inputs)}/flows/{inputs['parentFlowAlias']}/executions"
+
+    def _execution(self, client: Admin, inputs: Props, resource_id: str) -> str:
+        """Id of the execution that leads to the flow. Raises NotFoundError."""
+        for it in client.call("GET", self._of_parent(inputs)):
+            if it.get("flowId") == resource_id:
+                return str(it["id"])
+        raise NotFoundError("no execution id found for subflow")
+
+    def create(self, client: Admin, inputs: Props) -> tuple[str, Props]:
+        body = {
+            "alias": inputs["alias"],
+            "type": inputs["providerId"],
+            "provider": "",
+            "description": inputs.get("description", ""),
+            "priority": inputs.get("priority", 0),
+        }
+        created = client.call("POST", f"{self._of_parent(inputs)}/flow", body)
+        return created, self.update(client, created, {}, inputs)
+
+    def update(self, client: Admin, resource_id: str, state: Props, inputs: Props) -> Props:
+        flow = {
+            "id": resource_id,
+            "alias": inputs["alias"],
+            "description": inputs.get("description", ""),
+            "providerId": inputs["providerId"],
+            "topLevel": False,
+            "builtIn": False,
+        }
+        client.call("PUT", f"{_authentication(inputs)}/flows/{resource_id}", flow)
+        execution = {
+            "id": self._execution(client, inputs, resource_id),
+            "requirement": inputs["requirement"],
+            "priority": inputs.get("priority", 0),
+        }
+        client.call("PUT", self._of_parent(inputs), execution)
+        return {}
+
+    def read(self, client: Admin, resource_id: str, inputs: Props, state: Props) -> Found | None:
+        path = _authentication(inputs)
+        try:
+            flow = client.call("GET", f"{path}/flows/{resource_id}")
+            step = client.call("GET", f"{path}/executions/{self._execution(client, inputs, resource_id)}")
+        except NotFoundError:
+            return None
+        real = {**flow, "requirement": step.get("requirement"), "priority": step.get("priority")}
+        names = ("alias", "description", "providerId", "requirement", "priority")
+        wanted = {"priority": 0, **{name: inputs[name] for name in names if name in inputs}}
+        return Found(drift={name: real.get(name) for name, value in wanted.items() if not same(real.get(name), value)})
+
+    def delete(self, client: Admin, resource_id: str, state: Props) -> None:
+        try:
+            client.call("DELETE", f"{_authentication(state)}/executions/{self._execution(client, state, resource_id)}")
+        except NotFoundError:
+            return
+
+
+class ExecutionConfig(Resource[Admin]):
+    """Settings of a step."""
+
+    resource_type = "keycloak:authentication/executionConfig:ExecutionConfig"
+    args = "pulumi_keycloak.authentication:ExecutionConfigArgs"
+    implemented = frozenset({"alias", "config", "executionId", "realmId"})
+    replace = frozenset({"alias", "executionId", "realmId"})
+
+    def create(self, client: Admin, inputs: Props) -> tuple[str, Props]:
+        body = {"alias": inputs["alias"], "config": inputs["config"]}
+        created = client.call("POST", f"{_authentication(inputs)}/executions/{inputs['executionId']}/config", body)
+        return created, {}
+
+    def update(self, client: Admin, resource_id: str, state: Props, inputs: Props) -> Props:
+        body = {"id": resource_id, "alias": inputs["alias"], "config": inputs["config"]}
+        client.call("PUT", f"{_authentication(inputs)}/config/{resource_id}", body)
+        return {}
+
+    def read(self, client: Admin, resource_id: str, inputs: Props, state: Props) -> Found | None:
+        try:
+            real = client.call("GET", f"{_authentication(inputs)}/config/{resource_id}")
+        except NotFoundError:
+            return None
+        same_config = same(real.get("config", {}), inputs["config"])
+        return Found(drift={} if same_config else {"config": real.get("config", {})})
+
+    def delete(self, client: Admin, resource_id: str, state: Props) -> None:
+        try:
+            client.call("DELETE", f"{_authentication(state)}/config/{resource_id}")
+        except NotFoundError:
+            return
+
+
+RESOURCES: tuple[Resource[Admin], ...] = (Flow(), Execution(), Subflow(), ExecutionConfig())

@@ -1,6 +1,6 @@
 """Users, sessions and mail."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -14,11 +14,21 @@ CONSOLE_USER = "admin"
 
 
 class Mfa(StrEnum):
-    """Whether a one-time code is asked at login."""
+    """Who needs a one-time code at login."""
 
     OFF = "off"
     OPTIONAL = "optional"
+    ADMINISTRATORS = "administrators"
     REQUIRED = "required"
+
+    @property
+    def demands(self) -> bool:
+        """Whether some users do not get in without a code, and so must not be able to remove it."""
+        return self in (Mfa.ADMINISTRATORS, Mfa.REQUIRED)
+
+    def demands_of(self, roles: Collection[Role]) -> bool:
+        """Whether a user with these roles does not get in without a code."""
+        return self is Mfa.REQUIRED or (self is Mfa.ADMINISTRATORS and Role.PACSADMIN in roles)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +84,8 @@ class PasswordRules:
     """How many earlier ones it must differ from."""
     maximum_age_days: int | None
     """After which another has to be chosen; `None`: never, as NIST SP 800-63B advises."""
+    temporary: bool
+    """Whether a generated password works once, and another has to be chosen then."""
 
 
 @dataclass(frozen=True, kw_only=True)

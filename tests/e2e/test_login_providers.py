@@ -188,6 +188,16 @@ def test_a_forged_assertion_is_refused(
         assert status(page) == 401
 
 
+def test_a_user_who_needs_no_code_is_not_asked_for_one_after_the_providers_login(
+    stack: Stack, browser: Browser, partner: IdentityProvider, up: UpWith
+) -> None:
+    up(mfa="administrators")
+    with fresh_page(browser, stack) as page:
+        sign_in_at(partner, page, "curie")
+        page.wait_for_url(f"{stack.url}/ohif-viewer/**")
+        assert status(page) == 200
+
+
 def test_a_required_code_is_asked_for_after_the_providers_login(
     stack: Stack, browser: Browser, partner: IdentityProvider, up: UpWith
 ) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from tests.e2e.codes import Form, Visitor
 from tests.e2e.conftest import UpWith
-from tests.e2e.harness import Stack
+from tests.e2e.harness import CONFIG, Stack
 from tests.e2e.realm import Realm
 from tools.dicomweb import GatewayClientError, StackOutputs, sign_in
 
@@ -205,6 +205,59 @@ def test_changed_realm_still_requires_the_code(
     up_with(mfa="required", sessionIdle="14m")
     with pytest.raises(GatewayClientError, match="refused"):
         sign_in(stack.url, "viewer", outputs.credentials["viewer"])
+
+
+@pytest.fixture(scope="module")
+def for_administrators(people: dict[str, Visitor], up_with: UpWith) -> list[dict[str, object]]:
+    """Users of the stack in which administrators need a code; the last one is new, with a temporary password."""
+    users = [*CONFIG["ohif:users"], {"name": "new", "roles": ["viewer"]}]
+    up_with(mfa="administrators", passwordRules={"temporary": True}, users=users)
+    return users
+
+
+@pytest.mark.usefixtures("for_administrators")
+def test_only_administrators_need_a_code(stack: Stack, outputs: StackOutputs, realm: Realm) -> None:
+    """Whether the role is the user's own from the configuration or was given in the console."""
+    with closing(sign_in(stack.url, "viewer", outputs.credentials["viewer"])) as viewer:
+        assert viewer.get("/pacs/studies?limit=1").status_code in (200, 204)
+    with pytest.raises(GatewayClientError, match="refused"):
+        sign_in(stack.url, "pacsadmin", outputs.credentials["pacsadmin"])
+    chief = Visitor(stack.url, f"chief-{secrets.token_hex(4)}", secrets.token_urlsafe(20))
+    with realm.person(chief.name, chief.password, "pacsadmin"):
+        enrolled(chief)
+        chief.fresh()
+        page = chief.type_password(chief.open("/oauth2/start?rd=/healthz"))
+        assert not chief.signed_in
+        chief.type_code(page)
+        assert chief.signed_in
+    chief.http.close()
+
+
+@pytest.mark.usefixtures("for_administrators")
+def test_others_who_have_a_code_are_asked_for_it(people: dict[str, Visitor]) -> None:
+    early = people["early"]
+    early.fresh()
+    page = early.type_password(early.open("/oauth2/start?rd=/healthz"))
+    assert not early.signed_in
+    early.type_code(page)
+    assert early.signed_in
+
+
+@pytest.mark.usefixtures("for_administrators")
+def test_a_temporary_password_works_once_to_choose_another(stack: Stack) -> None:
+    given = stack.outputs().credentials["new"]
+    new = Visitor(stack.url, "new", given)
+    form = Form(new.type_password(new.open("/oauth2/start?rd=/healthz")).text)
+    assert form.name == "kc-passwd-update-form"
+    assert not new.signed_in
+    new.password = secrets.token_urlsafe(20)
+    chosen = {"password-new": new.password, "password-confirm": new.password}
+    new.http.post(form.action, data=chosen, follow_redirects=True)
+    assert new.signed_in
+    with pytest.raises(GatewayClientError, match="refused"):
+        sign_in(stack.url, "new", given)
+    sign_in(stack.url, "new", new.password).close()
+    new.http.close()
 
 
 def test_switched_off_again_the_password_is_enough(

@@ -225,6 +225,29 @@ def world(config: dict[str, Any]) -> World:
         priority=10,
     )
     world.make(
+        "authentication/Subflow",
+        realmId=realm,
+        parentFlowAlias="password-and-code",
+        alias="code-of-some",
+        requirement="CONDITIONAL",
+        priority=20,
+    )
+    condition = world.make(
+        "authentication/Execution",
+        realmId=realm,
+        parentFlowAlias="code-of-some",
+        authenticator="conditional-user-role",
+        requirement="REQUIRED",
+        priority=10,
+    )
+    world.make(
+        "authentication/ExecutionConfig",
+        realmId=realm,
+        executionId=condition,
+        alias="some",
+        config={"condUserRole": "viewer", "negate": "false"},
+    )
+    world.make(
         "openid/Client",
         realmId=realm,
         clientId="overriding",
@@ -310,6 +333,8 @@ def test_generated_client_secret_and_service_account_are_outputs(world: World) -
         ),
         ("AttributeToRoleIdentityMapper", {"claimValue": "mr", "role": "pacsadmin"}),
         ("Execution", {"requirement": "ALTERNATIVE", "priority": 7}),
+        ("Subflow", {"requirement": "REQUIRED", "priority": 7, "description": "says more"}),
+        ("ExecutionConfig", {"config": {"condUserRole": "pacsadmin", "negate": "true"}}),
     ],
 )
 def test_change_in_place_is_there_after_a_refresh(world: World, kind: str, changes: dict[str, Any]) -> None:

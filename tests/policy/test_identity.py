@@ -112,7 +112,7 @@ def test_known_problem_24_brute_force_is_stopped_and_nobody_is_shut_out_for_good
 def test_forgotten_passwords_need_a_mail_server(case: Case, deployment: Deployment) -> None:
     realm = deployment.one("Realm").inputs
     # A reset by mail would be a way around the code.
-    assert realm["resetPasswordAllowed"] is ("smtp" in case.config and case.config["mfa"] != "required")
+    assert realm["resetPasswordAllowed"] is ("smtp" in case.config and case.config["mfa"] in ("off", "optional"))
 
 
 def test_mail_server_is_as_configured_and_its_password_secret(case: Case, deployment: Deployment) -> None:
@@ -141,34 +141,59 @@ def test_mfa_is_as_configured(case: Case, deployment: Deployment) -> None:
             assert action["defaultAction"] is (choice == "required")
 
 
-def steps_of(deployment: Deployment, flow: Resource) -> list[str]:
-    """Authenticators of a flow, in order."""
-    steps = [it.inputs for it in deployment.of_type("Execution")]
-    of_flow = [it for it in steps if it["parentFlowAlias"] == flow.inputs["alias"]]
-    return [it["authenticator"] for it in sorted(of_flow, key=lambda step: int(step["priority"]))]
+def steps_of(deployment: Deployment, flow: Resource) -> list[str | list[str]]:
+    """Authenticators of a flow, in order; those of a conditional subflow as a list of their own."""
+    found: dict[int, str | list[str]] = {}
+    for it in deployment.of_type("Execution"):
+        if it.inputs["parentFlowAlias"] == flow.inputs["alias"]:
+            found[int(it.inputs["priority"])] = f"{it.inputs['authenticator']}{condition_of(deployment, it)}"
+    for subflow in deployment.of_type("Subflow"):
+        if subflow.inputs["parentFlowAlias"] == flow.inputs["alias"]:
+            assert subflow.inputs["requirement"] == "CONDITIONAL"
+            found[int(subflow.inputs["priority"])] = [str(it) for it in steps_of(deployment, subflow)]
+    return [found[priority] for priority in sorted(found)]
+
+
+def condition_of(deployment: Deployment, step: Resource) -> str:
+    """The role that a step asks for."""
+    settings = [it for it in deployment.of_type("ExecutionConfig") if it.inputs["executionId"] == f"{step.name}-id"]
+    return "".join(
+        f" {'not ' if it.inputs['config']['negate'] == 'true' else ''}{it.inputs['config']['condUserRole']}"
+        for it in settings
+    )
 
 
 def test_required_code_is_a_step_of_every_sign_in(case: Case, deployment: Deployment) -> None:
     client = deployment.one("Client", "identity-client").inputs
     providers = [it.inputs for it in deployment.of_type("IdentityProvider")]
-    if case.config["mfa"] != "required":
+    if case.config["mfa"] in ("off", "optional"):
         assert "authenticationFlowBindingOverrides" not in client
         assert not any("postBrokerLoginFlowAlias" in it for it in providers)
         assert not deployment.of_type("Flow")
         return
     flow = deployment.one("Flow", "identity-code-flow")
-    assert steps_of(deployment, flow) == ["auth-username-password-form", "auth-otp-form"]
+    by_choice: dict[str, list[str | list[str]]] = {
+        "required": ["auth-otp-form"],
+        "administrators": [
+            ["conditional-user-role pacsadmin", "auth-otp-form"],
+            ["conditional-user-role not pacsadmin", "conditional-user-configured", "auth-otp-form"],
+        ],
+    }
+    of_user = by_choice[case.config["mfa"]]
+    assert steps_of(deployment, flow) == ["auth-username-password-form", *of_user]
     assert {it.inputs["requirement"] for it in deployment.of_type("Execution")} == {"REQUIRED"}
     if providers:
         after = deployment.one("Flow", "identity-provider-code-flow")
-        assert steps_of(deployment, after) == ["auth-otp-form"]
+        # Keycloak takes a flow of which no step applies for a failed one.
+        always = ["allow-access-authenticator"] if case.config["mfa"] == "administrators" else []
+        assert steps_of(deployment, after) == [*always, *of_user]
         assert {it["postBrokerLoginFlowAlias"] for it in providers} == {after.inputs["alias"]}
     # The client uses the flow by itself: the realm's bindings change back whenever the provider updates the realm.
     assert client["authenticationFlowBindingOverrides"] == {"browserId": f"{flow.name}-id"}
 
 
 def test_required_code_cannot_be_removed_by_its_user(case: Case, deployment: Deployment) -> None:
-    required = case.config["mfa"] == "required"
+    required = case.config["mfa"] in ("administrators", "required")
     (removal,) = [it.inputs for it in deployment.of_type("RequiredAction") if it.inputs["alias"] == "delete_credential"]
     assert removal["enabled"] is not required
     assert ("account/manage-account" in deployment.one("DefaultRoles").inputs["defaultRoles"]) is not required
@@ -260,6 +285,7 @@ def test_users_and_their_roles_are_as_configured(case: Case, deployment: Deploym
         password = person.marked_inputs["initialPassword"]["value"]
         assert is_secret(password)
         assert password["value"] == deployment.secrets[f"secrets-user-{user['name']}"]
+        assert password["temporary"] is case.config.get("passwordRules", {}).get("temporary", False)
         assert person.inputs.get("email") == user.get("email")
         roles = deployment.one("UserRoles", f"{person.name}-roles").inputs
         assert roles["userId"] == f"{person.name}-id"

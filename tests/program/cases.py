@@ -124,10 +124,12 @@ FACTORS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
             }
         },
     },
-    "mfa": {choice: {"mfa": choice} for choice in ("off", "optional", "required")},
+    "mfa": {choice: {"mfa": choice} for choice in ("off", "optional", "administrators", "required")},
     "passwords": {
         "usual-passwords": {},
-        "strict-passwords": {"passwordRules": {"length": 16, "digits": 1, "upperCase": 1, "maximumAgeDays": 180}},
+        "strict-passwords": {
+            "passwordRules": {"length": 16, "digits": 1, "upperCase": 1, "maximumAgeDays": 180, "temporary": True}
+        },
     },
     "mail": {
         "no-mail": {},

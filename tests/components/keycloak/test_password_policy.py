@@ -3,7 +3,9 @@
 from components.keycloak.realm import password_policy
 from settings import PasswordRules
 
-USUAL = PasswordRules(length=12, digits=0, upper_case=0, lower_case=0, history=3, maximum_age_days=None)
+USUAL = PasswordRules(
+    length=12, digits=0, upper_case=0, lower_case=0, history=3, maximum_age_days=None, temporary=False
+)
 
 
 def test_usual_rules_are_those_that_running_stacks_have() -> None:
@@ -12,7 +14,9 @@ def test_usual_rules_are_those_that_running_stacks_have() -> None:
 
 
 def test_every_rule_is_in_the_policy() -> None:
-    strict = PasswordRules(length=16, digits=1, upper_case=1, lower_case=1, history=0, maximum_age_days=90)
+    strict = PasswordRules(
+        length=16, digits=1, upper_case=1, lower_case=1, history=0, maximum_age_days=90, temporary=False
+    )
     assert password_policy(strict) == (
         "length(16) and notUsername(undefined) and notEmail(undefined) and digits(1) and upperCase(1) and lowerCase(1) "
         "and forceExpiredPasswordChange(90)"
