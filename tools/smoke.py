@@ -10,11 +10,13 @@ import os
 import secrets
 import ssl
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import httpx
 from keycloak import KeycloakAdmin, KeycloakError
@@ -29,6 +31,8 @@ from tools.keycloak_console import console
 from tools.measurements import served_certificate_days
 from tools.pulumi_run import Pulumi
 from tools.stack_state import read_config
+
+Say = Callable[[str], object]
 
 STUDIES = f"{DICOMWEB_PATH}/studies"
 ON_EVERY_PAGE = ("content-security-policy", "x-content-type-options", "referrer-policy")
@@ -46,8 +50,8 @@ class Smoke:
     origin: str
     admin: KeycloakAdmin
 
-    def run(self, roles: Sequence[Role]) -> list[str]:
-        """Print a line for each check; returns the failures."""
+    def run(self, roles: Sequence[Role], say: Say = print_line) -> list[str]:
+        """Say a line for each check; returns the failures."""
         checks: dict[str, Callable[[], object]] = {
             "nothing is open without a session": self.closed_without_session,
             "pages have their security headers": self.headers,
@@ -55,7 +59,7 @@ class Smoke:
         if self.origin.startswith("https:"):
             checks["the certificate is valid"] = self.certificate
         checks |= {f"{role}: signs in, reads, is refused the rest": partial(self.role, role) for role in roles}
-        return [failure for name, check in checks.items() if (failure := _outcome(name, check))]
+        return [failure for name, check in checks.items() if (failure := _outcome(name, check, say))]
 
     def closed_without_session(self) -> None:
         with client(self.origin) as http:
@@ -116,31 +120,60 @@ def _expect(answer: httpx.Response, *statuses: int) -> httpx.Response:
     return answer
 
 
-def _outcome(name: str, check: Callable[[], object]) -> str | None:
-    """Run a check and print its line; what failed, or `None`."""
+def _outcome(name: str, check: Callable[[], object], say: Say) -> str | None:
+    """Run a check and say its line; what failed, or `None`."""
     started = time.monotonic()
     try:
         detail = check()
     except (CheckFailedError, GatewayClientError, KeycloakError, httpx.HTTPError) as error:
-        print_line(f"  FAILED  {name}: {error}")
+        say(f"  FAILED  {name}: {error}")
         return f"{name}: {error}"
-    print_line(f"  ok      {name}{f' ({detail})' if detail else ''}  {time.monotonic() - started:.1f} s")
+    say(f"  ok      {name}{f' ({detail})' if detail else ''}  {time.monotonic() - started:.1f} s")
     return None
 
 
-def smoke(pulumi: Pulumi, outputs: StackOutputs) -> None:
+def smoke(pulumi: Pulumi, outputs: StackOutputs, say: Say = print_line) -> None:
     """Run all checks. Raises UserError if one fails."""
-    mfa = Mfa(read_config(pulumi)["mfa"])
+    config = read_config(pulumi)
+    mfa = Mfa(config["mfa"])
     needing_code = [role for role in Role if mfa.demands_of([role])]
-    admin = console(outputs.base_url, outputs.credentials[CONSOLE_USER])
-    failures = Smoke(outputs.base_url, admin).run([role for role in Role if role not in needing_code])
+    with _trusting(config):
+        admin = console(outputs.base_url, outputs.credentials[CONSOLE_USER])
+        failures = Smoke(outputs.base_url, admin).run([role for role in Role if role not in needing_code], say)
     if needing_code:
-        print_line(f"  -       not tried: {', '.join(needing_code)}, as a temporary user has no code (mfa: {mfa})")
+        say(f"  -       not tried: {', '.join(needing_code)}, as a temporary user has no code (mfa: {mfa})")
     if failures:
         raise UserError(
             f"stack {pulumi.stack}: {len(failures)} checks failed; first {failures[0]}",
             "`make status` shows the state of each part, docs/how-to/troubleshoot.md what usually is the reason.",
         )
+
+
+@contextmanager
+def _trusting(config: Mapping[str, Any]) -> Iterator[None]:
+    """Trust the authority of the configuration for a while, unless the user has said whom to trust."""
+    entries = (config.get("tlsCa"), *(config[key].get("caCertificate") for key in ("acme", "proxy")))
+    authority = next(filter(None, entries), None)
+    if authority is None or "SSL_CERT_FILE" in os.environ:
+        yield
+        return
+    with tempfile.NamedTemporaryFile("w", suffix=".pem") as file:
+        file.write(authority)
+        file.flush()
+        os.environ["SSL_CERT_FILE"] = file.name
+        try:
+            yield
+        finally:
+            del os.environ["SSL_CERT_FILE"]
+
+
+def check(pulumi: Pulumi) -> None:
+    """Run all checks and print one line. Raises UserError if one fails."""
+    lines: list[str] = []
+    started = time.monotonic()
+    smoke(pulumi, stack_outputs(pulumi.stack), lines.append)
+    passed = sum(line.startswith("  ok") for line in lines)
+    print_line(f"  smoke test: {passed} checks passed in {time.monotonic() - started:.0f} s")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

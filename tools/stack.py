@@ -28,7 +28,7 @@ from bootstrap.paths import BACKEND
 from names import PROJECT, docker_name
 from settings.addresses import LOOPBACK
 from settings.dicom import USUAL_PORT
-from tools import archive_change, backup, command_line, directory, mail, placeholders, preflight, recovery
+from tools import archive_change, backup, command_line, directory, mail, placeholders, preflight, recovery, smoke
 from tools.health import wait_until_healthy
 from tools.pulumi_run import Pulumi, copy_config
 from tools.recovery import ENGINE_TYPES, IN_ENGINE
@@ -107,6 +107,8 @@ def up(pulumi: Pulumi) -> None:
     directory.check(pulumi, deployed)
     mail.check(engine, pulumi.stack, config)
     backup.check(pulumi, engine, config)
+    if config["target"] != "local":
+        smoke.check(pulumi)
 
 
 def _print_addresses(pulumi: Pulumi) -> None:

@@ -101,6 +101,13 @@ class Production:
         self.came_up = True
         return done.stdout
 
+    def make_up(self) -> str:
+        """What `make up` does, which must succeed; returns what was printed."""
+        where = ("--stack", STACK, "--config-file", str(CONFIG_FILE))
+        done = self._run("python3", "-m", "tools.stack", "up", *where)
+        assert done.returncode == 0, done.stdout[-6000:]
+        return done.stdout
+
     def refused_up(self, **variables: str) -> str:
         """`pulumi up`, which must fail; returns what it says went wrong."""
         done = self.try_up(**variables)

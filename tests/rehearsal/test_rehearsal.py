@@ -13,7 +13,6 @@ from contextlib import closing
 import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from playwright.sync_api import Error as PlaywrightError
 
 from bootstrap import state
 from components.public_name.certificate import SCRIPT
@@ -108,22 +107,10 @@ def sees_the_study(production: Production) -> bool:
         return answer.status_code == 200 and len(answer.json()) == 1
 
 
-def visit(page: Page, url: str) -> None:
-    """Opens an address; a machine on which other networks come and go interrupts Chromium at times."""
-    for left in (2, 1, 0):
-        try:
-            page.goto(url)
-            return
-        except PlaywrightError as error:
-            if not re.search("ERR_NETWORK_CHANGED|chrome-error", str(error)) or not left:
-                raise
-            time.sleep(2)
-
-
 def read_in_the_browser(page: Page, production: Production, name: str) -> None:
     """Signs in as the viewer, to a link to the sample, and waits for its picture."""
     outputs = production.outputs()
-    visit(page, study_link(outputs.base_url))
+    page.goto(study_link(outputs.base_url))
     screen.log_in(page, "viewer", outputs.credentials["viewer"])
     page.wait_for_url(study_link(outputs.base_url))
     screen.settled_picture(page)
@@ -205,7 +192,7 @@ def test_from_nothing_to_a_login_over_https(production: Production, page: Page, 
     up = time.monotonic() - started
     outputs = production.outputs()
     assert outputs.base_url == f"https://{FIRST}"
-    visit(page, outputs.viewer_url)
+    page.goto(outputs.viewer_url)
     screen.log_in(page, "viewer", outputs.credentials["viewer"])
     page.wait_for_url(re.compile(r"/ohif-viewer/"))
     whole = time.monotonic() - started
@@ -221,7 +208,7 @@ def test_a_study_is_stored_and_read(running: Production, page: Page) -> None:
 
 def test_pacsadmin_reaches_the_archive(running: Production, page: Page) -> None:
     outputs = running.outputs()
-    visit(page, outputs.admin_url)
+    page.goto(outputs.admin_url)
     screen.log_in(page, "pacsadmin", outputs.credentials["pacsadmin"])
     page.wait_for_url(re.compile(r"/pacs-admin/"))
     studies = page.evaluate("fetch('/pacs-admin/studies').then(answer => answer.json())")
@@ -267,6 +254,12 @@ def test_a_second_up_changes_nothing(running: Production, tell: list[str]) -> No
 
 
 # Day by day
+
+
+def test_make_up_ends_with_a_smoke_test(running: Production) -> None:
+    said = running.make_up()
+    assert "nothing changed" in said
+    assert "smoke test: 6 checks passed" in said
 
 
 def test_renewal_drops_no_request(running: Production, made: World, tell: list[str]) -> None:
@@ -334,7 +327,7 @@ def test_step_two_is_http_by_the_address(running: Production, page: Page, tell: 
 
 def test_step_two_lets_the_administrator_into_the_console(running: Production, page: Page) -> None:
     outputs = running.outputs()
-    visit(page, outputs.console_url)
+    page.goto(outputs.console_url)
     screen.log_in(page, "admin", outputs.credentials["admin"])
     expect(page.get_by_text(re.compile("Manage realms|ohif")).first).to_be_visible(timeout=30_000)
 
