@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
@@ -63,6 +64,7 @@ ORDER = (
     "test_login_providers.py",
     "test_mail.py",
     "test_load_balancer.py",
+    "test_attacks_behind_load_balancer.py",
     "test_viewer_settings.py",
     # Passwords that other tests have asked for are old after it.
     "test_rotation.py",
@@ -135,13 +137,26 @@ def outputs(stack: Stack) -> StackOutputs:
 
 
 @pytest.fixture(scope="session")
+def origin(stack: Stack) -> str:
+    """Where browsers reach the stack."""
+    return stack.url
+
+
+@pytest.fixture(scope="session")
 def session(stack: Stack, outputs: StackOutputs) -> Iterator[Sessions]:
     """`session(user)`: a client with the user's session, signed in once for all tests that only look."""
+    with sessions_at(stack.url, outputs) as made:
+        yield made
+
+
+@contextmanager
+def sessions_at(origin: str, outputs: StackOutputs) -> Iterator[Sessions]:
+    """Clients with sessions, by user; each is signed in when it is first asked for."""
     signed_in: dict[str, httpx.Client] = {}
 
     def of(user: str) -> httpx.Client:
         if user not in signed_in:
-            signed_in[user] = sign_in(stack.url, user, outputs.credentials[user])
+            signed_in[user] = sign_in(origin, user, outputs.credentials[user])
         return signed_in[user]
 
     yield of

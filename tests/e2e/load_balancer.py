@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import pytest
 
 from tests.certificates import signed
 from tests.e2e.harness import CONFIG, listens, wait_until
@@ -32,6 +34,18 @@ MODES = {
     "xForwardedFor": {"mode": "http", "frontend": "option forwardfor", "server": ""},
     "proxyProtocol": {"mode": "tcp", "frontend": "", "server": "send-proxy-v2"},
 }
+
+
+@contextmanager
+def behind_load_balancer(folder: Path, protocol: str, up_with: Callable[..., str]) -> Iterator[None]:
+    """The stack behind HAProxy, whose authority this process and its children trust."""
+    with load_balancer(folder, protocol) as authority, pytest.MonkeyPatch.context() as patch:
+        file = folder / "authority.pem"
+        file.write_text(authority)
+        patch.setenv("SSL_CERT_FILE", str(file))
+        proxy = {"trusted": ["127.0.0.0/8"], "protocol": protocol, "port": PORT, "caCertificate": authority}
+        up_with(host="127.0.0.1", adminNetworks=["127.0.0.1/32"], proxy=proxy)
+        yield
 
 
 @contextmanager

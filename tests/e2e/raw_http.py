@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
+import ssl
 from contextlib import closing
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -31,7 +32,10 @@ class Answer:
 def connect(url: str, seconds: float) -> socket.socket:
     """A connection on which no operation takes longer than `seconds`."""
     where = urlsplit(url)
-    return socket.create_connection((str(where.hostname), where.port or 80), timeout=seconds)
+    connection = socket.create_connection((str(where.hostname), where.port or 80), timeout=seconds)
+    if where.scheme == "https":
+        return ssl.create_default_context().wrap_socket(connection, server_hostname=where.hostname)
+    return connection
 
 
 def send(url: str, raw: bytes, *, ends: bool = True, seconds: float = 10) -> list[Answer]:
@@ -48,7 +52,7 @@ def send(url: str, raw: bytes, *, ends: bool = True, seconds: float = 10) -> lis
                 received += part
                 if not ends and _is_whole(received):
                     break
-        except (ConnectionResetError, BrokenPipeError):
+        except (ConnectionResetError, BrokenPipeError, ssl.SSLEOFError):
             # It closed while we still had something to say; what it said before counts.
             pass
     answers = []

@@ -15,7 +15,7 @@ from tests.e2e import raw_http
 from tests.e2e.archive import API, PEERS
 from tests.e2e.attacks import ANONYMOUS, ATTACKS, EVIL, INJECTED, PACSADMIN, REPORTER, VIEWER, WITHOUT_ROLE, Attack
 from tests.e2e.conftest import Sessions
-from tests.e2e.harness import Stack, wait_until
+from tests.e2e.harness import wait_until
 from tools import sample
 from tools.dicomweb import SESSION_COOKIES, StackOutputs, client, login_form, sign_in
 
@@ -88,9 +88,9 @@ def before(session: Sessions) -> dict[str, object]:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def slow(stack: Stack, before: dict[str, object]) -> Iterator[list[socket.socket]]:
+def slow(origin: str, before: dict[str, object]) -> Iterator[list[socket.socket]]:
     """Connections that have begun a request and do not go on, from before the first attack on."""
-    connections = [raw_http.connect(stack.url, 1) for _ in range(SLOW_CONNECTIONS)]
+    connections = [raw_http.connect(origin, 1) for _ in range(SLOW_CONNECTIONS)]
     for connection in connections:
         connection.sendall(b"GET / HTTP/1.1\r\nHost: ")
     yield connections
@@ -99,15 +99,15 @@ def slow(stack: Stack, before: dict[str, object]) -> Iterator[list[socket.socket
 
 
 @pytest.fixture(scope="module")
-def known(stack: Stack, before: dict[str, object]) -> dict[str, str]:
+def known(origin: str, before: dict[str, object]) -> dict[str, str]:
     """What the words in braces stand for."""
     first = sample.instance(0)
     patients = before["patients"]
     assert isinstance(patients, list)
     return {
-        "authority": urlsplit(stack.url).netloc,
+        "authority": urlsplit(origin).netloc,
         "admin": API,
-        "origin": stack.url,
+        "origin": origin,
         "study": str(first.StudyInstanceUID),
         "series": str(first.SeriesInstanceUID),
         "instance": str(first.SOPInstanceUID),
@@ -140,8 +140,8 @@ def test_the_table_is_long_and_has_no_row_twice() -> None:
 
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: f"{attack.identity} {attack.name[:90]}")
-def test_attack(stack: Stack, known: Mapping[str, str], cookies: Cookies, attack: Attack) -> None:
-    answers = raw_http.send(stack.url, attack.request({**known, **cookies(attack)}), ends=attack.ends)
+def test_attack(origin: str, known: Mapping[str, str], cookies: Cookies, attack: Attack) -> None:
+    answers = raw_http.send(origin, attack.request({**known, **cookies(attack)}), ends=attack.ends)
     assert len(answers) == attack.answers
     for answer in answers:
         assert answer.status < 500
@@ -180,12 +180,12 @@ def has_session(browser: httpx.Client) -> bool:
     return any(browser.cookies.get(name) for name in SESSION_COOKIES)
 
 
-def test_a_stolen_or_planted_answer_of_the_login_is_useless(stack: Stack, outputs: StackOutputs) -> None:
+def test_a_stolen_or_planted_answer_of_the_login_is_useless(origin: str, outputs: StackOutputs) -> None:
     """Login CSRF: the attacker's code and state in the victim's browser; and what a thief could do with them."""
-    attacker, action = begin_login(stack.url)
+    attacker, action = begin_login(origin)
     planted = callback_of(attacker, action, VIEWER, outputs.credentials[VIEWER])
-    other_client = client(stack.url)
-    victim, _ = begin_login(stack.url)
+    other_client = client(origin)
+    victim, _ = begin_login(origin)
     own_state = next(
         parse_qs(urlsplit(answer.headers["location"]).query)["state"][0]
         for answer in [victim.get("/oauth2/start", headers=PAGE)]
@@ -204,14 +204,14 @@ def test_a_stolen_or_planted_answer_of_the_login_is_useless(stack: Stack, output
         assert attacker.get(planted, headers=PAGE).status_code == 400, "a code that others tried is spent"
 
 
-def test_a_code_works_once(stack: Stack, outputs: StackOutputs) -> None:
-    browser, action = begin_login(stack.url)
+def test_a_code_works_once(origin: str, outputs: StackOutputs) -> None:
+    browser, action = begin_login(origin)
     with closing(browser):
         address = callback_of(browser, action, VIEWER, outputs.credentials[VIEWER])
         jar = dict(browser.cookies)
         assert browser.get(address, headers=PAGE).status_code == 302
         assert has_session(browser)
-        with closing(client(stack.url)) as thief:
+        with closing(client(origin)) as thief:
             # All the cookies that the browser had before.
             thief.cookies.update(jar)
             assert thief.get(address, headers=PAGE).status_code == 400
@@ -221,8 +221,8 @@ def test_a_code_works_once(stack: Stack, outputs: StackOutputs) -> None:
 
 
 @pytest.mark.parametrize("elsewhere", [f"https://{EVIL}/", f"//{EVIL}/", f"/\\{EVIL}/"])
-def test_a_state_with_another_address_does_not_lead_there(stack: Stack, outputs: StackOutputs, elsewhere: str) -> None:
-    browser, action = begin_login(stack.url)
+def test_a_state_with_another_address_does_not_lead_there(origin: str, outputs: StackOutputs, elsewhere: str) -> None:
+    browser, action = begin_login(origin)
     with closing(browser):
         address = callback_of(browser, action, VIEWER, outputs.credentials[VIEWER])
         query = parse_qs(urlsplit(address).query)
@@ -237,25 +237,25 @@ def test_a_state_with_another_address_does_not_lead_there(stack: Stack, outputs:
 @pytest.mark.parametrize("first", [True, False], ids=["before its own", "after its own"])
 @pytest.mark.parametrize("around", [("", ""), ("", " "), ("", "\t"), ("\t", " \t "), ("", "\x0b")], ids=ascii)
 def test_a_session_from_before_the_login_is_not_taken_over(
-    stack: Stack, outputs: StackOutputs, around: tuple[str, str], first: bool
+    origin: str, outputs: StackOutputs, around: tuple[str, str], first: bool
 ) -> None:
     """Session fixation: a kept copy of a browser's cookie does not become the session of the next user there.
 
     Go trims some of the blanks around a cookie's name, nginx none. A code works once, so each has a login of its own.
     """
-    browser, action = begin_login(stack.url)
-    with closing(sign_in(stack.url, VIEWER, outputs.credentials[VIEWER])) as attacker, closing(browser):
+    browser, action = begin_login(origin)
+    with closing(sign_in(origin, VIEWER, outputs.credentials[VIEWER])) as attacker, closing(browser):
         name, value = next((c.name, c.value) for c in attacker.cookies.jar if c.name in SESSION_COOKIES)
         planted = f"{around[0]}{name}{around[1]}={value}"
         address = urlsplit(callback_of(browser, action, REPORTER, outputs.credentials[REPORTER]))
         own = "; ".join(f"{cookie.name}={cookie.value}" for cookie in browser.cookies.jar)
         request = (
             f"GET {address.path}?{address.query} HTTP/1.1",
-            f"Host: {urlsplit(stack.url).netloc}",
+            f"Host: {urlsplit(origin).netloc}",
             f"Cookie: {f'{planted};{own}' if first else f'{own};{planted}'}",
             "Connection: close",
         )
-        (answer,) = raw_http.send(stack.url, ("\r\n".join(request) + "\r\n\r\n").encode())
+        (answer,) = raw_http.send(origin, ("\r\n".join(request) + "\r\n\r\n").encode())
         assert answer.status == 302, "the login itself works"
         assert attacker.get("/oauth2/userinfo").json()["preferredUsername"] == VIEWER
 
@@ -270,14 +270,14 @@ def test_the_answer_for_one_session_is_not_given_to_another(session: Sessions) -
 
 
 def test_a_body_on_a_read_does_not_shift_the_answers_of_others(
-    stack: Stack, known: Mapping[str, str], cookies: Cookies, session: Sessions
+    origin: str, known: Mapping[str, str], cookies: Cookies, session: Sessions
 ) -> None:
     """If the archive took a body for a request, the next reader on its connection would get that one's answer."""
     smuggled = "GET /dicom-web/nonsense HTTP/1.1\r\nHost: x\r\n\r\n"
     attack = Attack(name="", identity=VIEWER, target="/pacs/studies", body=smuggled, expect=frozenset({200}))
     listed = session(VIEWER).get("/pacs/studies").json()
     for _ in range(20):
-        assert [answer.status for answer in raw_http.send(stack.url, attack.request({**known, **cookies(attack)}))] == [
+        assert [answer.status for answer in raw_http.send(origin, attack.request({**known, **cookies(attack)}))] == [
             200
         ]
         studies = session(VIEWER).get("/pacs/studies")
@@ -285,10 +285,10 @@ def test_a_body_on_a_read_does_not_shift_the_answers_of_others(
         assert studies.json() == listed
 
 
-def test_callers_without_a_session_do_not_hold_each_other_up(stack: Stack) -> None:
+def test_callers_without_a_session_do_not_hold_each_other_up(origin: str) -> None:
     """Many at once, as a viewer whose session ended asks: each is refused at once."""
-    request = f"GET /pacs/studies HTTP/1.1\r\nHost: {urlsplit(stack.url).netloc}\r\nConnection: close\r\n\r\n".encode()
-    connections = [raw_http.connect(stack.url, 10) for _ in range(30)]
+    request = f"GET /pacs/studies HTTP/1.1\r\nHost: {urlsplit(origin).netloc}\r\nConnection: close\r\n\r\n".encode()
+    connections = [raw_http.connect(origin, 10) for _ in range(30)]
     started = time.monotonic()
     for connection in connections:
         connection.sendall(request)
@@ -298,8 +298,8 @@ def test_callers_without_a_session_do_not_hold_each_other_up(stack: Stack) -> No
     assert time.monotonic() - started < 5
 
 
-def test_slow_requests_take_nobody_elses_place_and_are_ended(stack: Stack, slow: list[socket.socket]) -> None:
-    with closing(client(stack.url)) as other:
+def test_slow_requests_take_nobody_elses_place_and_are_ended(origin: str, slow: list[socket.socket]) -> None:
+    with closing(client(origin)) as other:
         started = time.monotonic()
         assert other.get("/healthz").status_code == 200
         assert time.monotonic() - started < 1

@@ -81,7 +81,7 @@ def identity(stack: Stack, outputs: StackOutputs) -> Iterator[Identity]:
 
     def of(name: str) -> httpx.Client:
         if name not in known:
-            known[name] = newcomer(stack, outputs, name)
+            known[name] = newcomer(stack.url, outputs, name)
         return known[name]
 
     yield of
@@ -89,11 +89,11 @@ def identity(stack: Stack, outputs: StackOutputs) -> Iterator[Identity]:
         made.close()
 
 
-def newcomer(stack: Stack, outputs: StackOutputs, name: str) -> httpx.Client:
+def newcomer(origin: str, outputs: StackOutputs, name: str) -> httpx.Client:
     """A client that nobody else uses."""
     if name == ANONYMOUS:
-        return client(stack.url)
-    return sign_in(stack.url, name, outputs.credentials[name])
+        return client(origin)
+    return sign_in(origin, name, outputs.credentials[name])
 
 
 def roles_of(name: str) -> frozenset[Role]:
@@ -125,7 +125,7 @@ def test_route(stack: Stack, outputs: StackOutputs, identity: Identity, route: R
     expected = refusal(route, method, name)
     if route.handler in (Handler.LOGOUT, Handler.SIGN_OUT) and expected is None:
         # This one really ends a session, so it gets one of its own.
-        with closing(newcomer(stack, outputs, name)) as leaving:
+        with closing(newcomer(stack.url, outputs, name)) as leaving:
             answer = leaving.request(method, route.example)
     else:
         answer = identity(name).request(method, route.example)

@@ -9,12 +9,14 @@ from contextlib import closing
 import httpx
 import pytest
 
+from route import Handler
 from settings import ArchiveKind
 from tests.e2e.conftest import UpWith
-from tests.e2e.harness import ARCHIVE, CONFIG, Stack, tool
-from tests.e2e.load_balancer import ORIGIN, PORT, load_balancer
+from tests.e2e.harness import ARCHIVE, CONFIG, ROUTES, Stack, tool
+from tests.e2e.load_balancer import ORIGIN, PORT, behind_load_balancer
 from tests.e2e.logs import line_of
 from tests.e2e.other_containers import neighbour, network_name
+from tests.e2e.test_contract import IDENTITIES, newcomer, refusal
 from tools.dicomweb import StackOutputs, sign_in
 
 pytestmark = pytest.mark.skipif(ARCHIVE is ArchiveKind.DCM4CHEE, reason="the gateway does not ask which archive it is")
@@ -29,13 +31,7 @@ def protocol(
 ) -> Iterator[str]:
     """The stack behind the load balancer."""
     named = str(request.param)
-    folder = tmp_path_factory.mktemp("load-balancer")
-    with load_balancer(folder, named) as authority, pytest.MonkeyPatch.context() as patch:
-        file = folder / "authority.pem"
-        file.write_text(authority)
-        patch.setenv("SSL_CERT_FILE", str(file))
-        proxy = {"trusted": ["127.0.0.0/8"], "protocol": named, "port": PORT, "caCertificate": authority}
-        up_with(host="127.0.0.1", adminNetworks=["127.0.0.1/32"], proxy=proxy)
+    with behind_load_balancer(tmp_path_factory.mktemp("load-balancer"), named, up_with):
         yield named
 
 
@@ -95,6 +91,21 @@ def test_nobody_but_the_load_balancer_is_served(protocol: str, stack: Stack) -> 
             script = f"exec 3<>/dev/tcp/{gateway}/8080; printf '{sent}' >&3; timeout 5 cat <&3 || true"
             said = neighbour(stack, network_name("edge"), script)
             assert not said or said.startswith(("HTTP/1.1 421", "HTTP/1.1 400")), said
+
+
+def test_the_contract_holds(protocol: str, outputs: StackOutputs) -> None:
+    """Every route of access.py for everybody, as far as it ends no session."""
+    wrong = []
+    for name in IDENTITIES:
+        with closing(newcomer(ORIGIN, outputs, name)) as caller:
+            for route in ROUTES:
+                if route.handler in (Handler.LOGOUT, Handler.SIGN_OUT):
+                    continue
+                for method in ("GET", "POST", "DELETE"):
+                    expected, status = refusal(route, method, name), caller.request(method, route.example).status_code
+                    if status != expected and (expected is not None or status in (401, 403)):
+                        wrong.append(f"{method} {route.example} answers {status} to {name}, not {expected}")
+    assert wrong == []
 
 
 def test_the_smoke_test_passes(protocol: str, monkeypatch: pytest.MonkeyPatch) -> None:
