@@ -102,6 +102,26 @@ def test_every_query_to_the_archive_is_logged(stack: Stack, session: Sessions, p
     assert line["route"] in ("archive-admin", "archive-api", "dicomweb")
 
 
+def test_a_request_whose_client_goes_away_is_logged_as_such(stack: Stack) -> None:
+    """nginx has no status for it while oauth2-proxy is asked, and wrote 000, which is no number in JSON."""
+    agent, cookie = f"gone-{secrets.token_hex(8)}", SESSION_COOKIES[0]
+    for number in range(40):
+        with closing(raw_http.connect(stack.url, 5)) as connection:
+            lines_sent = (
+                "GET /app-config.js HTTP/1.1",
+                f"Host: {urlsplit(stack.url).netloc}",
+                # Another one each time: answers for the same cookie are kept for seconds.
+                f"Cookie: {cookie}={number}",
+                f"User-Agent: {agent}",
+            )
+            connection.sendall(("\r\n".join(lines_sent) + "\r\n\r\n").encode())
+    wait_until(
+        lambda: [line["status"] for line in lines(stack) if line["agent"] == agent].count(499) > 0,
+        "line about a request whose client has gone",
+        10,
+    )
+
+
 LONGEST = {False: 7_000, True: 25_000}
 """Bytes on the disk about one request, without and with a session (tests/components/gateway/test_gateway_file.py)."""
 

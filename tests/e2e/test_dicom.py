@@ -193,7 +193,8 @@ def test_associations_are_in_the_gateways_log(stack: Stack, modality: Modality) 
 
     before = len(associations())
     assert modality.verifies()
-    wait_until(lambda: len(associations()) == before + 1, "line about the association", 5)
+    # Lines of earlier associations may still come.
+    wait_until(lambda: len(associations()) > before, "line about the association", 5)
     line = associations()[-1]
     assert set(line) == {
         *("time", "address", "protocol", "status", "bytes_sent", "bytes_received", "seconds", "upstream"),

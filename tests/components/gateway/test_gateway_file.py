@@ -233,7 +233,7 @@ def test_audit_line_has_no_token() -> None:
         "$original_method",
         "$route",
         "$logged_path",
-        "$status",
+        "$logged_status",
         "$body_bytes_sent",
         "$request_id",
     ):
@@ -242,6 +242,11 @@ def test_audit_line_has_no_token() -> None:
         assert token not in line
     assert GATEWAY.map("$logged_user").args[0] == "$auth_user"
     assert GATEWAY.look_up("$original_method", "DELETE /pacs/studies HTTP/1.1") == "$method_part"
+
+
+@pytest.mark.parametrize(("status", "logged"), [("200", "$status"), ("499", "$status"), ("000", "499")])
+def test_a_status_is_a_number_in_json(status: str, logged: str) -> None:
+    assert GATEWAY.look_up("$logged_status", status) == logged
 
 
 def test_the_query_is_logged_wherever_the_archive_answers_and_nowhere_else() -> None:
@@ -318,7 +323,7 @@ FIXED = {
     "$time_iso8601": 25,
     "$request_id": 32,
     "$proxy_protocol_addr": 39,
-    "$status": 3,
+    "$logged_status": 3,
     "$body_bytes_sent": 20,
     "$request_length": 20,
     "$request_time": 12,
