@@ -44,7 +44,7 @@ sample: ## Store a synthetic CT series in the running stack
 	@$(READY_FOR_STACK)
 	@$(IN_ENV) python -m tools.sample --stack $(STACK) $(ARGS)
 
-status: ## Show each part, memory, versions, studies, disk and certificate (ARGS=--json; exit code 1: attention)
+status: ## Show each part, memory, versions, studies, disk and certificate (ARGS=--json or "--textfile FILE"; exit code 1: attention)
 	@$(READY_FOR_STACK)
 	@$(IN_ENV) python -m tools.status $(CHOSEN) $(ARGS)
 

@@ -11,6 +11,7 @@ TOOLS = {
     "dcmtk": ("echoscu", "storescu", "findscu", "getscu", "movescu"),
     "haproxy": ("haproxy",),
     "docker-registry": ("docker-registry",),
+    "prometheus": ("prometheus", "promtool"),
     "openssh-server": ("sshd", "ssh-keygen"),
     # From NSS; it manages the certificates that a Chromium trusts.
     "libnss3-tools": ("certutil",),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import ssl
@@ -24,8 +25,11 @@ from names import PROJECT, docker_name
 
 MIB = 1024**2
 DAY = 86400
+FAILED_SIGN_IN = 'type="LOGIN_ERROR"'
 HISTORY_DAYS = 30
 """How far back the growth of the archive is measured."""
+LOG_SECONDS = 300
+"""How far back requests and sign-ins are counted."""
 STATISTICS = (
     f"exec 3<>/dev/tcp/127.0.0.1/{PORT} && "
     f'printf "GET /statistics HTTP/1.0\\r\\nAuthorization: %s\\r\\n\\r\\n" "$(<{AUTHORIZATION_FILE})" >&3 && cat <&3'
@@ -123,6 +127,40 @@ def days_left(
         return None
     since, before = history[0]
     return round(float(free / ((stored - before) / (now - since)) / DAY), 1)
+
+
+def requests(gateway: Container | None) -> dict[str, int] | None:
+    """The gateway's answers of the last minutes, by class of their status; `None` if its log cannot be read."""
+    lines = _recent(gateway)
+    if lines is None:
+        return None
+    counted = {f"{kind}xx": 0 for kind in range(2, 6)}
+    for line in lines:
+        kind = f"{str(line.get('status', ''))[:1]}xx"
+        if kind in counted:
+            counted[kind] += 1
+    return counted
+
+
+def failed_sign_ins(keycloak: Container | None) -> int | None:
+    """Failed sign-ins of the last minutes; `None` if Keycloak's log cannot be read."""
+    lines = _recent(keycloak)
+    return None if lines is None else sum(FAILED_SIGN_IN in str(line.get("message")) for line in lines)
+
+
+def _recent(container: Container | None) -> list[dict[str, Any]] | None:
+    """The JSON lines that a container has logged in the last minutes."""
+    if container is None:
+        return None
+    try:
+        logged = container.logs(stderr=False, since=int(time.time()) - LOG_SECONDS).decode(errors="replace")
+    except docker.errors.APIError:
+        return None
+    found = []
+    for line in logged.splitlines():
+        with contextlib.suppress(ValueError):
+            found.append(json.loads(line))
+    return [it for it in found if isinstance(it, dict)]
 
 
 def certificate_days(url: str) -> float | None:

@@ -1,4 +1,4 @@
-"""How a running stack is: `python -m tools.status --stack prod [--json]`.
+"""How a running stack is: `python -m tools.status --stack prod [--json] [--textfile FILE]`.
 
 Exit code 0 if all is well, 1 if something needs attention, 2 if that is unknown. It reads only: the engine of the
 stack's machine, the archive's own statistics, the certificate that is served.
@@ -12,14 +12,14 @@ import json
 import sys
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 from bootstrap.console import UserError, print_error, print_line
-from tools import measurements, preflight, recovery
+from tools import measurements, preflight, prometheus, recovery
 from tools.backup import last_backup
 from tools.pulumi_run import Pulumi, copy_config
 from tools.stack_state import read_deployment
+from tools.status_model import Status
 
 GB = 10**9
 CERTIFICATE_DAYS = 14
@@ -27,29 +27,6 @@ CERTIFICATE_DAYS = 14
 DISK_SHARE, DISK_DAYS = 0.1, 14
 """Free, below which the disk needs attention, and days after which it would be full."""
 SESSIONS = "REDISCLI_AUTH=$(sed -n 's/^requirepass //p' /etc/valkey/valkey.conf) valkey-cli dbsize"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Status:
-    """The whole stack. What could not be found out is `None`."""
-
-    stack: str
-    parts: Sequence[measurements.Part]
-    disk_free_gb: float | None
-    """Of the file system with the archive's files."""
-    disk_gb: float | None
-    disk_days: float | None
-    """Until it is full at the rate at which the archive has grown; `None` without growth or a measurement before."""
-    studies: int | None
-    instances: int | None
-    sessions: int | None
-    certificate_days: float | None
-    """Left; `None` with HTTP."""
-    backup_hours: float | None
-    """Since the last complete backup began; `None` if there is none."""
-    backup_outcome: str | None
-    """`ok`, or why the last one failed; `None` if the stack makes none, or has not yet."""
-    problems: Sequence[str]
 
 
 def measured(pulumi: Pulumi) -> Status:
@@ -79,6 +56,8 @@ def measured(pulumi: Pulumi) -> Status:
         studies=statistics.get("CountStudies"),
         instances=statistics.get("CountInstances"),
         sessions=measurements.number(measurements.output(store, ["sh", "-c", SESSIONS])),
+        requests=measurements.requests(named.get("gateway")),
+        failed_sign_ins=measurements.failed_sign_ins(named.get("keycloak")),
         certificate_days=measurements.certificate_days(url),
         backup_hours=hours,
         backup_outcome=outcome,
@@ -116,6 +95,10 @@ def shown(status: Status) -> str:
         "studies": status.studies,
         "instances": status.instances,
         "sessions": status.sessions,
+        f"requests, {measurements.LOG_SECONDS // 60} minutes": None
+        if status.requests is None
+        else ", ".join(f"{count} {kind}" for kind, count in status.requests.items() if count) or "none",
+        "failed sign-ins": status.failed_sign_ins or None,
         "disk": None if status.disk_gb is None else f"{status.disk_free_gb} of {status.disk_gb} GB free",
         "disk full in": None if status.disk_days is None else f"{status.disk_days:.0f} days at this rate",
         "last backup": None if status.backup_hours is None else f"{status.backup_hours:.0f} hours ago",
@@ -126,15 +109,28 @@ def shown(status: Status) -> str:
     return "\n".join(lines)
 
 
+def _write(status: Status, file: Path) -> None:
+    try:
+        prometheus.write(status, file)
+    except OSError as error:
+        raise UserError(
+            f"metrics: {file} cannot be written: {error.strerror}", "Name a file in a folder that exists."
+        ) from error
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line. Returns 0, 1 or 2, as a monitor's check does."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--stack", default="dev")
     parser.add_argument("--config-file", type=Path, help="instead of Pulumi.<stack>.yaml; it is not written to")
     parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument("--textfile", type=Path, help="write metrics for Prometheus here, and print nothing")
     arguments = parser.parse_args(argv)
     try:
         status = measured(Pulumi(arguments.stack, copy_config(arguments.config_file)))
+        if arguments.textfile:
+            _write(status, arguments.textfile)
+            return 0
     except UserError as error:
         print_error(error)
         return 2

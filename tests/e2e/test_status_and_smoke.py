@@ -6,15 +6,17 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from settings import ArchiveKind
 from tests.e2e.conftest import Sessions
 from tests.e2e.harness import ARCHIVE, ROOT, THINGS, Stack, state_environment, tool
 from tests.e2e.realm import Realm
 from tools import sample
-from tools.dicomweb import StackOutputs
+from tools.dicomweb import GatewayClientError, StackOutputs, sign_in
 
 pytestmark = pytest.mark.skipif(ARCHIVE is ArchiveKind.DCM4CHEE, reason="the statistics are Orthanc's")
 
@@ -41,6 +43,22 @@ def test_the_status_has_every_part_and_what_is_stored(stack: Stack, session: Ses
     assert status["sessions"] >= 1
     assert 0 < status["disk_free_gb"] < status["disk_gb"]
     assert status["problems"] == []
+
+
+def test_the_metrics_are_of_the_running_stack(stack: Stack, session: Sessions, tmp_path: Path) -> None:
+    assert session("viewer").get("/pacs/studies").status_code == 200
+    with pytest.raises(GatewayClientError, match="refused"):
+        sign_in(stack.url, "viewer", "not the password")
+    file = tmp_path / "ohif.prom"
+    done = tool("status", "--textfile", str(file))
+    assert (done.returncode, done.stdout) == (0, "")
+    families = {family.name: family.samples for family in text_string_to_metric_families(file.read_text())}
+    assert {it.labels["part"]: it.value for it in families["ohif_part_up"]} == dict.fromkeys(THINGS, 1)
+    answered = {it.labels["status"]: it.value for it in families["ohif_recent_requests"]}
+    assert answered["2xx"] > 0 and answered["3xx"] > 0
+    assert families["ohif_recent_failed_sign_ins"][0].value >= 1
+    assert families["ohif_instances"][0].value >= sample.SLICES
+    assert tool("status", "--textfile", str(tmp_path / "no-folder" / "ohif.prom")).returncode == 2
 
 
 @pytest.mark.usefixtures("without_viewer")

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from tools.measurements import DAY, Part, certificate_days, days_left
-from tools.status import Status, problems, shown
+from tools.status import problems, shown
+from tools.status_model import Status
 
 PART = Part(name="viewer", state="healthy", version="1", memory_mib=10, memory_limit_mib=100, restarts=0)
 GOOD = Status(
@@ -21,6 +22,8 @@ GOOD = Status(
     studies=1,
     instances=120,
     sessions=2,
+    requests={"2xx": 10, "3xx": 0, "4xx": 1, "5xx": 0},
+    failed_sign_ins=0,
     certificate_days=60.0,
     backup_hours=5.0,
     backup_outcome="ok",
