@@ -1,36 +1,25 @@
 """DCM4chee (dcm4chee-arc-light), with its LDAP directory, its PostgreSQL and its files on volumes."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import ClassVar
 
 import pulumi
 
 from access import ADMIN_PATH
+from components.archive.dcm4chee_directory import BASE_DN, LDAP_PORT, LDAP_URL, make_directory
+from components.archive.dcm4chee_images import AS_ROOT, ASSETS, DIMSE_PORT, SECRET_FILES, STORAGE, secret_files
 from components.archive.interface import ArchiveArgs, ArchiveData, DicomWebSource
-from components.backup.dump import DumpSource
 from components.containers.database import Database, DatabaseArgs
 from components.containers.networks import data_volume
 from components.containers.service import File, Healthcheck, Service, ServiceArgs, http_probe
 from route import ArchiveRoot
 from settings import Archive as ArchiveSettings
-from settings import Dicom
 
-ASSETS = Path(__file__).parents[2] / "assets" / "archive" / "dcm4chee"
 WEB_ROOT = "/dcm4chee-arc"
 HTTP_PORT = 8080
-DIMSE_PORT = 11112
-LDAP_PORT = 389
-BASE_DN = "dc=dcm4che,dc=org"
-STORAGE = "/storage"
-SECRET_FILES = "/run/archive-secrets"  # noqa: S105 - a path, not a password
 
 LOADED_STYLES = "this.media='all'"
 """How Angular's build lets a page's styles load later (`inlineCritical`)."""
-
-AS_ROOT = ("CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_KILL", "CAP_SETGID", "CAP_SETUID")
-"""The images of dcm4che start as root, make their folders their own user's, and become that user; root passes on to it
-the signal to end."""
 
 
 class Dcm4chee(pulumi.ComponentResource):
@@ -124,69 +113,9 @@ class Dcm4chee(pulumi.ComponentResource):
             ),
             opts=pulumi.ResourceOptions(parent=self),
         )
-        directory = Service(
-            f"{name}-directory",
-            ServiceArgs(
-                stack=args.stack,
-                image="dcm4chee-ldap",
-                alias="dcm4chee-ldap",
-                networks=[database.network],
-                user=None,
-                capabilities=AS_ROOT,
-                entrypoint=["/bin/sh", "/start.sh"],
-                command=["slapd", "-u", "ldap", "-g", "ldap"],
-                environment={
-                    "LDAP_BASE_DN": BASE_DN,
-                    "ARCHIVE_DEVICE_NAME": args.settings.device_name,
-                    "AE_TITLE": args.settings.ae_title,
-                    "DICOM_PORT": str(DIMSE_PORT),
-                    "STORAGE_DIR": f"{STORAGE}/fs1",
-                    # Users of the directory, with known passwords, are for the variants with a login.
-                    "LDAP_INIT_USERS": "",
-                },
-                files=[
-                    File(path="/start.sh", content=(ASSETS / "start-directory.sh").read_text()),
-                    File(path="/callers", content=callers(args.dicom)),
-                    *secret_files(secrets, "archive-ldap", "archive-ldap-config"),
-                ],
-                volumes={
-                    "/var/lib/openldap/openldap-data": data_volume(
-                        f"{name}-directory-volume", "dcm4chee-ldap", args.stack, self
-                    ),
-                    "/etc/openldap/slapd.d": data_volume(
-                        f"{name}-directory-settings-volume", "dcm4chee-ldap-settings", args.stack, self
-                    ),
-                },
-                healthcheck=Healthcheck(
-                    # Served only once it is complete.
-                    command=[
-                        *("ldapsearch", "-x", "-LLL", "-H", f"ldap://127.0.0.1:{LDAP_PORT}", "-s", "base"),
-                        *(
-                            "-b",
-                            f"dicomDeviceName={args.settings.device_name},cn=Devices,cn=DICOM Configuration,{BASE_DN}",
-                        ),
-                        "dn",
-                    ],
-                    start_period=120,
-                    interval=3,
-                ),
-                memory_mib=256,
-            ),
-            opts=pulumi.ResourceOptions(parent=self),
-        )
+        directory = make_directory(f"{name}-directory", args, database.network, self)
         volume = data_volume(f"{name}-volume", "dcm4chee", args.stack, self)
-        ldap_url = f"ldap://dcm4chee-ldap:{LDAP_PORT}"
-        directory_dump = DumpSource(
-            host="dcm4chee-ldap",
-            image="dcm4chee-ldap",
-            network=database.network,
-            scripts="directory",
-            password_file=secrets["archive-ldap"],
-            environment={"LDAP_URL": ldap_url, "LDAP_ADMIN": f"cn=admin,{BASE_DN}", "LDAP_BASE": BASE_DN},
-            healthy=["ldapsearch", "-x", "-LLL", "-H", ldap_url, "-s", "base", "-b", "", "namingContexts"],
-            after=directory,
-        )
-        self.data = ArchiveData(files=volume, dumps=[database.dump, directory_dump])
+        self.data = ArchiveData(files=volume, dumps=[database.dump, directory.dump])
         Service(
             f"{name}-server",
             ServiceArgs(
@@ -201,7 +130,7 @@ class Dcm4chee(pulumi.ComponentResource):
                 # The application server's console answers inside the container only.
                 command=["standalone.sh", "-b", "0.0.0.0", "-bmanagement", "127.0.0.1"],  # noqa: S104 - in a container
                 environment={
-                    "LDAP_URL": ldap_url,
+                    "LDAP_URL": LDAP_URL,
                     "LDAP_BASE_DN": BASE_DN,
                     "LDAP_ROOTPASS_FILE": f"{SECRET_FILES}/archive-ldap",
                     "ARCHIVE_DEVICE_NAME": args.settings.device_name,
@@ -244,21 +173,11 @@ class Dcm4chee(pulumi.ComponentResource):
                 ),
                 memory_mib=args.settings.memory_mib,
                 stop_seconds=60,
-                depends_on=[database, directory],
+                depends_on=[database, directory.service],
             ),
             opts=pulumi.ResourceOptions(parent=self),
         )
         self.register_outputs({})
-
-
-def callers(dicom: Dicom | None) -> str:
-    """AE titles that may call, one a line; an empty line, as no file may be empty, closes the archive's DICOM port."""
-    return "\n".join(dicom.callers if dicom else ()) + "\n"
-
-
-def secret_files(secrets: Mapping[str, pulumi.Output[str]], *names: str) -> Sequence[File]:
-    """Secrets as files that only root reads, which hands them on."""
-    return [File(path=f"{SECRET_FILES}/{name}", content=secrets[name], mode="0400") for name in names]
 
 
 def java_sizing(memory_mib: int) -> str:

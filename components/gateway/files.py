@@ -8,6 +8,7 @@ import pulumi
 from components.archive.interface import Archive, DicomWebSource
 from components.containers.service import File
 from components.gateway import nginx_config
+from components.gateway.model import GatewayConfig
 from components.public_name.certificate import AcmeCertificate, ServedCertificate
 from components.viewer import ohif_config
 from settings import Dicom, ProvidedCertificate, ViewerSettings
@@ -27,7 +28,7 @@ def certificate_path(issued: AcmeCertificate) -> str:
 
 
 def certificate_files(
-    certificate: ServedCertificate | None, configuration: pulumi.Output[nginx_config.GatewayConfig]
+    certificate: ServedCertificate | None, configuration: pulumi.Output[GatewayConfig]
 ) -> Sequence[File]:
     """Files for the certificate, in addition to nginx's configuration."""
     match certificate:

@@ -25,6 +25,7 @@ from components.gateway.files import (
     page_files,
     viewer_files,
 )
+from components.gateway.model import Dimse, GatewayConfig, ProxyConfig, TlsConfig
 from components.keycloak.server import CLIENT_ID, REALM_PATH, Keycloak
 from components.public_name.certificate import AcmeCertificate, ServedCertificate
 from components.viewer.viewer import Viewer
@@ -141,9 +142,9 @@ def published_ports(args: GatewayArgs) -> Sequence[tuple[int, int]]:
     return ports
 
 
-def gateway_config(args: GatewayArgs, endpoint: PublicEndpoint) -> nginx_config.GatewayConfig:
+def gateway_config(args: GatewayArgs, endpoint: PublicEndpoint) -> GatewayConfig:
     """The values in nginx's files."""
-    return nginx_config.GatewayConfig(
+    return GatewayConfig(
         scheme=endpoint.scheme,
         tls=tls_config(args.certificate),
         proxy=proxy_config(args.listeners),
@@ -175,12 +176,12 @@ def gateway_config(args: GatewayArgs, endpoint: PublicEndpoint) -> nginx_config.
     )
 
 
-def proxy_config(listeners: Listeners) -> nginx_config.ProxyConfig | None:
+def proxy_config(listeners: Listeners) -> ProxyConfig | None:
     """Whose word about clients the gateway takes."""
     proxy = listeners.proxy
     if proxy is None:
         return None
-    return nginx_config.ProxyConfig(
+    return ProxyConfig(
         trusted=proxy.trusted,
         trust_bridge_address=listeners.loopback_only and any(network.is_loopback for network in proxy.trusted),
         proxy_protocol=proxy.protocol is ProxyProtocol.PROXY,
@@ -188,28 +189,26 @@ def proxy_config(listeners: Listeners) -> nginx_config.ProxyConfig | None:
     )
 
 
-def tls_config(certificate: ServedCertificate | None) -> nginx_config.TlsConfig | None:
+def tls_config(certificate: ServedCertificate | None) -> TlsConfig | None:
     """Where nginx finds the certificate."""
     match certificate:
         case None:
             return None
         case AcmeCertificate():
             path = certificate_path(certificate)
-            return nginx_config.TlsConfig(
-                certificate=path, key=path, ocsp_stapling=False, webroot=f"{CERTIFICATES}/webroot"
-            )
+            return TlsConfig(certificate=path, key=path, ocsp_stapling=False, webroot=f"{CERTIFICATES}/webroot")
         case ProvidedCertificate():
-            return nginx_config.TlsConfig(
+            return TlsConfig(
                 certificate=PROVIDED_CHAIN, key=PROVIDED_KEY, ocsp_stapling=certificate.ocsp_stapling, webroot=None
             )
 
 
-def dimse(args: GatewayArgs) -> nginx_config.Dimse | None:
+def dimse(args: GatewayArgs) -> Dimse | None:
     """How DICOM associations are forwarded, if they are."""
     dicom = args.listeners.dicom
     if dicom is None:
         return None
-    return nginx_config.Dimse(
+    return Dimse(
         upstream=args.upstreams.archive.dimse_address,
         networks=dicom.networks,
         trust_bridge_address=args.listeners.loopback_only or dicom.networks == EVERY_NETWORK,

@@ -13,6 +13,7 @@ import crossplane
 from access import routes
 from components.archive.archive import archive_roots
 from components.gateway import nginx_config
+from components.gateway.model import Dimse, GatewayConfig, TlsConfig
 from route import Role, Route
 from settings import ArchiveKind
 
@@ -21,7 +22,7 @@ ROUTES: Mapping[str, tuple[Route, ...]] = {
 }
 """The table, by the archive that runs."""
 
-EXAMPLE = nginx_config.GatewayConfig(
+EXAMPLE = GatewayConfig(
     scheme="http",
     tls=None,
     proxy=None,
@@ -74,7 +75,7 @@ HTTPS_EXAMPLE = replace(
     ipv6=True,
     trust_bridge_address=False,
     admin_networks=[ipaddress.ip_network("192.0.2.0/24"), ipaddress.ip_network("2001:db8::/48")],
-    tls=nginx_config.TlsConfig(
+    tls=TlsConfig(
         certificate="/certificates/served/pacs.example.org.pem",
         key="/certificates/served/pacs.example.org.pem",
         ocsp_stapling=False,
@@ -83,7 +84,7 @@ HTTPS_EXAMPLE = replace(
 )
 """On a VM, with a certificate of an authority's."""
 
-DIMSE = nginx_config.Dimse(
+DIMSE = Dimse(
     trust_bridge_address=True,
     upstream="orthanc:4242",
     networks=[ipaddress.ip_network("10.1.0.0/16"), ipaddress.ip_network("192.0.2.7/32")],
@@ -157,7 +158,7 @@ def _directives(parsed: list[dict[str, Any]]) -> tuple[Directive, ...]:
 class Gateway:
     """The parsed file."""
 
-    config: nginx_config.GatewayConfig = EXAMPLE
+    config: GatewayConfig = EXAMPLE
 
     @cached_property
     def text(self) -> str:

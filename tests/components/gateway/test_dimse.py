@@ -7,16 +7,17 @@ import pytest
 
 from components.archive.orthanc_config import render as render_orthanc
 from components.gateway import nginx_config
+from components.gateway.model import Dimse
 from tests.components.archive.test_orthanc import ORTHANC
 from tests.components.gateway.gateway_file import DIMSE, EXAMPLE, OTHER_EXAMPLE, Directive, parse
 
 
-def stream(dimse: nginx_config.Dimse) -> Directive:
+def stream(dimse: Dimse) -> Directive:
     (found,) = parse(nginx_config.render(replace(EXAMPLE, dimse=dimse))).all("stream")
     return found
 
 
-def server(dimse: nginx_config.Dimse) -> Directive:
+def server(dimse: Dimse) -> Directive:
     (found,) = (it for it in stream(dimse).all("server") if it.all("allow"))
     return found
 

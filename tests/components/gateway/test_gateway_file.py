@@ -9,6 +9,7 @@ import pytest
 
 from access import ANY_ROLE, READ
 from components.gateway import limits, nginx_config
+from components.gateway.guarded_route import guard
 from route import Anyone, FromAdminNetworks, Handler, Route, Rule, SignedIn
 from tests.components.gateway.gateway_file import EXAMPLE, Directive, Gateway
 
@@ -422,12 +423,12 @@ def test_kinds_of_access_do_not_mix_in_a_route() -> None:
         example="/mixed",
     )
     with pytest.raises(ValueError, match="mixed"):
-        nginx_config.guard(route)
+        guard(route)
 
 
 def test_route_without_rules_is_refused() -> None:
     with pytest.raises(ValueError, match="empty"):
-        nginx_config.guard(Route(name="empty", path="^/empty$", rules=(), handler=Handler.HOME, example="/empty"))
+        guard(Route(name="empty", path="^/empty$", rules=(), handler=Handler.HOME, example="/empty"))
 
 
 @pytest.mark.parametrize(

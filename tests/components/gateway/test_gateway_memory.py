@@ -6,6 +6,7 @@ import pytest
 
 from components.gateway import nginx_config
 from components.gateway.gateway import MEMORY_MIB, TEMPORARY_MIB
+from components.gateway.model import GatewayConfig
 from tests.components.gateway.gateway_file import DIMSE, EXAMPLE, HTTPS_EXAMPLE, OTHER_EXAMPLE, Gateway, parse
 from tests.components.gateway.gateway_memory import MIB, Sum, in_bytes
 
@@ -23,13 +24,13 @@ def seconds(text: str) -> int:
 
 
 @pytest.fixture(params=list(CONFIGS.values()), ids=list(CONFIGS))
-def config(request: pytest.FixtureRequest) -> nginx_config.GatewayConfig:
-    assert isinstance(request.param, nginx_config.GatewayConfig)
+def config(request: pytest.FixtureRequest) -> GatewayConfig:
+    assert isinstance(request.param, GatewayConfig)
     return request.param
 
 
 @pytest.fixture
-def total(config: nginx_config.GatewayConfig) -> Sum:
+def total(config: GatewayConfig) -> Sum:
     return Sum(parse(nginx_config.render(config)), TEMPORARY_MIB * MIB)
 
 
@@ -81,7 +82,7 @@ def test_no_server_or_location_leaves_the_limits_of_requests_behind(total: Sum) 
         assert {"requests", "requests_of_client"} <= it.pairs("limit_conn").keys(), it.args
 
 
-def test_one_session_does_not_take_all_threads_of_the_archive(config: nginx_config.GatewayConfig) -> None:
+def test_one_session_does_not_take_all_threads_of_the_archive(config: GatewayConfig) -> None:
     gateway = Gateway(config)
     forwarding = [it for it in gateway.guarded if it.values("proxy_pass") == [("http://archive",)]]
     assert forwarding
@@ -90,7 +91,7 @@ def test_one_session_does_not_take_all_threads_of_the_archive(config: nginx_conf
         assert int(it.pairs("limit_conn")["requests_of_session"]) < 50 / 2, it.args
 
 
-def test_a_browser_is_counted_before_it_is_read(config: nginx_config.GatewayConfig, total: Sum) -> None:
+def test_a_browser_is_counted_before_it_is_read(config: GatewayConfig, total: Sum) -> None:
     """`http` counts a request only once its header is there, so clients reach it through `stream` alone."""
     for server in total.http.all("server"):
         for listen in server.values("listen"):
@@ -110,7 +111,7 @@ def test_slow_clients_are_left_soon(total: Sum) -> None:
         assert longest < seconds(server.value("proxy_timeout")), "it would end a request that is being worked on"
 
 
-def test_what_is_kept_as_files_fits_where_it_is_kept(total: Sum, config: nginx_config.GatewayConfig) -> None:
+def test_what_is_kept_as_files_fits_where_it_is_kept(total: Sum, config: GatewayConfig) -> None:
     """The answers of oauth2-proxy, and bodies beyond their buffer: none."""
     ((path, *options),) = total.http.values("proxy_cache_path")
     (most,) = (in_bytes(it.removeprefix("max_size=")) for it in options if it.startswith("max_size="))

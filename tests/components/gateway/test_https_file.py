@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from components.gateway import nginx_config
+from components.gateway.model import GatewayConfig, TlsConfig
 from tests.components.gateway.gateway_file import EXAMPLE, HTTPS_EXAMPLE, OTHER_EXAMPLE, Directive, Gateway, parse
 
 TLS = HTTPS_EXAMPLE.tls
@@ -13,9 +14,7 @@ assert TLS
 GIVEN = replace(
     HTTPS_EXAMPLE,
     ipv6=False,
-    tls=nginx_config.TlsConfig(
-        certificate="/etc/ohif/tls/chain.pem", key="/etc/ohif/tls/key.pem", ocsp_stapling=True, webroot=None
-    ),
+    tls=TlsConfig(certificate="/etc/ohif/tls/chain.pem", key="/etc/ohif/tls/key.pem", ocsp_stapling=True, webroot=None),
 )
 GATEWAY, PLAIN = Gateway(HTTPS_EXAMPLE), Gateway(replace(HTTPS_EXAMPLE, tls=None, scheme="http"))
 WAITING = parse(nginx_config.render_waiting(HTTPS_EXAMPLE))
@@ -36,7 +35,7 @@ def challenge(server: Directive) -> Directive | None:
 
 
 @pytest.mark.parametrize("example", [EXAMPLE, OTHER_EXAMPLE], ids=["orthanc", "dcm4chee"])
-def test_https_changes_nothing_about_who_may(example: nginx_config.GatewayConfig) -> None:
+def test_https_changes_nothing_about_who_may(example: GatewayConfig) -> None:
     plain, secure = Gateway(example), Gateway(replace(example, scheme="https", tls=TLS))
     assert list(plain.locations) == list(secure.locations)
     for route in example.routes:
@@ -52,9 +51,7 @@ def test_https_changes_nothing_about_who_may(example: nginx_config.GatewayConfig
     ],
     ids=["both families", "ipv4"],
 )
-def test_every_server_listens_for_every_family(
-    config: nginx_config.GatewayConfig, clear: list[str], secure: list[str]
-) -> None:
+def test_every_server_listens_for_every_family(config: GatewayConfig, clear: list[str], secure: list[str]) -> None:
     (front,) = parse(nginx_config.render(config)).all("stream")
     assert {it.value("proxy_pass"): it.values("listen") for it in front.all("server")} == {
         nginx_config.HTTP_SOCKET: [(it,) for it in clear],
@@ -135,7 +132,7 @@ def test_foreign_name_gets_no_handshake() -> None:
 
 
 @pytest.mark.parametrize("config", [HTTPS_EXAMPLE, GIVEN], ids=["issued", "given"])
-def test_certificate_and_its_responder(config: nginx_config.GatewayConfig) -> None:
+def test_certificate_and_its_responder(config: GatewayConfig) -> None:
     assert config.tls
     http = Gateway(config).http
     assert http.value("ssl_certificate") == config.tls.certificate

@@ -16,6 +16,7 @@ import pytest
 from docker.models.containers import Container
 
 from components.gateway import nginx_config
+from components.gateway.model import GatewayConfig
 from tests.certificates import Certificate, signed
 from tests.components.gateway.gateway_file import EXAMPLE, HTTPS_EXAMPLE
 from tests.components.gateway.real_nginx import engine, gateway, put
@@ -32,7 +33,7 @@ TIMEOUT = 20
 pytestmark = pytest.mark.engine
 
 
-def files(config: nginx_config.GatewayConfig) -> dict[str, str]:
+def files(config: GatewayConfig) -> dict[str, str]:
     return {
         "/etc/ohif/start.sh": (ROOT / "assets/gateway/start.sh").read_text(),
         "/etc/ohif/nginx.conf": nginx_config.render(config),

@@ -11,6 +11,7 @@ from contextlib import closing
 import pytest
 
 from components.gateway import nginx_config
+from components.gateway.model import GatewayConfig
 from tests.components.gateway.gateway_file import EXAMPLE, HTTPS_EXAMPLE
 from tests.components.gateway.real_nginx import engine, gateway
 
@@ -69,14 +70,14 @@ class Asked:
 
 
 @pytest.fixture(scope="module", params=[EXAMPLE, HTTPS_EXAMPLE], ids=["http", "https"])
-def config(request: pytest.FixtureRequest) -> nginx_config.GatewayConfig:
+def config(request: pytest.FixtureRequest) -> GatewayConfig:
     found = request.param
-    assert isinstance(found, nginx_config.GatewayConfig)
+    assert isinstance(found, GatewayConfig)
     return found
 
 
 @pytest.fixture(scope="module")
-def asked(config: nginx_config.GatewayConfig) -> Iterator[Asked]:
+def asked(config: GatewayConfig) -> Iterator[Asked]:
     files = {"/etc/ohif/maps.conf": configuration(nginx_config.render(config))}
     command = ["nginx", "-c", "/etc/ohif/maps.conf", "-e", "/dev/stderr", "-g", "daemon off;"]
     with engine() as client, gateway(client, command, files) as container:
@@ -123,9 +124,7 @@ def read_by_go(cookies: bytes) -> list[bytes]:
     return [part.partition(b"=")[0].strip(b" \t\r\n") for part in parts if part]
 
 
-def test_no_spelling_of_the_session_cookie_reaches_the_end_of_a_login(
-    asked: Asked, config: nginx_config.GatewayConfig
-) -> None:
+def test_no_spelling_of_the_session_cookie_reaches_the_end_of_a_login(asked: Asked, config: GatewayConfig) -> None:
     name = config.session_cookie.encode()
     chance = random.Random(11)
     blanks = (b" ", b"\t", b"\x0b", b"\x0c", b"\xa0")
@@ -135,7 +134,7 @@ def test_no_spelling_of_the_session_cookie_reaches_the_end_of_a_login(
         assert name not in read_by_go(asked("/cookies", "Cookie", sent)), sent
 
 
-def test_a_login_keeps_its_own_cookies(asked: Asked, config: nginx_config.GatewayConfig) -> None:
+def test_a_login_keeps_its_own_cookies(asked: Asked, config: GatewayConfig) -> None:
     name = config.session_cookie.encode()
     csrf = name + b"_1a2b_csrf=c; " + name + b"_3c4d_csrf=d"
     assert asked("/cookies", "Cookie", csrf) == csrf

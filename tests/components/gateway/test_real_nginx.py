@@ -6,15 +6,14 @@ from dataclasses import replace
 import pytest
 
 from components.gateway import nginx_config
+from components.gateway.model import GatewayConfig, TlsConfig
 from settings import EVERY_NETWORK
 from tests.certificates import signed
 from tests.components.gateway.gateway_file import DIMSE, EXAMPLE, HTTPS_EXAMPLE, OTHER_EXAMPLE
 from tests.components.gateway.real_nginx import engine, gateway
 
 IPV6 = ipaddress.ip_network("2001:db8::/32")
-GIVEN = nginx_config.TlsConfig(
-    certificate="/etc/ohif/tls/chain.pem", key="/etc/ohif/tls/key.pem", ocsp_stapling=False, webroot=None
-)
+GIVEN = TlsConfig(certificate="/etc/ohif/tls/chain.pem", key="/etc/ohif/tls/key.pem", ocsp_stapling=False, webroot=None)
 
 
 @pytest.mark.engine
@@ -41,7 +40,7 @@ GIVEN = nginx_config.TlsConfig(
         "dicom over tls",
     ],
 )
-def test_nginx_takes_the_file(config: nginx_config.GatewayConfig) -> None:
+def test_nginx_takes_the_file(config: GatewayConfig) -> None:
     own = signed("gateway")
     files = {
         "/etc/ohif/nginx.conf": nginx_config.render(config),

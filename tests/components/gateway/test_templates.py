@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from components.gateway import content_security, nginx_config
+from components.gateway.model import GatewayConfig
 from route import Handler
 from tests.components.gateway.gateway_file import DIMSE, EXAMPLE, HTTPS_EXAMPLE
 from tests.program.harness import run_program
@@ -33,7 +34,7 @@ def test_no_template_is_longer_than_a_reader_wants() -> None:
 @pytest.mark.parametrize(
     "config", [EXAMPLE, HTTPS_EXAMPLE, replace(EXAMPLE, dimse=DIMSE)], ids=["http", "https", "dicom"]
 )
-def test_secrets_lie_outside_of_what_is_served(config: nginx_config.GatewayConfig) -> None:
+def test_secrets_lie_outside_of_what_is_served(config: GatewayConfig) -> None:
     text = nginx_config.render(config)
     served = {line.split()[1].rstrip(";") for line in text.splitlines() if line.strip().startswith(("root ", "alias "))}
     assert "/etc/ohif/www" in served
