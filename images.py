@@ -19,6 +19,8 @@ class Image:
     """Keycloak only: built beforehand by `kc.sh build`, which saves its start some 12 seconds."""
     archive: str | None = None
     """The archive that alone needs it, by its name in `ohif:archive`."""
+    accepted: frozenset[str] = frozenset()
+    """Known vulnerabilities (advisories.py) with which it is used all the same."""
     local: bool = False
     """Whether it was built on this machine, so that no registry could give another one."""
 
@@ -29,11 +31,11 @@ class Image:
 
 
 LOCK = Path(__file__).parent / "images.lock.json"
-"""Digests by image name, written by `make pin`: `{"nginx:1.30.6-alpine": "sha256:…"}`. Not there: nothing is pinned."""
+"""Digests by image name, written by `make pin`: `{"nginx:1.30.7-alpine": "sha256:…"}`. Not there: nothing is pinned."""
 
 
 DEFAULT_IMAGES: dict[str, Image] = {
-    "gateway": Image(name="nginx:1.30.6-alpine"),
+    "gateway": Image(name="nginx:1.30.7-alpine"),
     "auth-proxy": Image(name="quay.io/oauth2-proxy/oauth2-proxy:v7.15.2-alpine"),
     "sessions": Image(name="valkey/valkey:8.1.10-alpine"),
     "keycloak": Image(name="quay.io/keycloak/keycloak:26.7.3"),

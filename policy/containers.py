@@ -73,7 +73,7 @@ VOLUME_KEYS = frozenset({"containerPath", "volumeName", "readOnly"})
 def image_is_pinned(image: Resource) -> Problems:
     name = image.inputs["name"]
     if not (VERSION.fullmatch(name) or DIGEST.fullmatch(name)):
-        yield Problem(f"image {name} has no exact version", "name a version such as 1.30.6, or a digest (@sha256:…)")
+        yield Problem(f"image {name} has no exact version", "name a version such as 1.30.7, or a digest (@sha256:…)")
 
 
 def image_is_kept(image: Resource) -> Problems:

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pulumi
 
+from advisories import ADVISORIES, TAG
 from images import DEFAULT_IMAGES, LOCK, Image
 from settings import parsing
 from settings.parsing import ConfigurationError
 
+POSTGRES_MAJOR = "17"
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -32,7 +34,30 @@ def images(config: pulumi.Config) -> Mapping[str, Image]:
     for key, image in table.items():
         if not image.pinned and image.name in digests:
             table[key] = replace(image, name=f"{image.name}@{digests[image.name]}")
+    for key, image in table.items():
+        _refuse_known_bad(key, image)
     return table
+
+
+def _refuse_known_bad(key: str, image: Image) -> None:
+    """Refuse an image with a known vulnerability, or on which the data would not start.
+
+    Stand-ins are not judged: Debian fixes its packages without a new version.
+    """
+    if image.local:
+        return
+    for advisory in ADVISORIES:
+        if advisory.image == key and advisory.identifier not in image.accepted and advisory.concerns(image.name):
+            raise ConfigurationError(
+                f"images.{key}",
+                f"{image.name} has {advisory.identifier}: {advisory.harm} ({advisory.source}). Take "
+                f"{' or '.join(advisory.fixed)}, or a newer one. (accept: [{advisory.identifier}] allows it.)",
+            )
+    if key == "postgres" and (found := TAG.match(image.name)) and found[1].partition(".")[0] != POSTGRES_MAJOR:
+        raise ConfigurationError(
+            "images.postgres",
+            f"{image.name}: the databases are of PostgreSQL {POSTGRES_MAJOR}, and no other version starts on them.",
+        )
 
 
 def locked() -> Mapping[str, str]:
@@ -69,8 +94,12 @@ def _named_images(key: str, entries: object) -> dict[str, Image]:
             raise ConfigurationError(key, f"{name!r} is not one of {', '.join(DEFAULT_IMAGES)}.")
         fields = {"name": entry} if isinstance(entry, str) else entry
         where = f"{key}.{name}"
-        parsing.refuse_fields(where, fields, frozenset({"name", "optimized"}))
+        parsing.refuse_fields(where, fields, frozenset({"name", "optimized", "accept"}))
         reference, optimized = parsing.text(where, fields, "name"), fields.get("optimized", False)
+        accepted = fields.get("accept", [])
+        known = [it.identifier for it in ADVISORIES if it.image == name]
+        if not isinstance(accepted, list) or not set(accepted) <= set(known):
+            raise ConfigurationError(where, f"accept must be a list of {', '.join(known) or 'nothing'}.")
         if reference is None or not isinstance(optimized, bool):
             raise ConfigurationError(where, "must be an image's name, or a map of name and optimized (true or false).")
         _, at, digest = reference.partition("@")
@@ -78,5 +107,5 @@ def _named_images(key: str, entries: object) -> dict[str, Image]:
             raise ConfigurationError(
                 where, f"{reference!r}: what follows the @ must be a digest: sha256: and 64 of 0-9 and a-f."
             )
-        named[name] = replace(DEFAULT_IMAGES[name], name=reference, optimized=optimized)
+        named[name] = replace(DEFAULT_IMAGES[name], name=reference, optimized=optimized, accepted=frozenset(accepted))
     return named

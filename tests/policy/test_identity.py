@@ -285,7 +285,8 @@ def test_users_and_their_roles_are_as_configured(case: Case, deployment: Deploym
         password = person.marked_inputs["initialPassword"]["value"]
         assert is_secret(password)
         assert password["value"] == deployment.secrets[f"secrets-user-{user['name']}"]
-        assert person.marked_inputs["initialPassword"]["temporary"] is case.config.get("passwordRules", {}).get("temporary", False)
+        temporary = case.config.get("passwordRules", {}).get("temporary", False)
+        assert person.marked_inputs["initialPassword"]["temporary"] is temporary
         assert person.inputs.get("email") == user.get("email")
         roles = deployment.one("UserRoles", f"{person.name}-roles").inputs
         assert roles["userId"] == f"{person.name}-id"

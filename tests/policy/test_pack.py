@@ -78,7 +78,7 @@ def test_violation_stops_the_preview_with_problem_and_fix(tmp_path: Path) -> Non
     answer = pulumi("preview", "-s", "bad", f"--policy-pack={PACK}")
     assert answer.returncode != 0, answer.stdout
     for line in (
-        "image nginx:latest has no exact version. Fix: name a version such as 1.30.6, or a digest (@sha256:…).",
+        "image nginx:latest has no exact version. Fix: name a version such as 1.30.7, or a digest (@sha256:…).",
         "container archive adds the capabilities ['CAP_SYS_ADMIN'], and [] are allowed. Fix: change capabilities.adds",
         "container archive publishes a port, and only the gateway may. Fix: remove ports;",
         "container archive runs as root. Fix: set user to the uid of the image's own user.",

@@ -444,5 +444,5 @@ def test_images_without_a_digest_are_warned_of_where_others_come(
     assert len(actual) == warned
     assert all("gateway" in text and "dcm4chee" not in text for text in actual)
     heard.clear()
-    load(**config, images={key: f"mirror/{key}:1@sha256:{'0' * 64}" for key in DEFAULT_IMAGES})
+    load(**config, images={key: f"mirror/{key}:17@sha256:{'0' * 64}" for key in DEFAULT_IMAGES})
     assert not any("without a digest" in text for text in heard)

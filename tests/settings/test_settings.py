@@ -340,14 +340,14 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("protectData", {"protectData": "yes"}, "true or false"),
     ("protectData", {"protectData": 1}, "true or false"),
     ("images", {"images": ["nginx"]}, "map"),
-    ("images", {"images": {"nginx": "nginx:1.30.6"}}, "'nginx' is not one of gateway,"),
+    ("images", {"images": {"nginx": "nginx:1.30.7"}}, "'nginx' is not one of gateway,"),
     ("images", {"images": {"gateway": 1}}, "gateway"),
     ("images", {"images": {"gateway": {}}}, "gateway"),
     ("images", {"images": {"gateway": ""}}, "gateway"),
-    ("images", {"images": {"gateway": "nginx:1.30.6@sha256:12ab"}}, "images.gateway: 'nginx:1.30.6@sha256:12ab': what"),
-    ("images", {"images": {"gateway": f"nginx:1.30.6@md5:{'0' * 64}"}}, "must be a digest"),
-    ("images", {"images": {"gateway": "nginx:1.30.6@"}}, "must be a digest"),
-    ("images", {"images": {"gateway": {"name": "nginx:1.30.6", "tag": "x"}}}, "'tag' is not known"),
+    ("images", {"images": {"gateway": "nginx:1.30.7@sha256:12ab"}}, "images.gateway: 'nginx:1.30.7@sha256:12ab': what"),
+    ("images", {"images": {"gateway": f"nginx:1.30.7@md5:{'0' * 64}"}}, "must be a digest"),
+    ("images", {"images": {"gateway": "nginx:1.30.7@"}}, "must be a digest"),
+    ("images", {"images": {"gateway": {"name": "nginx:1.30.7", "tag": "x"}}}, "'tag' is not known"),
     ("images", {"images": {"keycloak": {"name": "keycloak:26.7.3", "optimized": "yes"}}}, "optimized"),
 ]
 
@@ -367,10 +367,10 @@ MACHINE_IMAGES_REFUSED = {
     "not JSON": "{gateway: nginx}",
     "not text": "\udcff",
     "a list": "[]",
-    "a text": '"nginx:1.30.6"',
-    "unknown image": '{"nginx": {"name": "nginx:1.30.6"}}',
+    "a text": '"nginx:1.30.7"',
+    "unknown image": '{"nginx": {"name": "nginx:1.30.7"}}',
     "no name": '{"gateway": {"optimized": true}}',
-    "unknown field": '{"gateway": {"name": "nginx:1.30.6", "size": 1}}',
+    "unknown field": '{"gateway": {"name": "nginx:1.30.7", "size": 1}}',
 }
 
 
@@ -565,7 +565,7 @@ def lock(path: Path, content: object, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_digest_is_taken_as_given() -> None:
-    reference = f"mirror.example.org:5000/nginx:1.30.6@{DIGEST}"
+    reference = f"mirror.example.org:5000/nginx:1.30.7@{DIGEST}"
     gateway = load(images={"gateway": reference}).images["gateway"]
     assert (gateway.name, gateway.pinned) == (reference, True)
 

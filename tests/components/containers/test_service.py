@@ -10,7 +10,7 @@ from images import Image
 from tests.program.harness import Deployment, Resource, is_secret, record
 
 STACK = StackContext(
-    project="ohif", stack="ward", images={"gateway": Image(name="registry.example.org/nginx:1.30.6")}, protect_data=True
+    project="ohif", stack="ward", images={"gateway": Image(name="registry.example.org/nginx:1.30.7")}, protect_data=True
 )
 
 
@@ -107,8 +107,8 @@ def test_what_the_provider_cannot_change_in_place_replaces(container: Resource) 
 
 def test_image_is_followed_by_its_id_and_stays_on_the_machine(made: Deployment, container: Resource) -> None:
     image = made.one("RemoteImage")
-    assert image.inputs == {"name": "registry.example.org/nginx:1.30.6", "keepLocally": True}
-    assert container.inputs["image"] == "sha256:registry.example.org/nginx:1.30.6"
+    assert image.inputs == {"name": "registry.example.org/nginx:1.30.7", "keepLocally": True}
+    assert container.inputs["image"] == "sha256:registry.example.org/nginx:1.30.7"
 
 
 def test_environment_and_files(container: Resource) -> None:
