@@ -15,7 +15,7 @@ CHOSEN := --stack $(STACK) $(if $(CONFIG),--config-file $(CONFIG))
 OTHER_ARCHIVE := E2E_STACK=e2e-dcm4chee E2E_CONFIG=$(CURDIR)/tests/e2e/Pulumi.e2e-dcm4chee.yaml
 OF_BOTH_ARCHIVES := $(foreach it,contract journey dicom corpus attacks archive_isolation backup_of_dcm4chee,tests/e2e/test_$(it).py)
 
-.PHONY: help reference pin up down destroy preview sample status smoke invite backup backups restore restore-drill recover rotate test rehearsal lint fmt env bench-up lock policy
+.PHONY: help reference pin up down destroy preview drift sample status smoke invite backup backups restore restore-drill recover rotate test rehearsal lint fmt env bench-up lock policy
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +35,10 @@ destroy: ## Remove the stack and its data; asks first (YES=1 does not)
 preview: ## Show what `up` would change; works without an engine and without a state
 	@$(READY) --no-engine
 	@$(IN_ENV) python -m tools.stack preview $(CHOSEN)
+
+drift: ## Compare the running stack with its configuration; exit code 1 if something differs
+	@$(READY_FOR_STACK)
+	@$(IN_ENV) python -m tools.stack drift $(CHOSEN)
 
 policy: ## Preview against the rules of policy/: what is violated, and how to fix it
 	@$(READY) --no-engine

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import shlex
 import shutil
@@ -120,7 +121,8 @@ def ensure_stack(stack: str, environment: Mapping[str, str], config_file: Path |
 def _init(stack: str, environment: Mapping[str, str], directory: Path) -> None:
     command = ["pulumi", "stack", "init", stack, "--no-select", "--non-interactive"]
     answer = subprocess.run(command, cwd=directory, env=dict(environment), capture_output=True, text=True, check=False)
-    if answer.returncode and "already exists" not in answer.stderr:
+    # A stack that somebody works on is there too; the command that follows says who.
+    if answer.returncode and not re.search("already exists|currently locked", answer.stderr):
         raise UserError(
             f"stack {stack}: pulumi stack init failed\n    {answer.stderr.strip()}",
             "Check the backend (PULUMI_BACKEND_URL) and the passphrase in your environment.",

@@ -7,18 +7,17 @@ is not available is skipped and named; `--strict` makes that an error.
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from bootstrap.console import UserError, print_error, print_line, run
-from bootstrap.paths import LOGS, ROOT, cache
+from bootstrap.console import UserError, print_error, print_line
+from bootstrap.paths import ROOT
+from tools import go_tools
 
 ACTIONLINT = "1.7.12"
 WITHOUT_SHEBANG = frozenset({"assets/machine/data-volume.sh"})
@@ -83,25 +82,11 @@ def actionlint() -> Iterator[Command]:
 
 
 def _actionlint() -> Path:
-    """actionlint in its pinned version: of the cache, else built from its Go module once per machine."""
-    binary = cache() / f"actionlint-{ACTIONLINT}" / "actionlint"
-    if binary.exists():
-        return binary
-    go = shutil.which("go")
-    if go is None:
-        raise FileNotFoundError("actionlint needs Go to build it")
-    print_line(f"  lint: building actionlint {ACTIONLINT} (half a minute, once per machine)")
-    binary.parent.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="actionlint-", dir=binary.parent.parent) as scratch:
-        environment = os.environ | {"GOBIN": scratch, "GOFLAGS": "-mod=mod"}
-        package = f"github.com/rhysd/actionlint/cmd/actionlint@v{ACTIONLINT}"
-        try:
-            run("lint", [go, "install", package], log=LOGS / "actionlint.log", fix="", cwd=ROOT, env=environment)
-        except UserError as problem:
-            raise FileNotFoundError(f"actionlint cannot be built: {problem}") from problem
-        binary.parent.mkdir(exist_ok=True)
-        (Path(scratch) / "actionlint").replace(binary)
-    return binary
+    """actionlint in its pinned version."""
+    try:
+        return go_tools.ensure("lint", "github.com/rhysd/actionlint/cmd/actionlint", ACTIONLINT)
+    except UserError as problem:
+        raise FileNotFoundError(problem.problem) from problem
 
 
 LINTERS = (

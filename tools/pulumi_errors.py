@@ -7,8 +7,12 @@ from collections.abc import Sequence
 
 from bootstrap.console import UserError
 
-# Pulumi prints the first for each stand-in plugin in every command. `make up` repairs the second.
-NOISE = re.compile(r"using pulumi-(resource|language)-\S+ from \$PATH|resources with \d+ pending operations")
+# Pulumi prints the first for each stand-in plugin in every command. `make up` repairs the second. The third is of the
+# AWS SDK, where an S3 server sends no checksum of its own.
+NOISE = re.compile(
+    r"using pulumi-(resource|language)-\S+ from \$PATH|resources with \d+ pending operations"
+    r"|^SDK \S+ \S+ WARN Response has no supported checksum",
+)
 
 KNOWN_FAILURES: Sequence[tuple[str, str, str]] = (
     (

@@ -1,4 +1,4 @@
-"""Start a stack, stop it, remove it, or preview it: `python -m tools.stack up --stack dev`.
+"""Start a stack, stop it, remove it, preview it, or look for drift: `python -m tools.stack up --stack dev`.
 
 Runs in `.venv` with the environment of `.state/env`, which the Makefile provides.
 """
@@ -195,10 +195,20 @@ def preview(pulumi: Pulumi, *arguments: str) -> int:
     return pulumi.run_attached("preview", *arguments)
 
 
+def drift(pulumi: Pulumi) -> int:
+    """Compare the stack with its configuration and change nothing. Returns 0 if nothing differs.
+
+    Unlike `preview` it asks engine, Keycloak and cloud what is there, so it needs the stack's machine to be up.
+    """
+    code = pulumi.run_attached("preview", "--refresh", "--expect-no-changes", "--diff")
+    print_line("  nothing differs" if code == 0 else "  something differs: `make up` brings back what it names")
+    return code
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run the command line. Returns 0 on success, 1 after an error, 130 when interrupted."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=["up", "down", "destroy", "preview"])
+    parser.add_argument("command", choices=["up", "down", "destroy", "preview", "drift"])
     parser.add_argument("--stack", default="dev")
     parser.add_argument("--config-file", type=Path, help="instead of Pulumi.<stack>.yaml; it is not written to")
     arguments = parser.parse_args(argv)
@@ -211,6 +221,8 @@ def main(argv: list[str] | None = None) -> int:
                 down(pulumi)
             case "destroy":
                 destroy(pulumi, confirmed=os.environ.get("YES") == "1")
+            case "drift":
+                return drift(pulumi)
             case _:
                 return preview(pulumi)
     except UserError as error:

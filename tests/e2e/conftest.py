@@ -42,6 +42,7 @@ ORDER = (
     "test_other_viewers.py",
     "test_upload_page.py",
     "test_status_and_smoke.py",
+    "test_shared_state.py",
     "test_corpus.py",
     "test_broken_objects.py",
     "test_memory.py",

@@ -20,6 +20,7 @@ from tests.e2e.conftest import UpWith
 from tests.e2e.harness import ARCHIVE, NAME, Stack, start_tool, tool, wait_until
 from tests.e2e.objects import picture, stow
 from tests.e2e.realm import Realm
+from tests.e2e.s3_server import s3_server
 from tests.e2e.sftp_server import sftp_server
 from tools.dicomweb import StackOutputs, sign_in
 
@@ -327,3 +328,26 @@ def test_a_backup_goes_to_an_sftp_server_with_the_right_key_only(
         wait_until(lambda: last(backup).get("outcome") == "ok", "backup", 120)
         assert len(backups()) == 1
         assert list((tmp_path / "repository" / "snapshots").iterdir())
+
+
+def test_a_backup_goes_to_an_s3_server_and_comes_back(
+    stack: Stack, tmp_path: Path, up_with: UpWith, backup: str, pacsadmin: httpx.Client
+) -> None:
+    with s3_server(tmp_path, stack.edge_address()) as server:
+        repository = f"s3:https://{server.address}/hospital/pacs"
+        settings = backup_to(
+            repository, accessKey=server.access_key, secretKey=server.secret_key, caCertificate=server.authority
+        )
+        assert (
+            "Access Key" in up_with(backup={**settings, "accessKey": "nobody"}) or "denied" in last(backup)["outcome"]
+        )
+        kept = store(pacsadmin)
+        assert "error" not in up_with(backup=settings)
+        wait_until(lambda: last(backup).get("outcome") == "ok", "backup", 120)
+        assert list((server.folder / "hospital" / "pacs" / "snapshots").iterdir())
+        delete(pacsadmin, kept)
+        restored = tool("restore", YES="1")
+        assert restored.returncode == 0, restored.stdout
+    with closing(sign_in(stack.url, "pacsadmin", stack.outputs().credentials["pacsadmin"])) as session:
+        assert len(session.get(STUDIES, params={"StudyInstanceUID": kept}).json()) == 1
+        delete(session, kept)

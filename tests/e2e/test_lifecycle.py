@@ -6,7 +6,8 @@ import subprocess
 
 import pytest
 
-from tests.e2e.harness import CONFIG_FILE, LABEL, NAME, ROOT, THINGS, Stack, by_hand, state_environment
+from tests.e2e.harness import CONFIG_FILE, LABEL, NAME, ROOT, THINGS, Stack, by_hand, state_environment, tool
+from tests.e2e.realm import Realm
 from tools.dicomweb import StackOutputs
 
 ODD_ORDERS = (
@@ -53,6 +54,15 @@ def test_wrong_passphrase_is_said_and_nothing_changes(stack: Stack) -> None:
 
 def test_preview_by_hand_sees_no_changes(stack: Stack) -> None:
     by_hand("pulumi preview --expect-no-changes")
+
+
+def test_drift_is_what_differs_in_the_engine_or_in_keycloak(stack: Stack, outputs: StackOutputs) -> None:
+    same = tool("stack", "drift")
+    assert (same.returncode, "nothing differs" in same.stdout) == (0, True), same.stdout
+    with Realm(stack, outputs.credentials["admin"]).changed(ssoSessionIdleTimeout=4711):
+        differs = tool("stack", "drift")
+    assert differs.returncode == 1
+    assert "ssoSessionIdleTimeout" in differs.stdout, differs.stdout
 
 
 def test_configuration_of_the_running_tools_is_valid(stack: Stack) -> None:
