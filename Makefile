@@ -15,6 +15,11 @@ CHOSEN := --stack $(STACK) $(if $(CONFIG),--config-file $(CONFIG))
 OTHER_ARCHIVE := E2E_STACK=e2e-dcm4chee E2E_CONFIG=$(CURDIR)/tests/e2e/Pulumi.e2e-dcm4chee.yaml
 OF_BOTH_ARCHIVES := $(foreach it,contract journey dicom corpus attacks archive_isolation backup_of_dcm4chee,tests/e2e/test_$(it).py)
 
+# Those that give the stack settings of their own have one for themselves, so that both halves take as long.
+FOR_SETTINGS := E2E_STACK=e2e-settings E2E_CONFIG=$(CURDIR)/tests/e2e/Pulumi.e2e-settings.yaml
+WITH_SETTINGS := $(foreach it,second_factor directory login_providers mail load_balancer attacks_behind_load_balancer \
+  viewer_settings,tests/e2e/test_$(it).py)
+
 .PHONY: help reference pin up down destroy preview drift sample status smoke invite backup backups restore restore-drill recover rotate test rehearsal lint fmt env bench-up lock policy
 
 help: ## List these commands
@@ -97,7 +102,7 @@ test: ## Run all checks and tests that this machine allows; says what is left ou
 	  mkdir -p .state/logs; \
 	  $(MAKE) --no-print-directory other-tests > .state/logs/other-tests.log 2>&1 & others=$$!; \
 	  trap 'kill $$others; exit 130' INT TERM; \
-	  python -m pytest tests/e2e || code=$$?; \
+	  python -m pytest tests/e2e $(patsubst %,--ignore=%,$(WITH_SETTINGS)) || code=$$?; \
 	  wait $$others || code=$$?; \
 	  cat .state/logs/other-tests.log; \
 	  exit $$code
@@ -108,6 +113,7 @@ other-tests:
 	  python -m pytest tests/rehearsal || code=$$?; \
 	  $(OTHER_ARCHIVE) python -m pytest $(OF_BOTH_ARCHIVES) || code=$$?; \
 	  python -m pytest --ignore=tests/rehearsal --ignore=tests/e2e || code=$$?; \
+	  $(FOR_SETTINGS) python -m pytest $(WITH_SETTINGS) || code=$$?; \
 	  exit $$code
 
 rehearsal: ## Rehearse production on this machine: a small cloud, DNS, a CA, browsers (root; 10 minutes)
