@@ -24,20 +24,21 @@ due() {
     echo "$last"
 }
 
-# Makes the repository if there is none. restic repeats a failed request for many minutes; who waits for an answer
-# wants it sooner.
-repository() {
+# Makes the repository if there is none; two that make one at once would spoil it. restic repeats a failed request for
+# many minutes; who waits for an answer wants it sooner.
+repository() (
+    flock 8
     case $RESTIC_REPOSITORY in
-    /*) [ -w "$RESTIC_REPOSITORY" ] || { echo "Fatal: the folder does not belong to root" >&2 && return 1; } ;;
+    /*) [ -w "$RESTIC_REPOSITORY" ] || { echo "Fatal: the folder does not belong to root" >&2 && exit 1; } ;;
     esac
     said=$(timeout 20 restic ${RESTIC_OPTION:+-o "$RESTIC_OPTION"} cat config 2>&1 >/dev/null)
     case $? in
     0) ;;
     10) restic --quiet init ;;
     # restic names each failed request, and when it asks again.
-    *) echo "$said" | sed 's/^.* returned error, retrying after [^:]*: /Fatal: /' >&2 && return 1 ;;
+    *) echo "$said" | sed 's/^.* returned error, retrying after [^:]*: /Fatal: /' >&2 && exit 1 ;;
     esac
-}
+) 8>"$WORK/repository.lock"
 
 # Dumps of all services, begun together.
 dumps() {
@@ -107,9 +108,15 @@ now() {
 
 last() { sed -n "s/^$1=//p" "$WORK/last" 2>/dev/null; }
 
+# restic's exit code for a repository that does not exist.
+is_missing() {
+    timeout 20 restic ${RESTIC_OPTION:+-o "$RESTIC_OPTION"} cat config >/dev/null 2>&1
+    [ $? -eq 10 ]
+}
+
 serve() {
-    # The container was started again, perhaps with what was missing.
-    [ "$(last outcome)" = ok ] || rm -f "$WORK/last"
+    # The container was started again, perhaps with what was missing, or with another repository.
+    if [ "$(last outcome)" != ok ] || is_missing; then rm -f "$WORK/last"; fi
     while :; do
         begun=$(last started)
         next=$(due)

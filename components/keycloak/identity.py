@@ -78,7 +78,7 @@ class Identity(pulumi.ComponentResource):
             opts=child,
         )
         make_user_profile(f"{name}-user-profile", realm, child)
-        offer_codes(name, realm, args.sign_in.mfa, child)
+        before_users = offer_codes(name, realm, args.sign_in.mfa, child)
         sign_in_flow = (
             keycloak.openid.ClientAuthenticationFlowBindingOverridesArgs(
                 browser_id=require_code(name, realm, args.sign_in.mfa, child)
@@ -147,7 +147,7 @@ class Identity(pulumi.ComponentResource):
                 initial_password=keycloak.UserInitialPasswordArgs(
                     value=args.secrets.users[user.name], temporary=args.sign_in.password_rules.temporary
                 ),
-                opts=child,
+                opts=pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=before_users)),
             )
             keycloak.UserRoles(
                 f"{name}-user-{user.name}-roles",

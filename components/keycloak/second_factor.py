@@ -52,23 +52,27 @@ MANAGE_ACCOUNT = "account/manage-account"
 """Role by which users change their account over Keycloak's account API, which also deletes credentials."""
 
 
-def offer_codes(name: str, realm: keycloak.Realm, mfa: Mfa, opts: pulumi.ResourceOptions) -> None:
-    """Enrolment of a code, and whether users may remove their own.
+def offer_codes(name: str, realm: keycloak.Realm, mfa: Mfa, opts: pulumi.ResourceOptions) -> Sequence[pulumi.Resource]:
+    """Enrolment of a code, and whether users may remove their own; what must be there before a user is made.
 
     Where somebody needs a code they may not: a password and one session would be enough to remove it and enrol another.
     A session older than a second enrols a further device only after a new sign-in with password and code
     (`max_auth_age`, which Keycloak compares in whole seconds).
     """
+    # A default action stays with a user who is made while it is one.
+    before_users = []
     if mfa is not Mfa.OFF:
-        keycloak.RequiredAction(
-            f"{name}-one-time-code",
-            realm_id=realm.id,
-            alias="CONFIGURE_TOTP",
-            name="Set up a one-time code",
-            enabled=True,
-            default_action=mfa is Mfa.REQUIRED,
-            config={"max_auth_age": "0"} if mfa.demands else None,
-            opts=opts,
+        before_users.append(
+            keycloak.RequiredAction(
+                f"{name}-one-time-code",
+                realm_id=realm.id,
+                alias="CONFIGURE_TOTP",
+                name="Set up a one-time code",
+                enabled=True,
+                default_action=mfa is Mfa.REQUIRED,
+                config={"max_auth_age": "0"} if mfa.demands else None,
+                opts=opts,
+            )
         )
     keycloak.RequiredAction(
         f"{name}-code-removal",
@@ -85,6 +89,7 @@ def offer_codes(name: str, realm: keycloak.Realm, mfa: Mfa, opts: pulumi.Resourc
         default_roles=[*DEFAULT_ROLES, *([] if mfa.demands else [MANAGE_ACCOUNT])],
         opts=opts,
     )
+    return before_users
 
 
 def require_code(name: str, realm: keycloak.Realm, mfa: Mfa, opts: pulumi.ResourceOptions) -> pulumi.Output[str]:

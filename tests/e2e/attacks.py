@@ -5,8 +5,8 @@ show what its sender may not see, never echo `EVIL` or a header that it tried to
 origins, and never change anything in the archive.
 
 In a row's text these stand for what only the running stack knows: `{authority}` its host and port, `{origin}`,
-`{cookie}` the sender's session, `{study}` `{series}` `{instance}` the sample's identifiers, `{patient}` the sample's
-patient in the archive's own API.
+`{other_scheme}` the scheme that is not its own, `{cookie}` the sender's session, `{study}` `{series}` `{instance}` the
+sample's identifiers, `{patient}` the sample's patient in the archive's own API.
 """
 
 from __future__ import annotations
@@ -1053,7 +1053,7 @@ FOREIGN: Headers = (
     ("Origin", "null"),
     ("Origin", f"{{origin}}.{EVIL}"),
     ("Origin", f"http://{EVIL}/{{authority}}"),
-    ("Origin", "https://{authority}"),
+    ("Origin", "{other_scheme}://{authority}"),
     ("Origin", "http://127.0.0.1"),
     ("Origin", "http://127.0.0.1:1"),
     ("Origin", "http://localhost:8480"),

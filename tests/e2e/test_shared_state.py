@@ -13,7 +13,7 @@ import yaml  # type: ignore[import-untyped]
 
 from bootstrap.state import ensure_stack
 from names import PROJECT
-from tests.e2e.harness import NAME, ROOT, Stack, run, state_environment, tool
+from tests.e2e.harness import NAME, ROOT, Stack, state_environment, tool
 from tests.e2e.s3_server import S3Server, s3_server
 
 STACK, PORT = "team", 8599
@@ -55,7 +55,8 @@ def up(folder: Path, environment: dict[str, str]) -> subprocess.CompletedProcess
 def test_a_running_stack_moves_into_the_bucket(stack: Stack, environment: dict[str, str], tmp_path: Path) -> None:
     """With another passphrase; nothing has to be made again."""
     own, team = state_environment(), {**state_environment(), **environment}
-    exported = run("pulumi", "stack", "export", "--show-secrets", "--stack", NAME, env=own).stdout
+    export = ["pulumi", "stack", "export", "--show-secrets", "--stack", NAME]
+    exported = subprocess.run(export, cwd=ROOT, env=own, stdout=subprocess.PIPE, text=True, check=True).stdout
     file = tmp_path / "e2e.yaml"
     file.touch()
     ensure_stack(NAME, team, file)
