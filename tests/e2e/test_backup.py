@@ -335,6 +335,7 @@ def test_a_backup_goes_to_an_s3_server_and_comes_back(
 ) -> None:
     kept = store(pacsadmin)
     with s3_server(tmp_path, stack.edge_address()) as server:
+        (server.folder / "hospital").mkdir()
         repository = f"s3:https://{server.address}/hospital/pacs"
         settings = backup_to(
             repository, accessKey=server.access_key, secretKey=server.secret_key, caCertificate=server.authority
