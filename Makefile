@@ -20,7 +20,7 @@ FOR_SETTINGS := E2E_STACK=e2e-settings E2E_CONFIG=$(CURDIR)/tests/e2e/Pulumi.e2e
 WITH_SETTINGS := $(foreach it,second_factor directory login_providers mail load_balancer attacks_behind_load_balancer \
   viewer_settings,tests/e2e/test_$(it).py)
 
-.PHONY: help reference pin up down destroy preview drift sample status smoke invite backup backups restore restore-drill recover rotate test rehearsal lint fmt env bench-up lock policy
+.PHONY: help reference pin up down destroy preview drift sample status smoke invite administrator backup backups restore restore-drill recover rotate test rehearsal lint fmt env bench-up lock policy
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,6 +64,10 @@ smoke: ## Try the running stack as each role, with temporary users; leaves nothi
 invite: ## Send a user the link with which to choose a password (USER_NAME=m.curie)
 	@$(READY_FOR_STACK)
 	@$(IN_ENV) python -m tools.invite $(CHOSEN) "$(USER_NAME)"
+
+administrator: ## Make a named administrator of Keycloak's console, with a one-time code (USER_NAME=m.curie)
+	@$(READY_FOR_STACK)
+	@$(IN_ENV) python -m tools.administrator $(CHOSEN) "$(USER_NAME)"
 
 backup: ## Make a backup now, next to those that the stack makes by itself
 	@$(READY_FOR_STACK)

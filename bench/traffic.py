@@ -17,8 +17,7 @@ from tools import sample
 from tools.dicomweb import GatewayClientError, StackOutputs, sign_in, store
 
 READS, READERS = 60, 4
-PATIENCE = 180
-"""Seconds."""
+TIMEOUT_SECONDS = 180
 
 
 def reads() -> dict[str, dict[str, str]]:
@@ -66,10 +65,12 @@ class Traffic:
     def go_on(self, stores: int = 0) -> None:
         """Wait until there were enough good answers since now. Raises TimeoutError if they do not come."""
         reads, acknowledged = self.good + READS, len(self.acknowledged) + stores
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         while self.good < reads or len(self.acknowledged) < acknowledged:
             if time.monotonic() > deadline:
-                raise TimeoutError(f"{self.good} reads and {len(self.acknowledged)} stores after {PATIENCE} seconds")
+                raise TimeoutError(
+                    f"{self.good} reads and {len(self.acknowledged)} stores after {TIMEOUT_SECONDS} seconds"
+                )
             time.sleep(0.1)
 
 

@@ -43,6 +43,7 @@ ORDER = (
     "test_upload_page.py",
     "test_status_and_smoke.py",
     "test_shared_state.py",
+    "test_administrators.py",
     "test_corpus.py",
     "test_broken_objects.py",
     "test_memory.py",

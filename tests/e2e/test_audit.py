@@ -102,6 +102,25 @@ def test_every_query_to_the_archive_is_logged(stack: Stack, session: Sessions, p
     assert line["route"] in ("archive-admin", "archive-api", "dicomweb")
 
 
+@pytest.mark.parametrize(
+    ("user", "method", "path", "headers"),
+    [
+        ("viewer", "POST", "/pacs/studies", {}),
+        ("norole", "GET", "/pacs/studies", {}),
+        ("reporter", "GET", f"{API}/system", {}),
+        ("pacsadmin", "DELETE", "/pacs/studies/1.2", {"Origin": "https://elsewhere.example"}),
+        ("", "POST", "/pacs/studies", {"Origin": "https://elsewhere.example"}),
+    ],
+)
+def test_a_refused_request_is_logged_with_its_user(
+    stack: Stack, session: Sessions, user: str, method: str, path: str, headers: dict[str, str]
+) -> None:
+    with closing(client(stack.url)) as anonymous:
+        line, answer = line_of(stack, session(user) if user else anonymous, method, path, headers=headers)
+    assert (answer.status_code, line["status"], line["user"]) == (403, 403, user)
+    assert "You have no access to this page" in answer.text
+
+
 def test_a_request_whose_client_goes_away_is_logged_as_such(stack: Stack) -> None:
     """nginx has no status for it while oauth2-proxy is asked, and wrote 000, which is no number in JSON."""
     agent, cookie = f"gone-{secrets.token_hex(8)}", SESSION_COOKIES[0]

@@ -194,9 +194,10 @@ class Gateway:
 
     @property
     def guarded(self) -> list[Directive]:
-        """The locations of routes that need a session, without `/logout`, which only asks whether there is one."""
+        """The locations of routes that need a session, without `/logout` and the page of a refusal, which only ask
+        whether there is one."""
         asking = [it for it in self.server.all("location") if it.all("auth_request")]
-        return [it for it in asking if it.value("auth_request") != "/_auth/session"]
+        return [it for it in asking if it.value("auth_request") not in ("/_auth/session", "/_auth/refused")]
 
     def location(self, path: str) -> Directive:
         """What serves a path that nginx has decoded: exact names, then expressions in order, then `/`."""

@@ -82,7 +82,7 @@ def test_no_method_slips_past_the_map_of_roles() -> None:
 
 def test_answers_are_cached_for_seconds_by_cookie_and_roles() -> None:
     for args, it in GATEWAY.locations.items():
-        if args[-1].startswith("/_auth/"):
+        if args[-1].startswith("/_auth/") and it.all("proxy_pass"):
             query = it.value("proxy_pass").removeprefix("http://auth_proxy/oauth2/auth")
             assert it.value("proxy_cache_key") == f"$session_cookie {query}"
             assert it.values("proxy_cache_valid") == [("202", f"{limits.AUTH_CACHE_SECONDS}s")]
@@ -204,6 +204,19 @@ def test_every_guarded_route_refuses_forged_requests() -> None:
         assert [block.value("return") for block in it.all("if") if block.args == ("$forged",)] == ["403"], it.args
 
 
+def test_the_page_of_a_refusal_asks_who_was_refused_and_refuses_for_nothing_else() -> None:
+    """The refusal stays what it is without a session, and while oauth2-proxy is away."""
+    page = GATEWAY.locations["=", "/_gateway/403.html"]
+    question, nobody = (GATEWAY.locations["=", f"/_auth/{name}"] for name in ("refused", "nobody"))
+    assert page.all("internal") and question.all("internal") and nobody.all("internal")
+    assert page.value("auth_request") == "/_auth/refused"
+    assert ("$auth_user", "$upstream_http_x_auth_request_preferred_username") in page.values("auth_request_set")
+    assert ("Set-Cookie", "$auth_cookie", "always") in page.values("add_header")
+    assert question.values("error_page") == [("400", "401", "403", "500", "502", "503", "504", "=204", "/_auth/nobody")]
+    assert question.value("proxy_intercept_errors") == "on"
+    assert nobody.value("return") == "204"
+
+
 def test_no_cors() -> None:
     assert "access-control-allow" not in {name for it in GATEWAY.http.walk() for name in it.headers}
     for it in GATEWAY.guarded:
@@ -218,7 +231,8 @@ def test_every_error_shows_a_page_of_ours() -> None:
     pages = {"403": "403", "404": "404", "405": "4xx", "413": "4xx", "429": "429", "502": "502", "504": "502"}
     sign_in = GATEWAY.location("/oauth2/callback")
     for args, it in GATEWAY.locations.items():
-        if it is sign_in:
+        # Those never answer a client.
+        if it is sign_in or args in (("=", "/_auth/refused"), ("=", "/_auth/nobody")):
             continue
         for code, page in pages.items():
             assert GATEWAY.on_error(it, code) == f"/_gateway/{page}.html", args
