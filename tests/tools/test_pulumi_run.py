@@ -107,7 +107,13 @@ for _ in range(10):
 (here / "finished").touch()
 sys.exit(1)
 """
-UPDATE = "import os; from tools.pulumi_run import Pulumi; Pulumi('dev', None, os.environ).update('up')"
+# As in a terminal: a process that a shell has started in the background ignores Ctrl-C.
+UPDATE = """
+import os, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from tools.pulumi_run import Pulumi
+Pulumi("dev", None, os.environ).update("up")
+"""
 
 
 def test_an_interrupted_update_finishes_before_the_command_ends(tmp_path: Path) -> None:
