@@ -122,7 +122,7 @@ def _try(trial: Pulumi) -> None:
     if not config["passwordRules"].get("temporary"):
         credentials = outputs.credentials.items()
         _sign_in_all(outputs.base_url, {user: password for user, password in credentials if user not in with_code})
-    smoke(trial, outputs)
+    smoke(trial.stack, config, outputs)
 
 
 def _sign_in_all(origin: str, credentials: Mapping[str, str]) -> None:

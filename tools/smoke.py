@@ -132,9 +132,8 @@ def _outcome(name: str, check: Callable[[], object], say: Say) -> str | None:
     return None
 
 
-def smoke(pulumi: Pulumi, outputs: StackOutputs, say: Say = print_line) -> None:
+def smoke(stack: str, config: Mapping[str, Any], outputs: StackOutputs, say: Say = print_line) -> None:
     """Run all checks. Raises UserError if one fails."""
-    config = read_config(pulumi)
     mfa = Mfa(config["mfa"])
     needing_code = [role for role in Role if mfa.demands_of([role])]
     with _trusting(config):
@@ -144,7 +143,7 @@ def smoke(pulumi: Pulumi, outputs: StackOutputs, say: Say = print_line) -> None:
         say(f"  -       not tried: {', '.join(needing_code)}, as a temporary user has no code (mfa: {mfa})")
     if failures:
         raise UserError(
-            f"stack {pulumi.stack}: {len(failures)} checks failed; first {failures[0]}",
+            f"stack {stack}: {len(failures)} checks failed; first {failures[0]}",
             "`make status` shows the state of each part, docs/how-to/troubleshoot.md what usually is the reason.",
         )
 
@@ -167,20 +166,24 @@ def _trusting(config: Mapping[str, Any]) -> Iterator[None]:
             del os.environ["SSL_CERT_FILE"]
 
 
-def check(pulumi: Pulumi) -> None:
+def check(stack: str, config: Mapping[str, Any]) -> None:
     """Run all checks and print one line. Raises UserError if one fails."""
     lines: list[str] = []
     started = time.monotonic()
-    smoke(pulumi, stack_outputs(pulumi.stack), lines.append)
+    smoke(stack, config, stack_outputs(stack), lines.append)
     passed = sum(line.startswith("  ok") for line in lines)
     print_line(f"  smoke test: {passed} checks passed in {time.monotonic() - started:.0f} s")
+
+
+def _smoke(pulumi: Pulumi) -> None:
+    smoke(pulumi.stack, read_config(pulumi), stack_outputs(pulumi.stack))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line. Returns 0 if all checks pass, 1 otherwise."""
     parser = command_line.parser(__doc__)
     arguments = parser.parse_args(argv)
-    return command_line.run(arguments, lambda pulumi: smoke(pulumi, stack_outputs(arguments.stack)))
+    return command_line.run(arguments, _smoke)
 
 
 if __name__ == "__main__":

@@ -108,7 +108,7 @@ def up(pulumi: Pulumi) -> None:
     mail.check(engine, pulumi.stack, config)
     backup.check(pulumi, engine, config)
     if config["target"] != "local":
-        smoke.check(pulumi)
+        smoke.check(pulumi.stack, config)
 
 
 def _print_addresses(pulumi: Pulumi) -> None:

@@ -24,14 +24,17 @@ due() {
     echo "$last"
 }
 
-# Makes the repository if there is none; two that make one at once would spoil it. restic repeats a failed request for
-# many minutes; who waits for an answer wants it sooner.
+# The repository's configuration; exit code 10 if there is no repository. restic repeats a failed request for many
+# minutes; who waits for an answer wants it sooner.
+configuration() { timeout 20 restic ${RESTIC_OPTION:+-o "$RESTIC_OPTION"} cat config; }
+
+# Makes the repository if there is none; two that make one at once would spoil it.
 repository() (
     flock 8
     case $RESTIC_REPOSITORY in
     /*) [ -w "$RESTIC_REPOSITORY" ] || { echo "Fatal: the folder does not belong to root" >&2 && exit 1; } ;;
     esac
-    said=$(timeout 20 restic ${RESTIC_OPTION:+-o "$RESTIC_OPTION"} cat config 2>&1 >/dev/null)
+    said=$(configuration 2>&1 >/dev/null)
     case $? in
     0) ;;
     10) restic --quiet init ;;
@@ -108,9 +111,8 @@ now() {
 
 last() { sed -n "s/^$1=//p" "$WORK/last" 2>/dev/null; }
 
-# restic's exit code for a repository that does not exist.
 is_missing() {
-    timeout 20 restic ${RESTIC_OPTION:+-o "$RESTIC_OPTION"} cat config >/dev/null 2>&1
+    configuration >/dev/null 2>&1
     [ $? -eq 10 ]
 }
 

@@ -37,6 +37,17 @@ def _authentication(inputs: Props) -> str:
     return f"/{inputs['realmId']}/authentication"
 
 
+def _steps(inputs: Props) -> str:
+    """Path of the executions of the parent flow."""
+    return f"{_authentication(inputs)}/flows/{inputs['parentFlowAlias']}/executions"
+
+
+def _compared(real: Props, inputs: Props, *names: str) -> Found:
+    """What is otherwise in Keycloak; a priority that is not given is 0."""
+    wanted = {"priority": 0, **{name: inputs[name] for name in names if name in inputs}}
+    return Found(drift={name: real.get(name) for name, value in wanted.items() if not same(real.get(name), value)})
+
+
 class Flow(Entity):
     """A top-level flow; it starts empty."""
 
@@ -70,17 +81,14 @@ class Execution(Resource[Admin]):
     def validate(self, inputs: Props) -> Iterable[tuple[str, str]]:
         yield from _wrong_requirement(inputs)
 
-    def _of_flow(self, inputs: Props) -> str:
-        return f"{_authentication(inputs)}/flows/{inputs['parentFlowAlias']}/executions"
-
     def create(self, client: Admin, inputs: Props) -> tuple[str, Props]:
         body = {"provider": inputs["authenticator"], "priority": inputs.get("priority", 0)}
-        created = client.call("POST", f"{self._of_flow(inputs)}/execution", body)
+        created = client.call("POST", f"{_steps(inputs)}/execution", body)
         return created, self.update(client, created, {}, inputs)
 
     def update(self, client: Admin, resource_id: str, state: Props, inputs: Props) -> Props:
         body = {"id": resource_id, "requirement": inputs["requirement"], "priority": inputs.get("priority", 0)}
-        client.call("PUT", self._of_flow(inputs), body)
+        client.call("PUT", _steps(inputs), body)
         return {}
 
     def read(self, client: Admin, resource_id: str, inputs: Props, state: Props) -> Found | None:
@@ -88,11 +96,7 @@ class Execution(Resource[Admin]):
             real = client.call("GET", f"{_authentication(inputs)}/executions/{resource_id}")
         except NotFoundError:
             return None
-        wanted = {
-            "priority": 0,
-            **{name: inputs[name] for name in ("authenticator", "requirement", "priority") if name in inputs},
-        }
-        return Found(drift={name: real.get(name) for name, value in wanted.items() if not same(real.get(name), value)})
+        return _compared(real, inputs, "authenticator", "requirement", "priority")
 
     def delete(self, client: Admin, resource_id: str, state: Props) -> None:
         try:
@@ -115,12 +119,9 @@ class Subflow(Resource[Admin]):
     def validate(self, inputs: Props) -> Iterable[tuple[str, str]]:
         yield from _wrong_requirement(inputs)
 
-    def _of_parent(self, inputs: Props) -> str:
-        return f"{_authentication(inputs)}/flows/{inputs['parentFlowAlias']}/executions"
-
     def _execution(self, client: Admin, inputs: Props, resource_id: str) -> str:
         """Id of the execution that leads to the flow. Raises NotFoundError."""
-        for it in client.call("GET", self._of_parent(inputs)):
+        for it in client.call("GET", _steps(inputs)):
             if it.get("flowId") == resource_id:
                 return str(it["id"])
         raise NotFoundError("no execution id found for subflow")
@@ -133,7 +134,7 @@ class Subflow(Resource[Admin]):
             "description": inputs.get("description", ""),
             "priority": inputs.get("priority", 0),
         }
-        created = client.call("POST", f"{self._of_parent(inputs)}/flow", body)
+        created = client.call("POST", f"{_steps(inputs)}/flow", body)
         return created, self.update(client, created, {}, inputs)
 
     def update(self, client: Admin, resource_id: str, state: Props, inputs: Props) -> Props:
@@ -151,7 +152,7 @@ class Subflow(Resource[Admin]):
             "requirement": inputs["requirement"],
             "priority": inputs.get("priority", 0),
         }
-        client.call("PUT", self._of_parent(inputs), execution)
+        client.call("PUT", _steps(inputs), execution)
         return {}
 
     def read(self, client: Admin, resource_id: str, inputs: Props, state: Props) -> Found | None:
@@ -162,9 +163,7 @@ class Subflow(Resource[Admin]):
         except NotFoundError:
             return None
         real = {**flow, "requirement": step.get("requirement"), "priority": step.get("priority")}
-        names = ("alias", "description", "providerId", "requirement", "priority")
-        wanted = {"priority": 0, **{name: inputs[name] for name in names if name in inputs}}
-        return Found(drift={name: real.get(name) for name, value in wanted.items() if not same(real.get(name), value)})
+        return _compared(real, inputs, "alias", "description", "providerId", "requirement", "priority")
 
     def delete(self, client: Admin, resource_id: str, state: Props) -> None:
         try:
