@@ -8,9 +8,22 @@ set -u
 
 WORK=/var/lib/backup
 RETRY=10m
+SSH_LOG=$WORK/ssh.log
 export RESTIC_CACHE_DIR="$WORK/cache"
 
-restic() { command restic --retry-lock "$RETRY" ${RESTIC_OPTION:+-o "$RESTIC_OPTION"} "$@"; }
+# restic, for so many seconds at most. ssh writes to a file of its own: restic may end before it has passed on all that
+# ssh wrote, and then only says that the connection is closed.
+limited() {
+    seconds=$1 && shift
+    rm -f "$SSH_LOG"
+    timeout "$seconds" restic ${SFTP_ARGS:+-o "sftp.args=$SFTP_ARGS -E $SSH_LOG"} "$@"
+    code=$?
+    [ "$code" -eq 0 ] || [ ! -s "$SSH_LOG" ] || tail -n 1 "$SSH_LOG" | sed 's/^/subprocess ssh: /' >&2
+    return "$code"
+}
+
+# One that hangs, as restic may on a full disk, would keep all others waiting; the next one goes on where it ended.
+restic() { limited 86400 --retry-lock "$RETRY" "$@"; }
 midnight() { echo "$(($(date +%s) / 86400 * 86400))"; }
 
 # The latest of the day's times that has passed, as seconds since 1970.
@@ -26,7 +39,7 @@ due() {
 
 # The repository's configuration; exit code 10 if there is no repository. restic repeats a failed request for many
 # minutes; who waits for an answer wants it sooner.
-configuration() { timeout 20 restic ${RESTIC_OPTION:+-o "$RESTIC_OPTION"} cat config; }
+configuration() { limited 20 cat config; }
 
 # Makes the repository if there is none; two that make one at once would spoil it.
 repository() (
@@ -62,9 +75,7 @@ dumps() {
 files() {
     set -- /dumps /etc/backup/set.json
     [ ! -d /data ] || set -- "$@" /data
-    # One that hangs, as restic may on a full disk, would keep all others waiting; the next one goes on where it ended.
-    timeout 86400 restic --retry-lock "$RETRY" ${RESTIC_OPTION:+-o "$RESTIC_OPTION"} backup \
-        --quiet --host "$STACK" --tag set --exclude '/dumps/*.part' --exclude '/dumps/*.wanted' "$@" \
+    restic backup --quiet --host "$STACK" --tag set --exclude '/dumps/*.part' --exclude '/dumps/*.wanted' "$@" \
         2>"$WORK/errors"
     code=$?
     cat "$WORK/errors" >&2
@@ -94,7 +105,6 @@ now() {
         echo "$started" >"$WORK/complete"
         outcome=ok
     else
-        # Where ssh ends, restic only says that the connection is closed.
         outcome=$(grep '^subprocess ssh:' "$WORK/log" | tail -n 1)
         # What follows from a full disk is said of every file.
         for cause in 'no space left' '^fatal' '^error'; do

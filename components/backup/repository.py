@@ -18,7 +18,7 @@ SERVER_NAME = "backup-server"
 
 
 def environment(settings: Backup, password: pulumi.Output[str]) -> Mapping[str, pulumi.Input[str]]:
-    """Variables that restic reads, and `RESTIC_OPTION`, which the script hands on."""
+    """Variables that restic reads, and `SFTP_ARGS`, which the script hands on."""
     common: dict[str, pulumi.Input[str]] = {
         "RESTIC_REPOSITORY": FOLDER if settings.folder else settings.repository,
         "RESTIC_PASSWORD": password,
@@ -29,7 +29,7 @@ def environment(settings: Backup, password: pulumi.Output[str]) -> Mapping[str, 
         case S3Access() as s3:
             return {**common, "AWS_ACCESS_KEY_ID": s3.access_key, "AWS_SECRET_ACCESS_KEY": s3.secret_key}
         case SftpAccess():
-            return {**common, "RESTIC_OPTION": f"sftp.args=-F{SSH_CONFIG}"}
+            return {**common, "SFTP_ARGS": f"-F {SSH_CONFIG}"}
         case None:
             return common
 
@@ -57,6 +57,8 @@ def ssh_config() -> str:
         "StrictHostKeyChecking": "yes",
         "ConnectTimeout": "15",
         "ServerAliveInterval": "30",
+        # A greeting of the server is no cause of a failure.
+        "LogLevel": "ERROR",
     }
     return "".join(f"{name} {value}\n" for name, value in options.items())
 
