@@ -1,6 +1,7 @@
 """Scripts of containers, loaded as modules, and programs that stand in for those they call."""
 
 import importlib.util
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -8,7 +9,10 @@ ASSETS = Path(__file__).resolve().parents[1] / "assets"
 
 
 def load(path: str) -> ModuleType:
-    """A script below assets/ as a fresh module; it reads its environment now."""
+    """A script below assets/ as a fresh module; it reads its environment now, and may import what lies next to it."""
+    folder = str((ASSETS / path).parent)
+    if folder not in sys.path:
+        sys.path.append(folder)
     spec = importlib.util.spec_from_file_location(Path(path).stem, ASSETS / path)
     assert spec is not None
     assert spec.loader is not None

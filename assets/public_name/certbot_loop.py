@@ -23,7 +23,7 @@ import urllib.request
 from pathlib import Path
 
 import certifi
-from cryptography import x509
+from served_certificate import ServedCertificate
 
 DOMAIN = os.environ["DOMAIN"]
 DIRECTORY = os.environ["ACME_DIRECTORY"]
@@ -32,8 +32,7 @@ EXPECTED = frozenset(os.environ.get("EXPECTED_ADDRESSES", "").split())
 DNS_TIMEOUT = int(os.environ.get("DNS_PATIENCE", "0"))  # glossary: allow
 
 HOME = Path("/etc/letsencrypt")
-SERVED = HOME / "served" / f"{DOMAIN}.pem"
-LIVE = HOME / "live" / DOMAIN
+CERTIFICATE = ServedCertificate(HOME, DOMAIN)
 STATE = Path("/tmp/state.json")
 AGAIN = Path("/tmp/again")
 OWN_AUTHORITY = Path("/run/ca.pem")
@@ -62,26 +61,10 @@ def say(event: str, **fields: object) -> None:
     print(json.dumps({"time": now, "event": event, "domain": DOMAIN, **fields}), flush=True)
 
 
-def days_left() -> float:
-    """Until the served certificate ends; below zero if there is none for the domain."""
-    try:
-        certificate = x509.load_pem_x509_certificate(SERVED.read_bytes())
-    except (OSError, ValueError):
-        return -1
-    end = certificate.not_valid_after_utc
-    return (end - datetime.datetime.now(datetime.UTC)).total_seconds() / (24 * HOUR)
-
-
-def life_days() -> float:
-    """Whole life of the served certificate; some CAs' are days only."""
-    certificate = x509.load_pem_x509_certificate(SERVED.read_bytes())
-    return (certificate.not_valid_after_utc - certificate.not_valid_before_utc).total_seconds() / (24 * HOUR)
-
-
 def good() -> bool:
     """Whether the served certificate is far enough from its end."""
-    left = days_left()
-    return left > 0 and left > min(WORRY_DAYS, life_days() / 4)
+    left = CERTIFICATE.days_left
+    return left > 0 and left > min(WORRY_DAYS, CERTIFICATE.life_days / 4)
 
 
 def addresses() -> set[str]:
@@ -157,25 +140,14 @@ def certbot(*options: str) -> None:
 
 
 def lay_out() -> None:
-    """Chain and key in one file, changed in one step, so that the gateway never sees one without the other."""
-    content = (LIVE / "fullchain.pem").read_bytes() + (LIVE / "privkey.pem").read_bytes()
-    if SERVED.exists() and SERVED.read_bytes() == content:
-        return
-    SERVED.parent.mkdir(mode=0o750, exist_ok=True)
-    fresh = SERVED.with_suffix(".new")
-    fresh.touch(mode=0o640)
-    fresh.write_bytes(content)
-    fresh.replace(SERVED)
-    say(
-        "certificate served",
-        serial=f"{x509.load_pem_x509_certificate(content).serial_number:x}",
-        days=round(days_left()),
-    )
+    """Serve the newest certificate."""
+    if CERTIFICATE.lay_out():
+        say("certificate served", serial=f"{CERTIFICATE.serial:x}", days=round(CERTIFICATE.days_left))
 
 
 def once(*options: str) -> None:
     """Make sure that a certificate is there and not near its end."""
-    look_at_name(DNS_TIMEOUT if not SERVED.exists() else 0)
+    look_at_name(DNS_TIMEOUT if not CERTIFICATE.file.exists() else 0)
     look_at_authority()
     certbot(*(options or ["--force-renewal" if from_another_authority() else "--keep-until-expiring"]))
     lay_out()
@@ -193,7 +165,7 @@ def run() -> None:
     trust()
     os.chown(HOME, -1, os.getgid())
     HOME.chmod(0o750)
-    if (LIVE / "fullchain.pem").exists():
+    if CERTIFICATE.is_issued:
         lay_out()
     failures = 0
     while True:
@@ -201,18 +173,19 @@ def run() -> None:
         try:
             once()
         except (NotYetError, OSError, subprocess.SubprocessError) as problem:
-            if isinstance(problem, NotAskedError) and days_left() <= 0:
+            if isinstance(problem, NotAskedError) and CERTIFICATE.days_left <= 0:
                 # The operator who waits for the first one is fixing it.
                 pause: float = UNREACHED_PAUSE
             else:
                 pause = min(FIRST_PAUSE * 2**failures, LONGEST_PAUSE)
                 failures += 1
-            say("no new certificate", reason=str(problem), days_left=round(days_left()), next_try_in_seconds=pause)
+            left = round(CERTIFICATE.days_left)
+            say("no new certificate", reason=str(problem), days_left=left, next_try_in_seconds=pause)
             note(state="failed", reason=str(problem))
         else:
             failures = 0
             # Not all the world at the same minute.
-            pause = min(LOOK_EVERY, life_days() * 24 * HOUR / 6) * random.uniform(0.8, 1.0)
+            pause = min(LOOK_EVERY, CERTIFICATE.life_days * 24 * HOUR / 6) * random.uniform(0.8, 1.0)
             note(state="done")
         until = time.time() + pause
         while time.time() < until and not AGAIN.exists():
@@ -230,14 +203,14 @@ def last_state() -> dict[str, str]:
 
 def wait() -> int:
     """Wait for a verdict, after another try if the last one failed."""
-    if days_left() > 0 and not from_another_authority():
+    if CERTIFICATE.days_left > 0 and not from_another_authority():
         return 0
     if last_state()["state"] == "failed":
         note(state="working")
         AGAIN.touch()
     while (now := last_state())["state"] == "working":
         time.sleep(0.5)
-    if days_left() > 0 and not from_another_authority():
+    if CERTIFICATE.days_left > 0 and not from_another_authority():
         return 0
     print(now.get("reason", "no certificate"))
     return 1

@@ -17,6 +17,8 @@ HOME = "/etc/letsencrypt"
 """certbot's own place; `served/` and `webroot/` in it are what the gateway reads."""
 SCRIPT = "/keeper.py"  # glossary: allow
 """Its path in the container; another one would replace the containers of running stacks."""
+MODULE = "served_certificate.py"
+"""Imported by the script, so it lies next to it."""
 CA_FILE = "/run/ca.pem"
 TIMEOUT = 1200
 """Seconds for the first certificate: a fresh record may take a quarter of an hour to be seen."""
@@ -114,6 +116,7 @@ class Certificate(pulumi.ComponentResource):
                 },
                 files=[
                     File(path=SCRIPT, content=(ASSETS / "certbot_loop.py").read_text()),
+                    File(path=f"/{MODULE}", content=(ASSETS / MODULE).read_text()),
                     *([File(path=CA_FILE, content=ca)] if ca else []),
                 ],
                 volumes={HOME: args.volume.volume},

@@ -78,3 +78,19 @@ def test_hooks_are_a_valid_configuration() -> None:
     command = [sys.executable, "-m", "pre_commit", "validate-config", str(ROOT / ".pre-commit-config.yaml")]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
     assert answer.returncode == 0, answer.stdout + answer.stderr
+
+
+SOURCE_SUFFIXES = {".css", ".html", ".js", ".lua", ".py", ".sh"}
+
+
+def test_no_file_of_the_program_is_long() -> None:
+    """One that a reader must scroll through for long is two: 250 lines of source, 200 of a template."""
+    listed = subprocess.run(["git", "ls-files", "*"], cwd=ROOT, capture_output=True, text=True, check=True)
+    lengths = {
+        path: len((ROOT / path).read_text().splitlines())
+        for path in listed.stdout.split()
+        if not path.startswith(("offline/", "tests/")) and (Path(path).suffix in SOURCE_SUFFIXES | {".j2"})
+    }
+    assert len(lengths) > 200
+    limits = {path: 200 if path.endswith(".j2") else 250 for path in lengths}
+    assert {path: length for path, length in lengths.items() if length > limits[path]} == {}

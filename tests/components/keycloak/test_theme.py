@@ -11,18 +11,20 @@ import pytest
 ROOT = Path(__file__).resolve().parents[3]
 LOGIN = ROOT / "assets/keycloak/themes/ohif/login"
 RESOURCES = LOGIN / "resources"
+STYLES = sorted(RESOURCES.glob("css/*.css"))
 THEME_CSS = RESOURCES / "css/ohif.css"
+PALETTE_CSS = RESOURCES / "css/palette.css"
 PAGES = ROOT / "assets/gateway/pages"
 PAGES_CSS = PAGES / "pages.css"
 ARCHITECTURE = ROOT / "docs/explanation/architecture.svg"
 
 HTML = sorted(PAGES.glob("*.html"))
-CSS = [THEME_CSS, PAGES_CSS]
+CSS = [*STYLES, PAGES_CSS]
 SVG = [*sorted(RESOURCES.glob("img/*.svg")), ARCHITECTURE]
 EXPECTED_PAGES = {"403.html", "404.html", "4xx.html", "429.html", "502.html", "sign-out.html", "signin-failed.html"}
 
-THEME_LIGHT = (THEME_CSS, ":root")
-THEME_DARK = (THEME_CSS, ":root.pf-v5-theme-dark")
+THEME_LIGHT = (PALETTE_CSS, ":root")
+THEME_DARK = (PALETTE_CSS, ":root.pf-v5-theme-dark")
 PAGES_LIGHT = (PAGES_CSS, ":root")
 PAGES_DARK = (PAGES_CSS, "@media (prefers-color-scheme: dark) { :root")
 PALETTES = [THEME_LIGHT, THEME_DARK, PAGES_LIGHT, PAGES_DARK]
@@ -141,7 +143,7 @@ def test_theme_files_exist() -> None:
     theme = properties(LOGIN / "theme.properties")
     listed = [value for key, value in theme.items() if re.fullmatch(r"(styles|scripts|favicons)\.\w+", key)]
     drawn = re.findall(r'url\("\.\./([^"]+)"\)', THEME_CSS.read_text("utf-8"))
-    assert "css/ohif.css" in listed and drawn
+    assert drawn
     assert [name for name in {*listed, *drawn} if not (RESOURCES / name).is_file()] == []
     kept = {path.relative_to(RESOURCES).as_posix() for path in RESOURCES.rglob("*") if path.is_file()}
     assert kept == {*listed, *drawn}, "a file that nothing uses"

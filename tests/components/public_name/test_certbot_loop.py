@@ -61,10 +61,10 @@ class World:
 
     def lies(self, certificate: Certificate | None) -> None:
         """What is served from before."""
-        self.certbot_loop.SERVED.unlink(missing_ok=True)
+        self.certbot_loop.CERTIFICATE.file.unlink(missing_ok=True)
         if certificate:
-            self.certbot_loop.SERVED.parent.mkdir(parents=True, exist_ok=True)
-            self.certbot_loop.SERVED.write_text(certificate.pem + certificate.key_pem)
+            self.certbot_loop.CERTIFICATE.file.parent.mkdir(parents=True, exist_ok=True)
+            self.certbot_loop.CERTIFICATE.file.write_text(certificate.pem + certificate.key_pem)
 
     @property
     def renewal(self) -> Path:
@@ -82,7 +82,7 @@ class World:
     @property
     def served(self) -> str | None:
         """What the gateway would find."""
-        file: Path = self.certbot_loop.SERVED
+        file: Path = self.certbot_loop.CERTIFICATE.file
         return file.read_text() if file.exists() else None
 
     def run(self, seconds: float) -> None:
@@ -119,17 +119,16 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     certbot_loop = load("public_name/certbot_loop.py")
     home = tmp_path / "home"
     home.mkdir()
-    for name, path in {
+    for name, value in {
         "HOME": home,
-        "SERVED": home / "served" / f"{HOST}.pem",
-        "LIVE": home / "live" / HOST,
+        "CERTIFICATE": certbot_loop.ServedCertificate(home, HOST),
         "STATE": tmp_path / "state.json",
         "AGAIN": tmp_path / "again",
         "OWN_AUTHORITY": tmp_path / "ca.pem",
         "BUNDLE": tmp_path / "authorities.pem",
     }.items():
         assert hasattr(certbot_loop, name)
-        monkeypatch.setattr(certbot_loop, name, path)
+        monkeypatch.setattr(certbot_loop, name, value)
     made = World(tmp_path, certbot_loop)
     made.issues(signed("first", ends=90))
     monkeypatch.setattr(certbot_loop, "addresses", lambda: made.resolves)
@@ -163,7 +162,7 @@ def test_first_certificate_is_asked_for_and_laid_out(world: World, capfd: pytest
 
 def test_only_the_gateways_group_reads_it(world: World) -> None:
     world.run(60)
-    served: Path = world.certbot_loop.SERVED
+    served: Path = world.certbot_loop.CERTIFICATE.file
     modes = {path: stat.S_IMODE(path.stat().st_mode) for path in (served, served.parent, world.certbot_loop.HOME)}
     assert modes == {served: 0o640, served.parent: 0o750, world.certbot_loop.HOME: 0o750}
     assert [path.name for path in served.parent.iterdir()] == [served.name]
@@ -405,8 +404,8 @@ def test_check_worries_a_week_before_the_end_or_in_the_last_quarter_of_a_short_l
 
 
 def test_check_does_not_take_rubbish_for_a_certificate(world: World) -> None:
-    world.certbot_loop.SERVED.parent.mkdir()
-    world.certbot_loop.SERVED.write_text("-----BEGIN CERTIFICATE-----\nrubbish\n")
+    world.certbot_loop.CERTIFICATE.file.parent.mkdir()
+    world.certbot_loop.CERTIFICATE.file.write_text("-----BEGIN CERTIFICATE-----\nrubbish\n")
     assert world.certbot_loop.check() == 1
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import socket
 import ssl
 import threading
 import time
@@ -18,6 +17,7 @@ from components.public_name import origin
 from components.public_name.origin import CONFIGURATION, OriginError, wait_until_it_answers
 from tests.certificates import Certificate, signed
 from tests.servers import Reply, Request, serving
+from tools.restore_drill import free_port
 
 
 @pytest.fixture(autouse=True)
@@ -42,13 +42,6 @@ def wait(address: str, ca_certificate: str | None = None, timeout: float = 5) ->
     started = time.monotonic()
     asyncio.run(wait_until_it_answers(address, ca_certificate, timeout=timeout))
     return time.monotonic() - started
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextlib.contextmanager
