@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from offline.plugins.docker_container import Container
 from offline.plugins.docker_engine import Engine, explain, gone, labels, until_free
-from offline.plugins.provider import Found, PluginError, Props, Resource, StandIn
+from offline.plugins.provider import StandIn
+from offline.plugins.resource import Found, PluginError, Props, Resource
 from offline.plugins.wire import serve
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from offline.plugins.docker_engine import labels
 from offline.plugins.duration import nanoseconds
-from offline.plugins.provider import Props
+from offline.plugins.resource import Props
 
 # Names in Pulumi and in the API of properties whose value is passed unchanged.
 CONFIG = {

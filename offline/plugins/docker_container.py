@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 from offline.plugins.docker_body import (
@@ -14,12 +14,12 @@ from offline.plugins.docker_body import (
     api_config,
     archive_of,
     in_bytes,
-    in_mebibytes,
     restart_policy,
 )
+from offline.plugins.docker_container_state import drift_of, outputs_of
 from offline.plugins.docker_engine import Engine, gone
-from offline.plugins.duration import go_duration, is_duration
-from offline.plugins.provider import Found, InitError, PluginError, Props, Resource, pause
+from offline.plugins.duration import is_duration
+from offline.plugins.resource import Found, InitError, PluginError, Props, Resource, pause
 
 # What `docker update` can change, and what needs no change of the object at all.
 _IN_PLACE = frozenset({"cpuSet", "cpuShares", "memory", "memoryReservation", "memorySwap", "restart"})
@@ -102,7 +102,7 @@ class Container(Resource[Engine]):
             client.api.remove_container(created, force=True, v=True)
             raise
         self._await(client, created, inputs)
-        return created, _outputs(client.api.inspect_container(created))
+        return created, outputs_of(client.api.inspect_container(created))
 
     def _check_image(self, client: Engine, image: str) -> None:
         if gone(lambda: client.api.inspect_image(image)):
@@ -152,7 +152,7 @@ class Container(Resource[Engine]):
                 except PluginError:
                     problem = "was not healthy yet when Pulumi was cancelled"
             reason = f"container {inputs['name']} {problem}{_said(client, real)}"
-            raise InitError(container, _outputs(real), reason)
+            raise InitError(container, outputs_of(real), reason)
 
     # Afterwards
 
@@ -160,7 +160,7 @@ class Container(Resource[Engine]):
         if gone(lambda: client.api.inspect_container(resource_id)):
             return None
         real = client.api.inspect_container(resource_id)
-        return Found(_outputs(real), dict(_drift(real, inputs)))
+        return Found(outputs_of(real), dict(drift_of(real, inputs)))
 
     def update(self, client: Engine, resource_id: str, state: Props, inputs: Props) -> Props:
         if any(state.get(name) != inputs.get(name) for name in _IN_PLACE):
@@ -177,7 +177,7 @@ class Container(Resource[Engine]):
         if inputs["start"] and inputs["mustRun"] and not running:
             client.api.start(resource_id)
         self._await(client, resource_id, inputs)
-        return _outputs(client.api.inspect_container(resource_id))
+        return outputs_of(client.api.inspect_container(resource_id))
 
     def delete(self, client: Engine, resource_id: str, state: Props) -> None:
         from docker.errors import APIError
@@ -209,87 +209,3 @@ def _said(client: Engine, real: Props) -> str:
         text += f"\nlast health check (code {checks[-1]['ExitCode']}): {checks[-1]['Output'].strip()[-1000:]}"
     lines = client.api.logs(real["Id"], tail=15).decode(errors="replace").strip()
     return text + (f"\nlast log lines:\n{lines}" if lines else "\nit wrote no log")
-
-
-def _outputs(real: Props) -> Props:
-    config, host, network = real["Config"], real["HostConfig"], real["NetworkSettings"]
-    outputs: Props = {
-        "bridge": network.get("Bridge", ""),
-        "command": config.get("Cmd") or [],
-        "containerLogs": "",
-        "entrypoints": config.get("Entrypoint") or [],
-        "envs": config.get("Env") or [],
-        "hostname": config["Hostname"],
-        "init": bool(host.get("Init")),
-        "ipcMode": host.get("IpcMode", ""),
-        "logDriver": host["LogConfig"]["Type"],
-        "name": real["Name"].lstrip("/"),
-        "networkDatas": [
-            {
-                "networkName": name,
-                "gateway": data["Gateway"],
-                "globalIpv6Address": data["GlobalIPv6Address"],
-                "globalIpv6PrefixLength": data["GlobalIPv6PrefixLen"],
-                "ipAddress": data["IPAddress"],
-                "ipPrefixLength": data["IPPrefixLen"],
-                "ipv6Gateway": data["IPv6Gateway"],
-                "macAddress": data["MacAddress"],
-            }
-            for name, data in sorted((network.get("Networks") or {}).items())
-        ],
-        "platform": real.get("Platform", ""),
-        "ports": _ports(network),
-        "runtime": host.get("Runtime", ""),
-        "securityOpts": host.get("SecurityOpt") or [],
-        "shmSize": in_mebibytes(host["ShmSize"]),
-        "stopSignal": config.get("StopSignal", ""),
-        "stopTimeout": config.get("StopTimeout") or 0,
-    }
-    if not real["State"]["Running"]:
-        outputs["exitCode"] = real["State"]["ExitCode"]
-    return outputs
-
-
-def _ports(network: Props) -> list[Props]:
-    """Published ports in the order of the official plugin: by port inside, each with its bindings as the engine lists
-    them. A container that does not run has none."""
-    found = []
-    for key, bindings in (network.get("Ports") or {}).items():
-        number, _, protocol = key.partition("/")
-        for binding in bindings or []:
-            port = {"internal": int(number), "external": int(binding["HostPort"] or 0), "ip": binding["HostIp"]}
-            found.append({**port, "protocol": protocol})
-    return sorted(found, key=lambda port: (port["internal"], port["protocol"]))
-
-
-def _drift(real: Props, inputs: Props) -> Iterator[tuple[str, Any]]:
-    """Inputs whose real value is another one. As with the official plugin, this counts what the engine writes
-    in its own way: a capability without CAP_, a duration of `60s`, a memory limit without one for swap."""
-    host = real["HostConfig"]
-    seen: Props = {
-        "mustRun": real["State"]["Running"],
-        "name": real["Name"].lstrip("/"),
-        "restart": host["RestartPolicy"]["Name"] or "no",
-        **{name: host[HOST_CONFIG[name]] for name in ("cpuSet", "cpuShares")},
-        **{name: in_mebibytes(host[api]) for name, api in MEBIBYTES.items()},
-    }
-    if not inputs["mustRun"] or not inputs["start"]:
-        del seen["mustRun"]
-    for name, value in seen.items():
-        if value != inputs.get(name, type(value)()):
-            yield name, value
-    wanted = inputs.get("capabilities", {})
-    caps = {"adds": _full_names(host.get("CapAdd")), "drops": _full_names(host.get("CapDrop"))}
-    if any(sorted(wanted.get(name, [])) != sorted(caps[name]) for name in caps):
-        yield "capabilities", caps
-    if "healthcheck" in inputs:
-        check, has = inputs["healthcheck"], real["Config"].get("Healthcheck") or {}
-        now = {name: go_duration(has.get(DURATIONS[name], 0)) for name in DURATIONS if name in check}
-        if any(check[name] != value for name, value in now.items()):
-            yield "healthcheck", {**check, **now}
-
-
-def _full_names(capabilities: list[str] | None) -> list[str]:
-    """As newer engines tell them; version 20.10 does not."""
-    names = capabilities or []
-    return [name if name == "ALL" or name.startswith("CAP_") else f"CAP_{name}" for name in names]

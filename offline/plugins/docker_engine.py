@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from bootstrap.remote_engine import REMOTE_SOCKET, forward
-from offline.plugins.provider import PluginError, Props, pause
+from offline.plugins.resource import PluginError, Props, pause
 
 # The longest call is a stop with a long grace period.
 _TIMEOUT = 300

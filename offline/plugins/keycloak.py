@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from pulumi.runtime.rpc import UNKNOWN
 
 from offline.plugins.keycloak_admin import Admin, Entity, Field, NotFoundError, multivalued
-from offline.plugins.provider import Found, PluginError, Props, Resource, StandIn
+from offline.plugins.provider import StandIn
+from offline.plugins.resource import Found, PluginError, Props, Resource
 from offline.plugins.wire import serve
 
 
@@ -216,6 +217,7 @@ def plugin() -> StandIn[Admin]:
         keycloak_client,
         keycloak_directory,
         keycloak_flows,
+        keycloak_mappers,
         keycloak_providers,
         keycloak_realm,
         keycloak_settings,
@@ -229,6 +231,7 @@ def plugin() -> StandIn[Admin]:
             *realm,
             *own,
             *keycloak_client.RESOURCES,
+            *keycloak_mappers.RESOURCES,
             *keycloak_flows.RESOURCES,
             *keycloak_directory.RESOURCES,
             *keycloak_providers.RESOURCES,

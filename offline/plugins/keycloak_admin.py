@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from offline.plugins.duration import go_duration, nanoseconds
-from offline.plugins.provider import Found, PluginError, Props, Resource
+from offline.plugins.resource import Found, PluginError, Props, Resource
 
 MASK = "**********"
 """What Keycloak gives back in place of a secret."""

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from offline.plugins.duration import go_duration, nanoseconds
 from offline.plugins.keycloak_admin import Admin, Entity, Field, NotFoundError, Table
-from offline.plugins.provider import Found, Props, Resource
+from offline.plugins.resource import Found, Props, Resource
 
 MILLISECOND = 10**6
 

@@ -12,7 +12,7 @@ from typing import ClassVar
 from pulumi.runtime.rpc import UNKNOWN
 
 from offline.plugins.keycloak_admin import Admin, Entity, Field, NotFoundError, Table, same
-from offline.plugins.provider import Found, Props, Resource
+from offline.plugins.resource import Found, Props, Resource
 
 REALM_FLOWS: Mapping[str, str] = {
     "browserFlow": "browser",

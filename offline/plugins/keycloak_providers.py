@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from offline.plugins.keycloak_admin import Admin, Entity, Field, Table, text_bool
-from offline.plugins.provider import PluginError, Props, Resource
+from offline.plugins.resource import PluginError, Props, Resource
 
 
 def _setting(name: str) -> Field:

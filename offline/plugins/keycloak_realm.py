@@ -8,7 +8,7 @@ from typing import Any
 from offline.plugins.duration import is_duration
 from offline.plugins.keycloak_admin import Admin, Entity, Field, look_up, put, same, seconds
 from offline.plugins.keycloak_flows import REALM_FLOWS
-from offline.plugins.provider import Props
+from offline.plugins.resource import Props
 
 _PLAIN = [
     "adminPermissionsEnabled",

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from offline.plugins.keycloak_admin import Admin, NotFoundError, same
-from offline.plugins.provider import Found, Props, Resource
+from offline.plugins.resource import Found, Props, Resource
 
 
 class Settings(Resource[Admin]):

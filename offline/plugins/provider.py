@@ -16,112 +16,17 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, Generic
 
 import pulumi.provider.experimental.provider as api
 from pulumi.provider.experimental.property_value import PropertyValue
 from pulumi.runtime.rpc import UNKNOWN
 
-from offline.plugins.shape import plain, problems, redacted, secrets_in, shape_of, wrapped
-
-Client = TypeVar("Client")
-Props = dict[str, Any]
-Values = dict[str, PropertyValue]
+from offline.plugins.resource import Client, Found, InitError, PluginError, Props, Resource, Values, cancelled
+from offline.plugins.shape import canonical, paths, plain_map, problems, redacted, secrets_in, shape_of, wrapped
 
 # What the engine adds to a provider's own configuration.
 _ENGINE_CONFIG = ("version", "pluginDownloadURL", "pluginChecksums")
-_cancelled = threading.Event()
-
-
-class PluginError(Exception):
-    """An error for the person at the terminal, in full sentences and without secrets."""
-
-
-class InitError(Exception):
-    """The object exists but is not as asked for; it is kept in the state, so that the next `up` heals it."""
-
-    def __init__(self, resource_id: str, outputs: Props, reason: str) -> None:
-        super().__init__(reason)
-        self.resource_id = resource_id
-        self.outputs = outputs
-        self.properties: Values = {}
-
-
-@dataclass(frozen=True)
-class Found:
-    """What Read saw: computed outputs, and inputs whose real value has drifted (None: no longer set)."""
-
-    outputs: Props = field(default_factory=dict)
-    drift: Props = field(default_factory=dict)
-
-
-def pause(seconds: float) -> None:
-    """Sleeps; raises as soon as the engine cancels."""
-    if _cancelled.wait(seconds):
-        raise PluginError("cancelled")
-
-
-class Resource(Generic[Client]):
-    """One resource type of a plugin. Subclasses declare what differs and work with plain Python data."""
-
-    resource_type: ClassVar[str]
-    """Pulumi's type, e.g. `docker:index/network:Network`."""
-    args: ClassVar[str]
-    """The SDK's input class, e.g. `pulumi_docker:NetworkArgs`."""
-    implemented: ClassVar[frozenset[str]]
-    """Top-level properties that have an effect here; the SDK's others are refused."""
-    refused: ClassVar[frozenset[str]] = frozenset()
-    """Nested properties that have none, dotted: `mounts.volumeOptions.subpath`."""
-    replace: ClassVar[frozenset[str]] = frozenset()
-    """Properties whose change replaces the object, as in the official schema."""
-    ordered: ClassVar[frozenset[str]] = frozenset()
-    """Lists in which order counts; the official plugins treat the others as sets."""
-    read_back: ClassVar[frozenset[str]] = frozenset()
-    """Inputs that Diff compares as the real object has them, not as they were given: for these the official plugin
-    keeps in its state what it read after the last call, in its own order."""
-    creation_only: ClassVar[frozenset[str]] = frozenset()
-    """Properties whose later change is no difference."""
-    defaults: ClassVar[Mapping[str, Any]] = {}
-    autoname: ClassVar[str | None] = None
-    """The property that gets `<resource name>-<7 hex digits>` when it is not given."""
-    secret_outputs: ClassVar[frozenset[str]] = frozenset()
-
-    def validate(self, inputs: Props) -> Iterable[tuple[str, str]]:
-        """Further (property, reason) failures of Check. Values may be the marker of an unknown."""
-        return ()
-
-    def as_read(self, name: str, value: Any, real: Any) -> Any:
-        """An input of `read_back` in the form in which it is read; what it leaves to the object comes from `real`."""
-        return value
-
-    def create(self, client: Client, inputs: Props) -> tuple[str, Props]:
-        """Makes the object; returns its id and computed outputs."""
-        raise NotImplementedError
-
-    def read(self, client: Client, resource_id: str, inputs: Props, state: Props) -> Found | None:
-        """Looks at the real object; None when it is gone."""
-        return Found()
-
-    def update(self, client: Client, resource_id: str, state: Props, inputs: Props) -> Props:
-        """Changes the object in place; returns the computed outputs that changed."""
-        return {}
-
-    def delete(self, client: Client, resource_id: str, state: Props) -> None:
-        """Removes the object; one that is gone already is no error."""
-
-
-def _canonical(value: Any, name: str, ordered: frozenset[str]) -> Any:
-    if isinstance(value, dict):
-        return {key: _canonical(child, key, ordered) for key, child in value.items() if child is not None}
-    if isinstance(value, list):
-        items = [_canonical(child, "", ordered) for child in value]
-        return items if name in ordered else sorted(items, key=lambda item: json.dumps(item, sort_keys=True))
-    return value
-
-
-def _plain_map(values: Mapping[str, PropertyValue]) -> Props:
-    return {name: plain(value) for name, value in values.items() if value.value is not None}
 
 
 def _split(urn: str) -> tuple[str, str]:
@@ -207,17 +112,17 @@ class StandIn(api.Provider, Generic[Client]):
         given = self._decoded(request.new_inputs)
         found = list(problems(PropertyValue(given), shape, "", owner))
         known = shape.fields.keys() & given.keys()
-        for path in sorted((known - self._implemented_config) | (_paths(given) & self._refused_config)):
+        for path in sorted((known - self._implemented_config) | (paths(given) & self._refused_config)):
             found.append((path, f"the stand-in does not implement {path!r} of {owner}"))
         return api.CheckResponse(request.new_inputs, [api.CheckFailure(*failure) for failure in found])
 
     async def diff_config(self, request: api.DiffRequest) -> api.DiffResponse:
-        old, new = _plain_map(self._decoded(request.old_state)), _plain_map(self._decoded(request.new_inputs))
+        old, new = plain_map(self._decoded(request.old_state)), plain_map(self._decoded(request.new_inputs))
         changed = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
         return api.DiffResponse(changes=bool(changed), diffs=changed)
 
     async def configure(self, request: api.ConfigureRequest) -> api.ConfigureResponse:
-        self._config = _plain_map(self._decoded(request.args))
+        self._config = plain_map(self._decoded(request.args))
         return api.ConfigureResponse(accept_secrets=True, supports_preview=True)
 
     async def invoke(self, request: api.InvokeRequest) -> api.InvokeResponse:
@@ -238,13 +143,13 @@ class StandIn(api.Provider, Generic[Client]):
         found += self._refused(resource, inputs)
         inputs = {**{name: wrapped(value) for name, value in resource.defaults.items()}, **inputs}
         if not found:
-            found += resource.validate(_plain_map(inputs))
+            found += resource.validate(plain_map(inputs))
         return api.CheckResponse(inputs, [api.CheckFailure(*failure) for failure in found])
 
     @staticmethod
     def _refused(resource: Resource[Client], inputs: Values) -> Iterable[tuple[str, str]]:
         known = shape_of(resource.args).fields.keys() & inputs.keys()
-        for path in sorted((known - resource.implemented) | (_paths(inputs) & resource.refused)):
+        for path in sorted((known - resource.implemented) | (paths(inputs) & resource.refused)):
             yield path, f"the stand-in does not implement {path!r} of {resource.resource_type}"
 
     def read_back(self, urn: str) -> frozenset[str]:
@@ -255,11 +160,11 @@ class StandIn(api.Provider, Generic[Client]):
         """Compares the old inputs (the servicer puts them in place of the old state, except what is read back) with
         the new ones."""
         resource = self._resource(request.urn)
-        old, new = _plain_map(request.old_state), _plain_map(request.new_inputs)
+        old, new = plain_map(request.old_state), plain_map(request.new_inputs)
         new |= {name: resource.as_read(name, new[name], old.get(name)) for name in resource.read_back & new.keys()}
         details: dict[str, api.PropertyDiff] = {}
         for name in sorted((old.keys() | new.keys()) - resource.creation_only):
-            before, after = (_canonical(side.get(name), name, resource.ordered) for side in (old, new))
+            before, after = (canonical(side.get(name), name, resource.ordered) for side in (old, new))
             if name in resource.read_back:
                 before, after = before or None, after or None
             if before == after or name in request.ignore_changes:
@@ -293,7 +198,7 @@ class StandIn(api.Provider, Generic[Client]):
             return api.CreateResponse("", request.properties)
         inputs = request.properties
         try:
-            created, outputs = await self._work(inputs, resource.create, _plain_map(inputs))
+            created, outputs = await self._work(inputs, resource.create, plain_map(inputs))
         except InitError as failure:
             failure.properties = self._state(resource, inputs, failure.outputs)
             raise
@@ -303,7 +208,7 @@ class StandIn(api.Provider, Generic[Client]):
         resource = self._resource(request.urn)
         if not request.inputs:
             raise PluginError(f"{resource.resource_type}: the stand-in does not implement import or get")
-        inputs, state = _plain_map(request.inputs), _plain_map(request.properties)
+        inputs, state = plain_map(request.inputs), plain_map(request.properties)
         arguments = (request.resource_id, inputs, state)
         found: Found | None = await self._work(request.inputs, resource.read, *arguments)
         if found is None:
@@ -318,11 +223,11 @@ class StandIn(api.Provider, Generic[Client]):
 
     async def update(self, request: api.UpdateRequest) -> api.UpdateResponse:
         resource = self._resource(request.urn)
-        state = _plain_map(request.olds)
+        state = plain_map(request.olds)
         kept = {name: value for name, value in state.items() if name not in shape_of(resource.args).fields}
         if request.preview:
             return api.UpdateResponse(self._state(resource, request.news, kept))
-        arguments = (request.resource_id, state, _plain_map(request.news))
+        arguments = (request.resource_id, state, plain_map(request.news))
         try:
             outputs = await self._work(request.news, resource.update, *arguments)
         except InitError as failure:
@@ -333,20 +238,7 @@ class StandIn(api.Provider, Generic[Client]):
     async def delete(self, request: api.DeleteRequest) -> None:
         resource = self._resource(request.urn)
         state = request.properties
-        await self._work(state, resource.delete, request.resource_id, _plain_map(state))
+        await self._work(state, resource.delete, request.resource_id, plain_map(state))
 
     async def cancel(self) -> None:
-        _cancelled.set()
-
-
-def _paths(values: Mapping[str, PropertyValue], above: str = "") -> frozenset[str]:
-    """All property paths in use, nested ones dotted, list indexes left out."""
-    found: set[str] = set()
-    for name, value in values.items():
-        path = f"{above}.{name}" if above else name
-        found.add(path)
-        inner = value.value
-        for child in [value] if isinstance(inner, Mapping) else inner if isinstance(inner, tuple) else ():
-            if isinstance(child, PropertyValue) and isinstance(child.value, Mapping):
-                found |= _paths(child.value, path)
-    return frozenset(found)
+        cancelled.set()

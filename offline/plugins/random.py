@@ -8,7 +8,8 @@ import string
 from collections.abc import Iterable
 from typing import ClassVar
 
-from offline.plugins.provider import Props, Resource, StandIn
+from offline.plugins.provider import StandIn
+from offline.plugins.resource import Props, Resource
 from offline.plugins.wire import serve
 
 _SPECIAL = "!@#$%&*()-_=+[]{}<>:?"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -155,3 +156,31 @@ def redacted(text: str, secrets: frozenset[str]) -> str:
     for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, "[secret]")
     return text
+
+
+def canonical(value: Any, name: str, ordered: frozenset[str]) -> Any:
+    """A value in which only what counts differs: nothing that is empty, and lists sorted unless their order counts."""
+    if isinstance(value, dict):
+        return {key: canonical(child, key, ordered) for key, child in value.items() if child is not None}
+    if isinstance(value, list):
+        items = [canonical(child, "", ordered) for child in value]
+        return items if name in ordered else sorted(items, key=lambda item: json.dumps(item, sort_keys=True))
+    return value
+
+
+def plain_map(values: Mapping[str, PropertyValue]) -> dict[str, Any]:
+    """Plain values of those that are set."""
+    return {name: plain(value) for name, value in values.items() if value.value is not None}
+
+
+def paths(values: Mapping[str, PropertyValue], above: str = "") -> frozenset[str]:
+    """All property paths in use, nested ones dotted, list indexes left out."""
+    found: set[str] = set()
+    for name, value in values.items():
+        path = f"{above}.{name}" if above else name
+        found.add(path)
+        inner = value.value
+        for child in [value] if isinstance(inner, Mapping) else inner if isinstance(inner, tuple) else ():
+            if isinstance(child, PropertyValue) and isinstance(child.value, Mapping):
+                found |= paths(child.value, path)
+    return frozenset(found)

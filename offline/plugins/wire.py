@@ -21,7 +21,8 @@ from pulumi.provider.experimental.server import ProviderServicer
 from pulumi.runtime._grpc_settings import _GRPC_CHANNEL_OPTIONS
 from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc, status_pb2
 
-from offline.plugins.provider import InitError, StandIn
+from offline.plugins.provider import StandIn
+from offline.plugins.resource import InitError
 
 Call = Callable[[Any, Any], Awaitable[Any]]
 

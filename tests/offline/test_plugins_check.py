@@ -11,7 +11,8 @@ from pulumi.provider.experimental.property_value import PropertyValue
 from pulumi.runtime.rpc import UNKNOWN
 
 from offline.plugins import docker, keycloak, linode, random
-from offline.plugins.provider import PluginError, StandIn
+from offline.plugins.provider import StandIn
+from offline.plugins.resource import PluginError
 from offline.plugins.shape import redacted, secrets_in, shape_of, wrapped
 from tests.offline.plugin_driver import Driver, plain_map, run, values
 

@@ -14,7 +14,7 @@ from pulumi.provider.experimental.property_value import PropertyValue
 
 from offline.plugins import docker as docker_plugin
 from offline.plugins import provider
-from offline.plugins.provider import InitError, PluginError
+from offline.plugins.resource import InitError, PluginError
 from tests.offline.plugin_driver import Driver
 
 pytestmark = pytest.mark.engine

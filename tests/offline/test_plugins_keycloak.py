@@ -14,7 +14,7 @@ import pytest
 
 from offline.plugins import keycloak
 from offline.plugins.keycloak_admin import Admin
-from offline.plugins.provider import PluginError
+from offline.plugins.resource import PluginError
 from tests.offline.plugin_driver import Driver
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow]

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from offline.plugins import linode
-from offline.plugins.provider import PluginError
+from offline.plugins import linode, linode_api
+from offline.plugins.resource import PluginError
 from tests.offline.plugin_driver import Driver, run, values
 from tests.rehearsal.fake_hardware import PaperHardware
 from tests.rehearsal.linode_api import Account, serve
@@ -45,7 +45,7 @@ def plugin(account: Account) -> Iterator[Callable[[str], Any]]:
 @pytest.fixture
 def thing(plugin: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch) -> Thing:
     """`thing(kind)`: a resource of the whole account, for example `thing("firewall:Firewall")`."""
-    monkeypatch.setattr(linode, "_POLL", 0.01)
+    monkeypatch.setattr(linode_api, "_POLL", 0.01)
     whole = plugin("all")
     return lambda kind: Driver(whole, f"linode:index/{kind}")
 
@@ -215,12 +215,12 @@ def test_tokens_are_refused_clearly(plugin: Callable[[str], Any]) -> None:
 def test_without_a_token_nothing_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("LINODE_TOKEN", raising=False)
     with pytest.raises(PluginError, match="LINODE_TOKEN"):
-        linode.Api({})
+        linode_api.Api({})
 
 
 def test_a_server_that_is_away_is_named() -> None:
     with pytest.raises(PluginError, match=r"127\.0\.0\.1:9.*does not answer"):
-        linode.Api({"token": "x", "url": "http://127.0.0.1:9"}).call("GET", "profile")
+        linode_api.Api({"token": "x", "url": "http://127.0.0.1:9"}).call("GET", "profile")
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ import pytest
 from google.protobuf import empty_pb2  # type: ignore[import-untyped]
 from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc, status_pb2
 
-from offline.plugins.provider import InitError
+from offline.plugins.resource import InitError
 from offline.plugins.shape import wrapped
 from offline.plugins.wire import _partial
 

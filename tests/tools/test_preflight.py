@@ -17,6 +17,7 @@ from bootstrap.console import UserError
 from bootstrap.engine import EngineAddress, EngineState
 from tools import preflight
 from tools.preflight import NEEDED_BYTES, Found, listener_on, refuse_foreign, refuse_little_memory
+from tools.restore_drill import free_port
 
 
 @pytest.fixture
@@ -24,11 +25,6 @@ def taken_port() -> Iterator[int]:
     """A port on which this process listens."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         yield int(listener.getsockname()[1])
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 class FakeEngine:
