@@ -109,6 +109,17 @@ choose() {
 
 serve() { nginx -c /tmp/nginx.conf -e /dev/stderr "$@"; }
 
+runs() { kill -0 "$nginx" 2>/dev/null; }
+
+# Requests in progress have a second to end. nginx alone would wait for idle connections too, and a container that takes
+# the place of this one waits for both.
+stop() {
+  serve -s quit
+  tenths=0
+  while runs && [ "$tenths" -lt 10 ]; do sleep 0.1 && tenths=$((tenths + 1)); done
+  runs && serve -s stop
+}
+
 watch() {
   while sleep 3; do
     now=$(cksum "$certificate" 2>/dev/null)
@@ -124,4 +135,14 @@ seen=$(cksum "$certificate" 2>/dev/null)
 choose
 write_networks
 watch &
-exec nginx -c /tmp/nginx.conf -e /dev/stderr -g 'daemon off;'
+serve -g 'daemon off;' &
+nginx=$!
+trap stop QUIT TERM
+wait "$nginx"
+code=$?
+# The signal interrupts it.
+while runs; do
+  wait "$nginx"
+  code=$?
+done
+exit "$code"

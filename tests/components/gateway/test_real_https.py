@@ -236,3 +236,22 @@ def test_bridge_of_the_engine_is_known(client: docker.DockerClient, ipv6: bool) 
     assert of_the_edge == set(
         ipaddress.IPv4Network("10.231.74.0/24").address_exclude(ipaddress.IPv4Network("10.231.74.9"))
     )
+
+
+def test_a_stop_waits_a_second_for_requests_and_for_no_idle_connection(client: docker.DockerClient) -> None:
+    with gateway(client, START, files(EXAMPLE), init=True) as container:
+        server = Server(container)
+        until = time.monotonic() + TIMEOUT
+        while container.exec_run(["wget", "-qO-", "http://127.0.0.1:8081/healthz"]).exit_code:
+            assert time.monotonic() < until, container.logs().decode()
+            time.sleep(0.2)
+        container.reload()
+        server.address = container.attrs["NetworkSettings"]["IPAddress"]
+        idle = http.client.HTTPConnection(server.address, nginx_config.HTTP_PORT, timeout=5)
+        with contextlib.closing(idle):
+            idle.request("GET", "/healthz", headers={"Host": EXAMPLE.authority})
+            assert idle.getresponse().read() == b"ok\n"
+            started = time.monotonic()
+            container.stop(timeout=30)
+            assert time.monotonic() - started < 3
+        assert container.wait()["StatusCode"] == 0
