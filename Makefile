@@ -18,9 +18,9 @@ OF_BOTH_ARCHIVES := $(foreach it,contract journey dicom corpus attacks archive_i
 # Those that give the stack settings of their own have one for themselves, so that both halves take as long.
 FOR_SETTINGS := E2E_STACK=e2e-settings E2E_CONFIG=$(CURDIR)/tests/e2e/Pulumi.e2e-settings.yaml
 WITH_SETTINGS := $(foreach it,second_factor directory login_providers mail load_balancer attacks_behind_load_balancer \
-  viewer_settings,tests/e2e/test_$(it).py)
+  viewer_settings rights,tests/e2e/test_$(it).py)
 
-.PHONY: help reference pin up down destroy preview drift sample status smoke invite administrator backup backups restore restore-drill recover rotate test rehearsal lint fmt env bench-up lock policy
+.PHONY: help reference pin up down destroy preview drift sample status smoke invite administrator backup backups restore restore-drill recover rotate test rehearsal lint fmt env bench bench-up lock policy
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -151,6 +151,10 @@ lock: ## Write requirements*.txt again from requirements*.in (newest versions th
 	    --no-annotate --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
 	    --output-file "$$(basename $$name).txt" "$$(basename $$name).in") || exit 1; \
 	done
+
+bench: ## Compare the speed with the archive alone and two other nginx (needs the sample; ARGS="--json FILE")
+	@$(READY)
+	@$(IN_ENV) python -m bench.speed --stack $(STACK) $(ARGS)
 
 bench-up: ## Measure start, no-op, preview, restart and memory (ARGS="--cold-starts 20 --restarts 20")
 	@$(READY)

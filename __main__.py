@@ -25,7 +25,7 @@ after_archive_check = require_confirmed_archive("archive-choice", settings.archi
 secrets_args = SecretsArgs(
     users=settings.user_names,
     programs=settings.program_names,
-    archive=archive_secrets(settings.archive.kind),
+    archive=archive_secrets(settings.archive),
     backup=settings.backup is not None,
 )
 secrets = Secrets("secrets", secrets_args, after_archive_check)
@@ -45,7 +45,7 @@ certificate = served_certificate("certificate", stack, settings.certificate, on_
 upstreams = Upstreams(keycloak=keycloak, auth_proxy=auth_proxy, viewer=viewer, archive=archive)
 gateway_args = GatewayArgs(
     *(stack, networks, endpoint, settings.listeners, certificate),
-    *(settings.sessions, settings.download_roles, upstreams, settings.viewer),
+    *(settings.sessions, settings.download_roles, settings.archive.rights, upstreams, settings.viewer),
 )
 gateway = Gateway("gateway", gateway_args, on_host)
 entrance_args = PublicEntranceArgs(

@@ -15,6 +15,11 @@ class Role(StrEnum):
     """Does all that the archive offers, in its own pages too."""
 
 
+def group_role(group: str) -> str:
+    """The realm role of those who read the studies of a group."""
+    return f"group:{group}"
+
+
 @dataclass(frozen=True)
 class Anyone:
     """No session needed."""

@@ -28,7 +28,7 @@ from settings import (
     viewer,
 )
 from settings.addresses import EVERY_NETWORK
-from settings.model.archive import Archive, ArchiveKind, CharacterSet, Dicom, DicomTls
+from settings.model.archive import Archive, ArchiveKind, CharacterSet, Dicom, DicomTls, LabelRule, Rights
 from settings.model.backup import Backup, Keep, S3Access, SftpAccess
 from settings.model.entrance import Acme, DuckDns, LinodeZone, Listeners, ProvidedCertificate, Proxy, ProxyProtocol
 from settings.model.federation import Directory, DirectoryKind, LoginProvider, OpenIdProvider, SamlProvider
@@ -54,6 +54,7 @@ __all__ = [
     "DirectoryKind",
     "DuckDns",
     "Keep",
+    "LabelRule",
     "LinodeZone",
     "Listeners",
     "LocalMachine",
@@ -67,6 +68,7 @@ __all__ = [
     "ProvidedCertificate",
     "Proxy",
     "ProxyProtocol",
+    "Rights",
     "S3Access",
     "SamlProvider",
     "Server",
@@ -114,6 +116,7 @@ KEYS = frozenset(
         "loginProviders",
         "programs",
         "downloadRoles",
+        "rights",
         "sessionIdle",
         "sessionMax",
         "accessTokenLife",
@@ -139,6 +142,7 @@ def load() -> Settings:
     parsing.refuse_unknown_keys(config.name, KEYS)
     kept_in = archive.archive(config)
     machine_settings = machine.machine(config, kept_in.kind)
+    groups = kept_in.rights.groups if kept_in.rights else ()
     host = addresses.host(config, machine_settings)
     http_port = parsing.integer(config, "port", at_least=1, at_most=65535)
     https_port = parsing.integer(config, "httpsPort", at_least=1, at_most=65535)
@@ -182,10 +186,10 @@ def load() -> Settings:
         certificate=certificate,
         dns=dns.dns(config, host, machine_settings),
         archive=archive.within_volume(kept_in, machine_settings),
-        users=users.users(config),
-        directory=directory.directory(config),
-        login_providers=login_providers.login_providers(config),
-        programs=users.programs(config),
+        users=users.users(config, groups),
+        directory=directory.directory(config, groups),
+        login_providers=login_providers.login_providers(config, groups),
+        programs=users.programs(config, groups),
         download_roles=users.download_roles(config),
         sessions=sessions,
         mfa=parsing.choice(config, "mfa", Mfa),

@@ -10,6 +10,7 @@ from settings import parsing
 from settings.model.archive import Archive, ArchiveKind, CharacterSet
 from settings.model.machine import LocalMachine, Server, Vm
 from settings.parsing import ConfigurationError
+from settings.rights import rights
 
 AE_TITLE = re.compile(r"[A-Za-z0-9_.-]{1,16}")
 """PS3.5 allows more; these need no quoting in a path, an LDAP name or a configuration file."""
@@ -33,6 +34,7 @@ def archive(config: pulumi.Config) -> Archive:
         device_name=_device_name(config),
         memory_mib=memory,
         maximum_gb=_maximum_gb(config, kind),
+        rights=rights(config, kind),
         default_character_set=_default_character_set(config, kind),
         confirm_switch=parsing.boolean(config, "confirmArchiveSwitch"),
     )

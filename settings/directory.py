@@ -1,6 +1,7 @@
 """The directory whose users may sign in."""
 
 import re
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 import pulumi
@@ -9,7 +10,7 @@ from settings import parsing
 from settings.model.federation import Directory, DirectoryKind, GroupRoles
 from settings.parsing import ConfigurationError
 from settings.tls import certificates
-from settings.users import roles_of
+from settings.users import granted
 
 DIRECTORY_FIELDS = frozenset(
     {"kind", "url", "startTls", "caCertificate", "bindDn", "bindPassword", "usersDn", "userFilter"}
@@ -17,7 +18,7 @@ DIRECTORY_FIELDS = frozenset(
 )
 
 
-def directory(config: pulumi.Config) -> Directory | None:
+def directory(config: pulumi.Config, rights_groups: Sequence[str]) -> Directory | None:
     """The LDAP directory; `None` without one."""
     entry = parsing.fields(config, "directory", DIRECTORY_FIELDS)
     if not entry:
@@ -35,7 +36,7 @@ def directory(config: pulumi.Config) -> Directory | None:
     user_filter = text["userFilter"]
     if user_filter and not (user_filter.startswith("(") and user_filter.endswith(")")):
         raise ConfigurationError("directory.userFilter", f"{user_filter!r} is no LDAP filter in parentheses.")
-    groups = group_roles("directory.groups", entry.get("groups", {}))
+    groups = group_roles("directory.groups", entry.get("groups", {}), rights_groups)
     if groups and text["groupsDn"] is None:
         raise ConfigurationError("directory", "needs groupsDn, below which the groups are.")
     return Directory(
@@ -73,11 +74,11 @@ def certificate(key: str, value: str | None) -> str | None:
     return value
 
 
-def group_roles(key: str, value: object) -> GroupRoles:
+def group_roles(key: str, value: object, rights_groups: Sequence[str]) -> GroupRoles:
     """A map of groups to lists of roles."""
     if not isinstance(value, dict):
         raise ConfigurationError(key, "must be a map of groups to lists of roles.")
     for group in value:
         if not str(group).strip() or "/" in str(group):
             raise ConfigurationError(key, f"{group!r} is not the name of a group; it has no slash.")
-    return {str(group): frozenset(roles_of(f"{key}.{group}", roles)) for group, roles in value.items()}
+    return {str(group): frozenset(granted(f"{key}.{group}", roles, rights_groups)) for group, roles in value.items()}

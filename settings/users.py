@@ -5,7 +5,7 @@ from collections.abc import Container, Mapping, Sequence
 
 import pulumi
 
-from route import Role
+from route import Role, group_role
 from settings import parsing
 from settings.model.sign_in import CONSOLE_USER, PasswordRules, Program, Smtp, User
 from settings.parsing import ConfigurationError
@@ -27,7 +27,7 @@ PASSWORD_RULES: Mapping[str, tuple[int, int, int]] = {
 NAME = re.compile(r"[a-z0-9][a-z0-9._@-]{0,62}")
 
 
-def users(config: pulumi.Config) -> tuple[User, ...]:
+def users(config: pulumi.Config, groups: Sequence[str]) -> tuple[User, ...]:
     found: list[User] = []
     for position, entry in enumerate(parsing.items(config, "users")):
         key = f"users[{position}]"
@@ -38,7 +38,7 @@ def users(config: pulumi.Config) -> tuple[User, ...]:
         found.append(
             User(
                 name=name,
-                roles=frozenset(roles_of(key, entry.get("roles", []))),
+                roles=frozenset(granted(key, entry.get("roles", []), groups)),
                 email=parsing.text(key, entry, "email"),
                 first_name=parsing.text(key, entry, "firstName"),
                 last_name=parsing.text(key, entry, "lastName"),
@@ -47,7 +47,7 @@ def users(config: pulumi.Config) -> tuple[User, ...]:
     return tuple(found)
 
 
-def programs(config: pulumi.Config) -> tuple[Program, ...]:
+def programs(config: pulumi.Config, groups: Sequence[str]) -> tuple[Program, ...]:
     found: list[Program] = []
     for position, entry in enumerate(parsing.items(config, "programs")):
         key = f"programs[{position}]"
@@ -58,7 +58,7 @@ def programs(config: pulumi.Config) -> tuple[Program, ...]:
             raise ConfigurationError(key, f"the name {name} belongs to a client of Keycloak; take another.")
         if not isinstance(for_users, bool) or for_users == ("roles" in entry):
             raise ConfigurationError(key, "needs either a list roles or forUsers: true.")
-        found.append(Program(name=name, roles=None if for_users else frozenset(roles_of(key, entry["roles"]))))
+        found.append(Program(name=name, roles=None if for_users else frozenset(granted(key, entry["roles"], groups))))
     return tuple(found)
 
 
@@ -73,6 +73,18 @@ def _name(key: str, entry: Mapping[str, object], kind: str, others: Container[st
     if name in others:
         raise ConfigurationError(key, f"there are two {kind} {name}.")
     return name
+
+
+def granted(key: str, values: object, groups: Sequence[str]) -> Sequence[str]:
+    """The realm roles in a list: roles, and `group:…` for each group of `rights`."""
+    of_groups = [group_role(group) for group in groups]
+    if not isinstance(values, list):
+        raise ConfigurationError(key, "roles must be a list.")
+    unknown = [it for it in values if it not in of_groups and str(it).startswith(group_role(""))]
+    if unknown:
+        known = f"rights.groups are {', '.join(groups)}" if groups else "rights.groups names none"
+        raise ConfigurationError(key, f"{unknown[0]!r} is not a group; {known}.")
+    return [it for it in values if it in of_groups] + list(roles_of(key, [it for it in values if it not in of_groups]))
 
 
 def roles_of(key: str, values: object) -> Sequence[Role]:

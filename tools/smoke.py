@@ -12,7 +12,7 @@ import ssl
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -49,6 +49,8 @@ class Smoke:
 
     origin: str
     admin: KeycloakAdmin
+    restricted: Collection[Role] = ()
+    """Roles without which a group is needed to read a study."""
 
     def run(self, roles: Sequence[Role], say: Say = print_line) -> list[str]:
         """Say a line for each check; returns the failures."""
@@ -87,6 +89,8 @@ class Smoke:
             for path in (f"{VIEWER_PATH}/", "/app-config.js"):
                 _expect(http.get(path), 200)
             found = _expect(http.get(STUDIES, params={"limit": 1}), 200, 204)
+            if role in self.restricted and found.status_code == 200 and found.json():
+                raise CheckFailedError(f"{role} without a group finds a study")
             if found.status_code == 200 and found.json():
                 study = found.json()[0]["0020000D"]["Value"][0]
                 _expect(http.get(f"{STUDIES}/{study}/series"), 200)
@@ -138,7 +142,9 @@ def smoke(stack: str, config: Mapping[str, Any], outputs: StackOutputs, say: Say
     needing_code = [role for role in Role if mfa.demands_of([role])]
     with _trusting(config):
         admin = console(outputs.base_url, outputs.credentials[CONSOLE_USER])
-        failures = Smoke(outputs.base_url, admin).run([role for role in Role if role not in needing_code], say)
+        failures = Smoke(outputs.base_url, admin, _restricted(config)).run(
+            [role for role in Role if role not in needing_code], say
+        )
     if needing_code:
         say(f"  -       not tried: {', '.join(needing_code)}, as a temporary user has no code (mfa: {mfa})")
     if failures:
@@ -146,6 +152,11 @@ def smoke(stack: str, config: Mapping[str, Any], outputs: StackOutputs, say: Say
             f"stack {stack}: {len(failures)} checks failed; first {failures[0]}",
             "`make status` shows the state of each part, docs/how-to/troubleshoot.md what usually is the reason.",
         )
+
+
+def _restricted(config: Mapping[str, Any]) -> Collection[Role]:
+    rights = config["rights"]
+    return set(Role) - {Role.PACSADMIN, *rights.get("unrestricted", [])} if rights else ()
 
 
 @contextmanager

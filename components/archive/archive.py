@@ -7,7 +7,7 @@ import pulumi
 from components.archive.choice import ArchiveChoice, ArchiveChoiceArgs
 from components.archive.dcm4chee import Dcm4chee
 from components.archive.interface import Archive, ArchiveArgs
-from components.archive.orthanc import Orthanc
+from components.archive.orthanc import RESTRICTED_SECRET, Orthanc
 from route import ArchiveRoot
 from settings import Archive as ArchiveSettings
 from settings import ArchiveKind
@@ -23,9 +23,9 @@ def make_archive(name: str, args: ArchiveArgs, opts: pulumi.ResourceOptions | No
     return _MAKERS[args.settings.kind](name, args, opts)
 
 
-def archive_secrets(kind: ArchiveKind) -> Sequence[str]:
+def archive_secrets(settings: ArchiveSettings) -> Sequence[str]:
     """Names of the generated secrets of an archive."""
-    return _MAKERS[kind].SECRETS
+    return [*_MAKERS[settings.kind].SECRETS, *([RESTRICTED_SECRET] if settings.rights else [])]
 
 
 def archive_roots(kind: ArchiveKind) -> Sequence[ArchiveRoot]:

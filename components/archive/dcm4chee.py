@@ -87,6 +87,7 @@ class Dcm4chee(pulumi.ComponentResource):
         self.scripted_root = None
         self.zip_path = f"{self.dicomweb_root}/studies/$study?accept=application/zip"
         self.authorization = None
+        self.restricted_authorization = None
         self.source = DicomWebSource(
             name="DCM4chee",
             # As in OHIF's own configuration for it (platform/app/public/config/docker-nginx-dcm4chee.js), but for

@@ -107,6 +107,11 @@ class Archive(Protocol):
         ...
 
     @property
+    def restricted_authorization(self) -> pulumi.Output[str] | None:
+        """The one for users who may not read every study; `None`: there are none."""
+        ...
+
+    @property
     def source(self) -> DicomWebSource:
         """For the viewer."""
         ...

@@ -15,11 +15,14 @@ from components.containers.networks import data_volume
 from components.containers.service import File, Healthcheck, Service, ServiceArgs, http_probe
 from route import ArchiveRoot
 from settings import Archive as ArchiveSettings
+from settings import Rights
 
 ASSETS = Path(__file__).parents[2] / "assets" / "archive" / "orthanc"
 GATEWAY_USER = "gateway"
 STORAGE_PATH = "/var/lib/orthanc/db"
 AUTHORIZATION_FILE = "/etc/orthanc-health"
+RESTRICTED_AUTHORIZATION_FILE = "/etc/orthanc-restricted"
+RESTRICTED_SECRET = "archive-restricted"  # noqa: S105 - a name
 
 
 class Orthanc(pulumi.ComponentResource):
@@ -59,6 +62,7 @@ class Orthanc(pulumi.ComponentResource):
     scripted_root: str | None
     zip_path: str
     authorization: pulumi.Output[str]
+    restricted_authorization: pulumi.Output[str] | None
     source: DicomWebSource
     data: ArchiveData
 
@@ -77,7 +81,13 @@ class Orthanc(pulumi.ComponentResource):
         self.misreads_searches = True
         self.scripted_root = orthanc_config.SCRIPTED_ROOT
         self.zip_path = f"{orthanc_config.SCRIPTED_ROOT}/studies/$study/archive"
-        self.authorization = credential.apply(basic_authorization)
+        self.authorization = credential.apply(lambda password: basic_authorization(GATEWAY_USER, password))
+        restricted = args.secrets.get(RESTRICTED_SECRET)
+        self.restricted_authorization = (
+            None
+            if restricted is None
+            else restricted.apply(lambda password: basic_authorization(orthanc_config.RESTRICTED_USER, password))
+        )
         self.source = DicomWebSource(
             name="Orthanc",
             # Orthanc Book, "DICOMweb plugin": QIDO-RS knows includefield and wildcards, not fuzzy matching.
@@ -101,7 +111,7 @@ class Orthanc(pulumi.ComponentResource):
         )
         volume = data_volume(f"{name}-volume", "orthanc", args.stack, self)
         self.data = ArchiveData(files=volume, dumps=[database.dump])
-        configuration = pulumi.Output.all(credential, database_password).apply(
+        configuration = pulumi.Output.all(credential, database_password, restricted).apply(
             lambda passwords: orthanc_config.render(
                 orthanc_config.OrthancConfig(
                     name="Archive",
@@ -116,6 +126,7 @@ class Orthanc(pulumi.ComponentResource):
                     callers=() if args.dicom is None else args.dicom.callers,
                     character_set=args.settings.default_character_set,
                     maximum_mb=args.settings.maximum_gb * 1000,
+                    restricted_password=passwords[2],
                 )
             )
         )
@@ -132,11 +143,9 @@ class Orthanc(pulumi.ComponentResource):
                 environment={"GENERATE_HOST_ID_IF_MISSING": "false"},
                 files=[
                     File(path="/etc/orthanc/orthanc.json", content=configuration),
-                    *(
-                        File(path=path, content=(ASSETS / Path(path).name).read_text())
-                        for path in (orthanc_config.IDENTITY_SCRIPT, *orthanc_config.PYTHON_SCRIPTS)
-                    ),
+                    *scripts(orthanc_config.IDENTITY_SCRIPT, *orthanc_config.PYTHON_SCRIPTS),
                     File(path=AUTHORIZATION_FILE, content=self.authorization),
+                    *rights_files(args.settings.rights, self.restricted_authorization),
                 ],
                 volumes={STORAGE_PATH: volume},
                 healthcheck=Healthcheck(
@@ -163,6 +172,25 @@ class Orthanc(pulumi.ComponentResource):
         self.register_outputs({})
 
 
-def basic_authorization(password: str) -> str:
-    """The gateway's `Authorization` header (RFC 7617)."""
-    return "Basic " + base64.b64encode(f"{GATEWAY_USER}:{password}".encode()).decode()
+def scripts(*paths: str) -> Sequence[File]:
+    """Scripts by their paths in the container."""
+    return [File(path=path, content=(ASSETS / Path(path).name).read_text()) for path in paths]
+
+
+def rights_files(rights: Rights | None, authorization: pulumi.Output[str] | None) -> Sequence[File]:
+    """What decides who may read which study; nothing where who has a role reads all."""
+    if rights is None or authorization is None:
+        return []
+    return [
+        File(
+            path=orthanc_config.RIGHTS_FILE,
+            content=orthanc_config.rights(rights.groups, [(rule.when, rule.labels) for rule in rights.rules]),
+        ),
+        File(path=RESTRICTED_AUTHORIZATION_FILE, content=authorization),
+        *scripts(*orthanc_config.RIGHTS_SCRIPTS),
+    ]
+
+
+def basic_authorization(user: str, password: str) -> str:
+    """An `Authorization` header (RFC 7617)."""
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()

@@ -5,7 +5,7 @@ plugins DICOMweb and PostgreSQL. A key that a version does not know is ignored b
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from access import DICOMWEB_PATH
@@ -21,6 +21,12 @@ PYTHON_SCRIPTS = tuple(
     f"/etc/orthanc/{name}.py" for name in ("plugin", "metadata", "scripted", "search", "single_part", "study_zip")
 )
 """The first is loaded and imports the others (assets/archive/orthanc)."""
+RIGHTS_FILE = "/etc/orthanc-rights.json"
+"""Outside of /etc/orthanc, whose JSON files the image takes for Orthanc's own."""
+RIGHTS_SCRIPTS = tuple(f"/etc/orthanc/{name}" for name in ("rights.py", "labels.py", "restricted_stores.lua"))
+"""In addition, where users may not read every study."""
+RESTRICTED_USER = "restricted"
+"""As which the gateway asks for them."""
 INDEX_CONNECTIONS = 20
 """Connections to the database, taken in turn. Each that a restart of the database has ended fails one request with 503,
 then opens again, and waits for the database meanwhile."""
@@ -68,6 +74,8 @@ class OrthancConfig:
     """Defined term of (0008,0005) for files that name none; `None`: Orthanc's default, Latin 1."""
     maximum_mb: int
     """Size of all stored files at which further ones are refused; 0: no limit."""
+    restricted_password: str | None
+    """Of the user for those who may not read every study; `None`: there are none."""
 
 
 def render(config: OrthancConfig) -> str:
@@ -88,7 +96,7 @@ def render(config: OrthancConfig) -> str:
             "KeepAliveTimeout": 15,
             "RemoteAccessAllowed": True,
             "AuthenticationEnabled": True,
-            "RegisteredUsers": {config.user: config.password},
+            "RegisteredUsers": {config.user: config.password, **restricted(config)},
             **dimse(config),
             # Ways from the HTTP interface to the machine itself.
             "ExecuteLuaEnabled": False,
@@ -98,7 +106,11 @@ def render(config: OrthancConfig) -> str:
             "HttpsVerifyPeers": True,
             "CheckRevisions": False,
             "OverwriteInstances": False,
-            "LuaScripts": [IDENTITY_SCRIPT],
+            "LuaScripts": [
+                IDENTITY_SCRIPT,
+                *(path for path in RIGHTS_SCRIPTS if restricted(config) and path.endswith(".lua")),
+            ],
+            **({"UserMetadata": {"Labelled": 4400}} if restricted(config) else {}),
             # Without `AllowThreads` one search waits for the other.
             "Python": {"Path": PYTHON_SCRIPTS[0], "AllowThreads": True},
             **({} if config.character_set is None else {"DefaultEncoding": ENCODINGS[config.character_set]}),
@@ -138,6 +150,17 @@ def render(config: OrthancConfig) -> str:
         },
         indent=2,
     )
+
+
+def restricted(config: OrthancConfig) -> dict[str, str]:
+    """The second registered user, if there is one."""
+    return {} if config.restricted_password is None else {RESTRICTED_USER: config.restricted_password}
+
+
+def rights(groups: Sequence[str], rules: Sequence[tuple[Mapping[str, str], Sequence[str]]]) -> str:
+    """The scripts' own file, in JSON: groups, and rules with their conditions and labels."""
+    written = [{"when": dict(when), "labels": list(labels)} for when, labels in rules]
+    return json.dumps({"groups": list(groups), "rules": written}, indent=2)
 
 
 def memory(mib: int) -> dict[str, int]:

@@ -43,11 +43,29 @@ def certificate_files(
             ]
 
 
+def credential_files(archive: Archive) -> Sequence[File]:
+    """nginx's directives with the credentials that the gateway sends to the archive."""
+    files = [File(path=f"{ROOT}/archive-credential.conf", content=credential(archive))]
+    if archive.restricted_authorization is not None and archive.authorization is not None:
+        both = credentials(archive.authorization, archive.restricted_authorization)
+        files.append(File(path=f"{ROOT}/archive-credentials.conf", content=both))
+    return files
+
+
 def credential(archive: Archive) -> pulumi.Input[str]:
-    """nginx's directive with the credential that the gateway sends to the archive."""
+    """The directive in each location that leads to the archive."""
     if archive.authorization is None:
         return "# This archive checks no credential; nobody but the gateway is on its network.\n"
+    if archive.restricted_authorization is not None:
+        return "proxy_set_header Authorization $archive_credential;\n"
     return pulumi.Output.concat('proxy_set_header Authorization "', archive.authorization, '";\n')
+
+
+def credentials(unrestricted: pulumi.Output[str], restricted: pulumi.Output[str]) -> pulumi.Output[str]:
+    """The value of that directive, where not everybody may read every study."""
+    return pulumi.Output.format(
+        'map $restricted $archive_credential {{\n    0 "{0}";\n    default "{1}";\n}}\n', unrestricted, restricted
+    )
 
 
 def dicom_tls_files(dicom: Dicom | None) -> Sequence[File]:

@@ -20,7 +20,7 @@ from components.gateway.files import (
     ROOT,
     certificate_files,
     certificate_path,
-    credential,
+    credential_files,
     dicom_tls_files,
     page_files,
     viewer_files,
@@ -31,7 +31,7 @@ from components.public_name.certificate import AcmeCertificate, ServedCertificat
 from components.viewer.viewer import Viewer
 from public_endpoint import PublicEndpoint
 from route import Role
-from settings import EVERY_NETWORK, Listeners, ProvidedCertificate, ProxyProtocol, SessionLimits, ViewerSettings
+from settings import EVERY_NETWORK, Listeners, ProvidedCertificate, ProxyProtocol, Rights, SessionLimits, ViewerSettings
 
 MEMORY_MIB, TEMPORARY_MIB = 640, 16
 """Enough for everything that clients may hold by the limits in nginx's files (test_gateway_memory.py)."""
@@ -59,6 +59,7 @@ class GatewayArgs:
     """`None`: HTTP."""
     sessions: SessionLimits
     download_roles: frozenset[Role]
+    rights: Rights | None
     upstreams: Upstreams
     viewer: ViewerSettings
 
@@ -98,7 +99,7 @@ class Gateway(pulumi.ComponentResource):
                     File(path=f"{ROOT}/start.sh", content=(ASSETS / "gateway" / "start.sh").read_text()),
                     File(path=f"{ROOT}/nginx.conf", content=configuration.apply(nginx_config.render)),
                     *certificate_files(args.certificate, configuration),
-                    File(path=f"{ROOT}/archive-credential.conf", content=credential(args.upstreams.archive)),
+                    *credential_files(args.upstreams.archive),
                     *dicom_tls_files(args.listeners.dicom),
                     *viewer_files(args.upstreams.archive.source, args.sessions.idle, args.viewer),
                     *page_files(),
@@ -166,6 +167,7 @@ def gateway_config(args: GatewayArgs, endpoint: PublicEndpoint) -> GatewayConfig
         misreads_searches=args.upstreams.archive.misreads_searches,
         zip_path=args.upstreams.archive.zip_path,
         scripted_root=args.upstreams.archive.scripted_root,
+        unrestricted_roles=sorted(args.rights.unrestricted) if args.rights else None,
         dimse=dimse(args),
         realm_path=REALM_PATH,
         client_id=CLIENT_ID,

@@ -53,7 +53,7 @@ SCHEMAS: Mapping[DirectoryKind, _Schema] = {
 
 
 def make_directory(
-    name: str, directory: Directory, roles: Mapping[Role, keycloak.Role], opts: pulumi.ResourceOptions
+    name: str, directory: Directory, roles: Mapping[str, keycloak.Role], opts: pulumi.ResourceOptions
 ) -> None:
     """Let the directory's users sign in, with the roles of their groups.
 

@@ -1,5 +1,6 @@
 """The realm with its client, roles and users, inside a running Keycloak."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pulumi
@@ -13,13 +14,13 @@ from components.keycloak.realm import SAVED_EVENTS, make_realm, make_user_profil
 from components.keycloak.second_factor import offer_codes, require_code, require_code_of_provider
 from components.keycloak.server import CLIENT_ID
 from components.secrets import IdentitySecrets
-from route import Role
+from route import Role, group_role
 from settings import CONSOLE_USER, SignIn
 
 EVENT_DAYS = 90
 SECONDS_PER_DAY = 24 * 3600
 
-ROLE_DESCRIPTIONS = {
+ROLE_DESCRIPTIONS: Mapping[str, str] = {
     Role.VIEWER: "Reads studies",
     Role.REPORTER: "Reads studies, stores measurements and segmentations",
     Role.PACSADMIN: "Administers the archive",
@@ -86,15 +87,15 @@ class Identity(pulumi.ComponentResource):
             if args.sign_in.mfa.demands
             else None
         )
+        descriptions = {
+            **ROLE_DESCRIPTIONS,
+            **{group_role(group): f"Reads studies with the label {group}" for group in args.sign_in.groups},
+        }
         roles = {
             role: keycloak.Role(
-                f"{name}-role-{role}",
-                realm_id=realm.id,
-                name=role,
-                description=ROLE_DESCRIPTIONS[role],
-                opts=child,
+                f"{name}-role-{role}", realm_id=realm.id, name=role, description=description, opts=child
             )
-            for role in Role
+            for role, description in descriptions.items()
         }
         client = keycloak.openid.Client(
             f"{name}-client",

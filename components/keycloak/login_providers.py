@@ -18,7 +18,7 @@ class Brokering:
     """What all providers share."""
 
     origin: pulumi.Output[str]
-    roles: Mapping[Role, keycloak.Role]
+    roles: Mapping[str, keycloak.Role]
     second_factor: pulumi.Output[str] | None
     """Alias of a flow that follows the provider's login."""
 

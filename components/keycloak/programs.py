@@ -15,7 +15,7 @@ def make_program(
     name: str,
     program: Program,
     secrets: IdentitySecrets,
-    roles: Mapping[Role, keycloak.Role],
+    roles: Mapping[str, keycloak.Role],
     sign_in_flow: keycloak.openid.ClientAuthenticationFlowBindingOverridesArgs | None,
     opts: pulumi.ResourceOptions,
 ) -> None:

@@ -1,10 +1,12 @@
 """The archive, and how modalities send to it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 import pulumi
 
+from route import Role
 from settings.model.machine import Network
 
 
@@ -35,6 +37,26 @@ class CharacterSet(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
+class LabelRule:
+    """Which label a new study gets."""
+
+    when: Mapping[str, str]
+    """Patterns (`*`, `?`) by DICOM keyword or `callingAeTitle`; all must match, whatever the case of letters."""
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rights:
+    """Who may read which study: who is in a group reads the studies with its label."""
+
+    groups: tuple[str, ...]
+    unrestricted: frozenset[Role]
+    """Roles that read all studies."""
+    rules: tuple[LabelRule, ...]
+    """A new study gets the labels of every rule that matches its first instance; none matches: none."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Archive:
     """Which archive runs, and with what."""
 
@@ -49,6 +71,8 @@ class Archive:
     """Orthanc refuses instances beyond so many GB of stored files; 0: no limit."""
     default_character_set: CharacterSet | None
     """For files that name none in (0008,0005); `None`: the archive's own default."""
+    rights: Rights | None
+    """`None`: who has a role reads all studies."""
     confirm_switch: bool
     """Whether it may take the place of another archive that holds data."""
 

@@ -6,10 +6,8 @@ from enum import StrEnum
 
 import pulumi
 
-from route import Role
-
-GroupRoles = Mapping[str, frozenset[Role]]
-"""Roles by the name of a group. A group that is not listed gives no role."""
+GroupRoles = Mapping[str, frozenset[str]]
+"""Realm roles by the name of a group. A group that is not listed gives no role."""
 
 
 class DirectoryKind(StrEnum):

@@ -26,7 +26,7 @@ class Mfa(StrEnum):
         """Whether some users do not get in without a code, and so must not be able to remove it."""
         return self in (Mfa.ADMINISTRATORS, Mfa.REQUIRED)
 
-    def demands_of(self, roles: Collection[Role]) -> bool:
+    def demands_of(self, roles: Collection[str]) -> bool:
         """Whether a user with these roles does not get in without a code."""
         return self is Mfa.REQUIRED or (self is Mfa.ADMINISTRATORS and Role.PACSADMIN in roles)
 
@@ -36,7 +36,8 @@ class User:
     """A user of realm `ohif`; the password is generated, never configured."""
 
     name: str
-    roles: frozenset[Role]
+    roles: frozenset[str]
+    """Realm roles: those of the program, and `group:…`."""
     email: str | None
     first_name: str | None
     last_name: str | None
@@ -47,7 +48,7 @@ class Program:
     """A program that uses DICOMweb with tokens."""
 
     name: str
-    roles: frozenset[Role] | None
+    roles: frozenset[str] | None
     """Its own; the secret with which it gets tokens is generated. `None`: it acts for users who sign in."""
 
 
@@ -104,6 +105,8 @@ class SignIn:
     directory: Directory | None
     login_providers: tuple[LoginProvider, ...]
     programs: tuple[Program, ...]
+    groups: tuple[str, ...]
+    """Groups that may read studies (`rights`)."""
 
     @property
     def connects_out(self) -> bool:

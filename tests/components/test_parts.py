@@ -1,6 +1,7 @@
 """What single components decide that neither a container's options nor the whole program's shape tell."""
 
 import base64
+import json
 
 import pytest
 
@@ -30,11 +31,39 @@ def test_names_of_two_stacks_differ() -> None:
 
 def test_gateway_shows_the_archive_its_credential(local: Deployment) -> None:
     file = local.container("gateway").files["/etc/ohif/archive-credential.conf"]
-    assert file == f'proxy_set_header Authorization "{basic_authorization(local.secrets["secrets-archive"])}";\n'
+    assert (
+        file
+        == f'proxy_set_header Authorization "{basic_authorization("gateway", local.secrets["secrets-archive"])}";\n'
+    )
+
+
+def test_restricted_users_come_with_another_credential() -> None:
+    made = run_program(
+        {
+            "rights": {"groups": ["trial-7"], "unrestricted": ["reporter"]},
+            "users": [{"name": "monitor", "roles": ["viewer", "group:trial-7"]}],
+        }
+    )
+    files = made.container("gateway").files
+    own, restricted = (
+        basic_authorization(user, made.secrets[secret])
+        for user, secret in (("gateway", "secrets-archive"), ("restricted", "secrets-archive-restricted"))
+    )
+    assert files["/etc/ohif/archive-credential.conf"] == "proxy_set_header Authorization $archive_credential;\n"
+    credentials = files["/etc/ohif/archive-credentials.conf"]
+    assert f'0 "{own}";' in credentials
+    assert f'default "{restricted}";' in credentials
+    assert '"~,(pacsadmin|reporter)," 0;' in files["/etc/ohif/nginx.conf"]
+    archive = made.container("orthanc").files
+    assert archive["/etc/orthanc-restricted"] == restricted
+    assert json.loads(archive["/etc/orthanc-rights.json"])["groups"] == ["trial-7"]
+    assert "restricted" in json.loads(archive["/etc/orthanc/orthanc.json"])["RegisteredUsers"]
+    roles = made.one("UserRoles", "identity-user-monitor-roles").inputs["roleIds"]
+    assert set(roles) == {"identity-role-viewer-id", "identity-role-group:trial-7-id"}
 
 
 def test_basic_authorization() -> None:
-    scheme, _, encoded = basic_authorization("pw").partition(" ")
+    scheme, _, encoded = basic_authorization("gateway", "pw").partition(" ")
     assert (scheme, base64.b64decode(encoded)) == ("Basic", b"gateway:pw")
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from components.gateway import nginx_config
-from components.public_name.certificate import SCRIPT
+from components.public_name.certificate import MODULE, SCRIPT
 from tests.certificates import signed
 from tests.components.gateway.gateway_file import parse
 from tests.program.cases import CASES, PROD, PROVIDED, Case, prod
@@ -132,7 +132,7 @@ def test_authority_is_asked_after_gateway_and_records_are_there(case: Case, depl
 def test_certbot_loop_knows_where_the_name_has_to_point(config: dict[str, Any], expected: str, timeout: str) -> None:
     certbot = prod(**config).container("certificate")
     actual = certbot.environment
-    assert set(certbot.files) == {SCRIPT}
+    assert set(certbot.files) == {SCRIPT, f"/{MODULE}"}
     assert (actual["EXPECTED_ADDRESSES"], actual["DNS_PATIENCE"]) == (expected, timeout)  # glossary: allow
     assert (actual["ACME_DIRECTORY"], actual["ACME_EMAIL"]) == (
         "https://acme-v02.api.letsencrypt.org/directory",

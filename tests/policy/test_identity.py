@@ -273,8 +273,9 @@ def test_keycloak_trusts_the_configured_authorities(case: Case, deployment: Depl
     assert trusted == {name: pem for name, pem in wanted.items() if pem}
 
 
-def test_roles_are_the_contracts(deployment: Deployment) -> None:
-    assert {it.inputs["name"] for it in deployment.of_type("Role")} == {"viewer", "reporter", "pacsadmin"}
+def test_roles_are_the_contracts_and_one_for_each_group_of_rights(case: Case, deployment: Deployment) -> None:
+    groups = {f"group:{it}" for it in case.config.get("rights", {}).get("groups", [])}
+    assert {it.inputs["name"] for it in deployment.of_type("Role")} == {"viewer", "reporter", "pacsadmin"} | groups
 
 
 def test_users_and_their_roles_are_as_configured(case: Case, deployment: Deployment) -> None:

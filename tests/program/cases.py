@@ -23,6 +23,14 @@ FACTORS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
         "orthanc": {"archive": "orthanc"},
         "dcm4chee": {"archive": "dcm4chee"},
         "orthanc-configured": {"archive": "orthanc", "archiveMemory": 512, "aeTitle": "WARD"},
+        "orthanc-with-rights": {
+            "archive": "orthanc",
+            "rights": {
+                "groups": ["radiology", "trial-7"],
+                "unrestricted": ["reporter"],
+                "rules": [{"when": {"ClinicalTrialProtocolID": "T-7*"}, "labels": ["trial-7"]}],
+            },
+        },
         "dcm4chee-configured": {
             "archive": "dcm4chee",
             "archiveMemory": 3000,

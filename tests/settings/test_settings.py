@@ -76,6 +76,10 @@ def saml(**fields: Any) -> dict[str, Any]:
     return {"loginProviders": [{name: value for name, value in made.items() if value is not None}]}
 
 
+def rights(**fields: Any) -> dict[str, Any]:
+    return {"rights": {"groups": ["radiology"], **fields}}
+
+
 REFUSED: list[tuple[str, dict[str, Any], str]] = [
     # key that the message names, configuration, what the message says besides
     ("prot", {"prot": 80}, "did you mean port?"),
@@ -235,6 +239,28 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("programs[0]", {"programs": [{"name": "triage", "roles": [], "secret": "x"}]}, "secret"),
     ("programs[1]", {"programs": [{"name": "triage", "roles": []}] * 2}, "two programs triage"),
     ("users[0]", user(roles=["Viewer"]), "viewer, reporter, pacsadmin"),
+    ("users[0]", user(roles=["viewer", "group:radiology"]), "rights.groups names none"),
+    ("users[0]", {**user(roles=["group:x"]), **rights()}, "rights.groups are radiology"),
+    ("directory.groups.CT", {**directory(groupsDn="ou=g", groups={"CT": ["group:x"]}), **rights()}, "not a group"),
+    ("loginProviders[0].groups.CT", {**provider(groups={"CT": ["group:x"]}), **rights()}, "not a group"),
+    ("programs[0]", {"programs": [{"name": "triage", "roles": ["group:x"]}], **rights()}, "not a group"),
+    ("rights", {"archive": "dcm4chee", **rights()}, "dcm4chee has no access control that was proven here"),
+    ("rights", {"rights": {"group": ["a"]}}, "'group' is not known here"),
+    ("rights.groups", {"rights": {"unrestricted": ["viewer"]}}, "one group at least"),
+    ("rights.groups", rights(groups="radiology"), "one group at least"),
+    ("rights.groups", rights(groups=["Radiology"]), "small letters"),
+    ("rights.groups", rights(groups=["a,b"]), "small letters"),
+    ("rights.groups", rights(groups=["a", "a"]), "twice"),
+    ("rights.unrestricted", rights(unrestricted=["group:radiology"]), "viewer, reporter, pacsadmin"),
+    ("rights.rules", rights(rules={}), "list"),
+    ("rights.rules[0]", rights(rules=[{"labels": ["radiology"]}]), "needs when"),
+    ("rights.rules[0]", rights(rules=[{"when": {}, "labels": ["radiology"]}]), "needs when"),
+    ("rights.rules[0]", rights(rules=[{"when": {"Modality": "CT"}}]), "needs labels"),
+    ("rights.rules[0]", rights(rules=[{"when": {"Modality": "CT"}, "labels": ["x"]}]), "rights.groups: radiology"),
+    ("rights.rules[0]", rights(rules=[{"if": {"Modality": "CT"}, "labels": ["radiology"]}]), "'if' is not known here"),
+    ("rights.rules[0].when", rights(rules=[{"when": {"Modalty": "CT"}, "labels": ["radiology"]}]), "Modality"),
+    ("rights.rules[0].when", rights(rules=[{"when": {"Modality": "*"}, "labels": ["radiology"]}]), "wildcards"),
+    ("rights.rules[0].when", rights(rules=[{"when": {"Modality": 1}, "labels": ["radiology"]}]), "text"),
     ("users[0]", user(roles=["viewer", None]), "viewer, reporter, pacsadmin"),
     ("users[0]", user(roles=[["viewer"]]), "viewer, reporter, pacsadmin"),
     ("users[0]", user(roles=[{"viewer": True}]), "viewer, reporter, pacsadmin"),

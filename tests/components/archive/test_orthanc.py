@@ -23,6 +23,7 @@ ORTHANC = OrthancConfig(
     callers=(),
     character_set=None,
     maximum_mb=36_000,
+    restricted_password=None,
 )
 
 
