@@ -18,7 +18,7 @@ from docker.models.containers import Container
 from pydicom.uid import generate_uid
 
 from access import ADMIN_PATH
-from bench.traffic import Traffic, reading, storing
+from bench.traffic import TIMEOUT_SECONDS, Traffic, reading, storing
 from bootstrap.console import UserError, print_error, print_line
 from tools import preflight
 from tools.dicomweb import GatewayClientError, StackOutputs, sign_in, stack_outputs
@@ -50,6 +50,7 @@ def measure(name: str, container: Container, fault: str, outputs: StackOutputs) 
     """A row of the table."""
     traffic, study = Traffic(), str(generate_uid())
     back = "yes"
+    _sign_in(outputs).close()
     with reading(outputs, traffic), storing(outputs, traffic, study):
         time.sleep(BEFORE)
         FAULTS[fault](container)
@@ -57,14 +58,28 @@ def measure(name: str, container: Container, fault: str, outputs: StackOutputs) 
             traffic.go_on(stores=STORES)
         except TimeoutError as error:
             back = f"no: {error}"
-    with closing(sign_in(outputs.base_url, "pacsadmin", outputs.credentials["pacsadmin"])) as admin:
+    with closing(_sign_in(outputs)) as admin:
         found = admin.get(f"/pacs/studies/{study}/instances")
         kept = {it["00080018"]["Value"][0] for it in found.json()} if found.status_code == 200 else set()
         _delete(admin, study)
     lost = len(set(traffic.acknowledged) - kept)
     reads = f"{len(traffic.wrong)} of {traffic.good + len(traffic.wrong)}"
+    if traffic.wrong:
+        reads += f", within {traffic.outage:.1f} s"
     stores = f"{sum(traffic.refused.values())} of {len(traffic.acknowledged) + sum(traffic.refused.values())}"
     return (name, fault, reads, f"{traffic.slowest:.1f} s", stores, str(lost), back)
+
+
+def _sign_in(outputs: StackOutputs) -> httpx.Client:
+    """As pacsadmin, as soon as the login is back. Raises GatewayClientError if it does not come."""
+    deadline = time.monotonic() + TIMEOUT_SECONDS
+    while True:
+        try:
+            return sign_in(outputs.base_url, "pacsadmin", outputs.credentials["pacsadmin"])
+        except GatewayClientError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(1)
 
 
 def _delete(admin: httpx.Client, study: str) -> None:
@@ -74,13 +89,15 @@ def _delete(admin: httpx.Client, study: str) -> None:
         admin.delete(f"{ADMIN_PATH}/studies/{identifier}")
 
 
-def table(stack: str) -> None:
-    """Break everything once and print what came of it. Raises UserError, GatewayClientError."""
+def table(stack: str, parts: Sequence[str]) -> None:
+    """Break these parts (none: all) and print what came of it. Raises UserError, GatewayClientError."""
     outputs = stack_outputs(stack)
     containers = preflight.by_alias(preflight.connect(), stack)
     print_line("| part | fault | reads that failed | slowest read | stores refused | stores lost | works again |")
     print_line("|---|---|---|---|---|---|---|")
     for name, container in sorted(containers.items()):
+        if parts and name not in parts:
+            continue
         for fault in FAULTS:
             print_line(f"| {' | '.join(measure(name, container, fault, outputs))} |")
 
@@ -89,9 +106,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line. Returns 0, or 1 after an error."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--stack", default="dev")
+    parser.add_argument("--parts", nargs="*", default=[], help="break these only")
     arguments = parser.parse_args(argv)
     try:
-        table(arguments.stack)
+        table(arguments.stack, arguments.parts)
     except (UserError, GatewayClientError) as error:
         print_error(error if isinstance(error, UserError) else UserError(str(error), "make up starts the stack."))
         return 1

@@ -18,6 +18,8 @@ from tools.dicomweb import GatewayClientError, StackOutputs, sign_in, store
 
 READS, READERS = 60, 4
 TIMEOUT_SECONDS = 180
+PAUSE_SECONDS = 0.1
+"""After an answer that was none: a viewer does not ask a thousand times a second."""
 
 
 def reads() -> dict[str, dict[str, str]]:
@@ -57,10 +59,17 @@ class Traffic:
     """What was answered."""
 
     wrong: list[str] = field(default_factory=list)
+    wrong_at: list[float] = field(default_factory=list)
+    """When, by time.monotonic()."""
     good: int = 0
     slowest: float = 0
     acknowledged: list[str] = field(default_factory=list)
     refused: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def outage(self) -> float:
+        """Seconds between the first read that failed and the last."""
+        return max(self.wrong_at) - min(self.wrong_at) if self.wrong_at else 0
 
     def go_on(self, stores: int = 0) -> None:
         """Wait until there were enough good answers since now. Raises TimeoutError if they do not come."""
@@ -109,6 +118,8 @@ def reading(outputs: StackOutputs, traffic: Traffic) -> Iterator[None]:
                             traffic.good += 1
                         else:
                             traffic.wrong.append(f"{result} {path}")
+                            traffic.wrong_at.append(started)
+                            time.sleep(PAUSE_SECONDS)
 
         threads = [threading.Thread(target=read) for _ in range(READERS)]
         for thread in threads:

@@ -12,6 +12,7 @@ TOOLS = {
     "haproxy": ("haproxy",),
     "docker-registry": ("docker-registry",),
     "prometheus": ("prometheus", "promtool"),
+    "wrk": ("wrk",),
     "openssh-server": ("sshd", "ssh-keygen"),
     # From NSS; it manages the certificates that a Chromium trusts.
     "libnss3-tools": ("certutil",),
