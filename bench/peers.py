@@ -94,10 +94,13 @@ class Peer:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def _address(container: Container) -> str:
+def _address(engine: docker.DockerClient, container: Container, *, internal: bool) -> str:
+    """The container's address on a network of this kind. The gateway answers on the one that leads outside."""
     container.reload()
-    networks = container.attrs["NetworkSettings"]["Networks"].values()
-    return str(next(it["IPAddress"] for it in networks if it["IPAddress"]))
+    for name, network in container.attrs["NetworkSettings"]["Networks"].items():
+        if engine.networks.get(name).attrs["Internal"] is internal and network["IPAddress"]:
+            return str(network["IPAddress"])
+    raise UserError(f"{container.name} has no address to be measured at", "`make up`.")
 
 
 @contextmanager
@@ -129,22 +132,25 @@ def peers(stack: str, outputs: StackOutputs) -> Iterator[list[Peer]]:
         yield [
             Peer(
                 name="archive alone",
-                address=f"{_address(archive)}:8042",
+                address=f"{_address(engine, archive, internal=True)}:8042",
                 root=DICOMWEB_ROOT,
                 headers={"Authorization": authorization, "Host": host},
             ),
             Peer(
-                name="nginx, no gate", address=f"{_address(plain)}:{PORT}", root=DICOMWEB_PATH, headers={"Host": host}
+                name="nginx, no gate",
+                address=f"{_address(engine, plain, internal=False)}:{PORT}",
+                root=DICOMWEB_PATH,
+                headers={"Host": host},
             ),
             Peer(
                 name="recipe",
-                address=f"{_address(recipe)}:{PORT}",
+                address=f"{_address(engine, recipe, internal=False)}:{PORT}",
                 root=DICOMWEB_PATH,
                 headers={"Cookie": cookie, "Host": host},
             ),
             Peer(
                 name="this stack",
-                address=f"{_address(gateway)}:{HTTP_PORT}",
+                address=f"{_address(engine, gateway, internal=False)}:{HTTP_PORT}",
                 root=DICOMWEB_PATH,
                 headers={"Cookie": cookie, "Host": host},
             ),

@@ -121,6 +121,7 @@ KEYS = frozenset(
         "sessionMax",
         "accessTokenLife",
         "mfa",
+        "passkeys",
         "passwordRules",
         "smtp",
         "viewer",
@@ -163,6 +164,8 @@ def load() -> Settings:
         raise ConfigurationError("httpsPort", "must not be the same as port.")
     if certificate is None and in_front is None and not isinstance(machine_settings, LocalMachine):
         pulumi.log.warn("tls is none: passwords and patients' data are sent unencrypted. Set ohif:tls and ohif:host.")
+    secure = certificate is not None or in_front is not None
+    mfa = parsing.choice(config, "mfa", Mfa)
     table = images.images(config)
     loose = images.unpinned(table, kept_in.kind)
     if loose and not isinstance(machine_settings, LocalMachine):
@@ -192,10 +195,11 @@ def load() -> Settings:
         programs=users.programs(config, groups),
         download_roles=users.download_roles(config),
         sessions=sessions,
-        mfa=parsing.choice(config, "mfa", Mfa),
+        mfa=mfa,
+        passkeys=users.passkeys(config, mfa, host, secure=secure),
         password_rules=users.password_rules(config),
         smtp=users.smtp(config),
-        viewer=viewer.viewer(config, secure=certificate is not None or in_front is not None),
+        viewer=viewer.viewer(config, secure=secure),
         backup=backup.backup(config),
         protect_data=parsing.boolean(config, "protectData"),
         images=table,

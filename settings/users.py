@@ -7,7 +7,7 @@ import pulumi
 
 from route import Role, group_role
 from settings import parsing
-from settings.model.sign_in import CONSOLE_USER, PasswordRules, Program, Smtp, User
+from settings.model.sign_in import CONSOLE_USER, Mfa, PasswordRules, Program, Smtp, User
 from settings.parsing import ConfigurationError
 
 KEYCLOAK_CLIENTS = frozenset(
@@ -116,6 +116,20 @@ def password_rules(config: pulumi.Config) -> PasswordRules:
         maximum_age_days=numbers["maximumAgeDays"] or None,
         temporary=temporary,
     )
+
+
+def passkeys(config: pulumi.Config, mfa: Mfa, host: str | None, *, secure: bool) -> bool:
+    """Whether users may have passkeys. Browsers have them for names, reached by HTTPS, and for localhost."""
+    if not parsing.boolean(config, "passkeys"):
+        return False
+    if mfa is not Mfa.REQUIRED:
+        # Keycloak's account console asks for codes only, and enrols a further device.
+        raise ConfigurationError("passkeys", "need mfa: required, where everybody has a code as well.")
+    if host is None or not re.search("[a-z]", host) or ":" in host:
+        raise ConfigurationError("passkeys", "belong to a name; set host to one, not to an address.")
+    if not secure and host != "localhost":
+        raise ConfigurationError("passkeys", "need HTTPS; set tls.")
+    return True
 
 
 def smtp(config: pulumi.Config) -> Smtp | None:

@@ -11,7 +11,11 @@ from components.keycloak.directory import make_directory
 from components.keycloak.login_providers import Brokering, make_login_provider
 from components.keycloak.programs import make_claims, make_program
 from components.keycloak.realm import SAVED_EVENTS, make_realm, make_user_profile
-from components.keycloak.second_factor import offer_codes, require_code, require_code_of_provider
+from components.keycloak.second_factor import (
+    flow_after_provider,
+    offer_second_factors,
+    sign_in_flow,
+)
 from components.keycloak.server import CLIENT_ID
 from components.secrets import IdentitySecrets
 from route import Role, group_role
@@ -79,10 +83,10 @@ class Identity(pulumi.ComponentResource):
             opts=child,
         )
         make_user_profile(f"{name}-user-profile", realm, child)
-        before_users = offer_codes(name, realm, args.sign_in.mfa, child)
-        sign_in_flow = (
+        before_users = offer_second_factors(name, realm, args.sign_in, child)
+        flow = (
             keycloak.openid.ClientAuthenticationFlowBindingOverridesArgs(
-                browser_id=require_code(name, realm, args.sign_in.mfa, child)
+                browser_id=sign_in_flow(name, realm, args.sign_in, child)
             )
             if args.sign_in.mfa.demands
             else None
@@ -115,19 +119,19 @@ class Identity(pulumi.ComponentResource):
             web_origins=[],
             base_url=pulumi.Output.concat(origin, "/"),
             frontchannel_logout_enabled=False,
-            authentication_flow_binding_overrides=sign_in_flow,
+            authentication_flow_binding_overrides=flow,
             opts=child,
         )
         make_claims(f"{name}-client", client, child)
         for program in args.sign_in.programs:
-            make_program(f"{name}-program-{program.name}", program, args.secrets, roles, sign_in_flow, child)
+            make_program(f"{name}-program-{program.name}", program, args.secrets, roles, flow, child)
         if args.sign_in.directory:
             make_directory(f"{name}-directory", args.sign_in.directory, roles, child)
         providers = args.sign_in.login_providers
         brokering = Brokering(
             origin=origin,
             roles=roles,
-            second_factor=require_code_of_provider(name, realm, args.sign_in.mfa, child)
+            second_factor=flow_after_provider(name, realm, args.sign_in, child)
             if providers and args.sign_in.mfa.demands
             else None,
         )

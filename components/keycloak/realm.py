@@ -87,6 +87,7 @@ def make_realm(name: str, sign_in: SignIn, opts: pulumi.ResourceOptions) -> keyc
             ),
         ),
         smtp_server=_smtp_server(sign_in.smtp),
+        web_authn_policy=passkey_policy() if sign_in.passkeys else None,
         opts=opts,
     )
 
@@ -133,6 +134,21 @@ def password_policy(rules: PasswordRules) -> str:
     }
     parts = [f"{name}({number})" for name, number in counted.items() if number]
     return " and ".join([parts[0], "notUsername(undefined)", "notEmail(undefined)", *parts[1:]])
+
+
+def passkey_policy() -> keycloak.RealmWebAuthnPolicyArgs:
+    """Passkeys and security keys as a second factor (Server Administration Guide, "WebAuthn").
+
+    The password is the other factor, so a key without a PIN or fingerprint will do.
+    """
+    return keycloak.RealmWebAuthnPolicyArgs(
+        relying_party_entity_name="Image viewer",
+        signature_algorithms=["ES256", "EdDSA", "RS256"],
+        attestation_conveyance_preference="none",
+        user_verification_requirement="preferred",
+        avoid_same_authenticator_register=True,
+        create_timeout=0,
+    )
 
 
 def _lifespan(seconds: int) -> str:

@@ -95,6 +95,18 @@ _OTP: dict[str, tuple[tuple[str, ...], Any]] = {
     "period": (("otpPolicyPeriod",), 30),
     "type": (("otpPolicyType",), "totp"),
 }
+_WEB_AUTHN: dict[str, tuple[tuple[str, ...], Any]] = {
+    "acceptableAaguids": (("webAuthnPolicyAcceptableAaguids",), []),
+    "attestationConveyancePreference": (("webAuthnPolicyAttestationConveyancePreference",), "not specified"),
+    "authenticatorAttachment": (("webAuthnPolicyAuthenticatorAttachment",), "not specified"),
+    "avoidSameAuthenticatorRegister": (("webAuthnPolicyAvoidSameAuthenticatorRegister",), False),
+    "createTimeout": (("webAuthnPolicyCreateTimeout",), 0),
+    "relyingPartyEntityName": (("webAuthnPolicyRpEntityName",), "keycloak"),
+    "relyingPartyId": (("webAuthnPolicyRpId",), ""),
+    "requireResidentKey": (("webAuthnPolicyRequireResidentKey",), "not specified"),
+    "signatureAlgorithms": (("webAuthnPolicySignatureAlgorithms",), []),
+    "userVerificationRequirement": (("webAuthnPolicyUserVerificationRequirement",), "not specified"),
+}
 _SMTP = {
     "allowUtf8": "allowutf8",
     "envelopeFrom": "envelopeFrom",
@@ -121,7 +133,13 @@ class Realm(Entity):
         "userManagedAccess": Field(("userManagedAccessAllowed",)),
     }
     merged = frozenset({"attributes", "browserSecurityHeaders"})
-    implemented = frozenset(fields) | {"internationalization", "otpPolicy", "securityDefenses", "smtpServer"}
+    implemented = frozenset(fields) | {
+        "internationalization",
+        "otpPolicy",
+        "securityDefenses",
+        "smtpServer",
+        "webAuthnPolicy",
+    }
     replace = frozenset({"internalId", "realm"})
     defaults = {  # noqa: RUF012
         "enabled": True,
@@ -161,6 +179,8 @@ class Realm(Entity):
             _block(body, _BRUTE_FORCE, defenses["bruteForceDetection"])
         if "otpPolicy" in inputs:
             _block(body, _OTP, inputs["otpPolicy"])
+        if "webAuthnPolicy" in inputs:
+            _block(body, _WEB_AUTHN, inputs["webAuthnPolicy"])
         body["smtpServer"] = _smtp(inputs["smtpServer"]) if "smtpServer" in inputs else {}
         return body
 
@@ -188,6 +208,9 @@ class Realm(Entity):
             yield "securityDefenses", shown
         if "otpPolicy" in inputs and (changed := _block_drift(real, _OTP, inputs["otpPolicy"])):
             yield "otpPolicy", {**inputs["otpPolicy"], **changed}
+        passkeys = inputs.get("webAuthnPolicy", {})
+        if changed := _block_drift(real, _WEB_AUTHN, passkeys):
+            yield "webAuthnPolicy", {**passkeys, **changed}
         wanted, mail = self.body(inputs)["smtpServer"], real.get("smtpServer") or {}
         if not same(mail, {name: text for name, text in wanted.items() if name not in _MASKED}):
             yield "smtpServer", {here: mail[there] for here, there in _SMTP.items() if there in mail}

@@ -99,6 +99,8 @@ class SignIn:
     """PEM of a private authority that signed the origin's certificate."""
     sessions: SessionLimits
     mfa: Mfa
+    passkeys: bool
+    """Whether a passkey may be used in place of a one-time code."""
     password_rules: PasswordRules
     smtp: Smtp | None
     users: tuple[User, ...]

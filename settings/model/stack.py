@@ -31,6 +31,7 @@ class Settings:
     archive: Archive
     sessions: SessionLimits
     mfa: Mfa
+    passkeys: bool
     password_rules: PasswordRules
     smtp: Smtp | None
     users: tuple[User, ...]
@@ -63,6 +64,7 @@ class Settings:
             ca_certificate=self.ca_certificate,
             sessions=self.sessions,
             mfa=self.mfa,
+            passkeys=self.passkeys,
             password_rules=self.password_rules,
             smtp=self.smtp,
             users=self.users,

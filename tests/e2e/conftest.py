@@ -68,6 +68,7 @@ ORDER = (
     "test_load_balancer.py",
     "test_attacks_behind_load_balancer.py",
     "test_viewer_settings.py",
+    "test_passkeys.py",
     "test_rights.py",
     # Passwords that other tests have asked for are old after it.
     "test_rotation.py",

@@ -111,6 +111,7 @@ def world(config: dict[str, Any]) -> World:
         attributes={"frontendUrl": "http://127.0.0.1"},
         internationalization={"supportedLocales": ["de", "en"], "defaultLocale": "en"},
         otpPolicy={"algorithm": "HmacSHA256"},
+        webAuthnPolicy={"relyingPartyEntityName": "Image viewer", "signatureAlgorithms": ["ES256", "RS256"]},
         smtpServer={"host": "mail", "from": "a@b.c", "auth": {"username": "u", "password": "smtp-secret"}},
         securityDefenses={
             "headers": {"xFrameOptions": "DENY"},

@@ -192,6 +192,26 @@ def test_required_code_is_a_step_of_every_sign_in(case: Case, deployment: Deploy
     assert client["authenticationFlowBindingOverrides"] == {"browserId": f"{flow.name}-id"}
 
 
+def test_a_passkey_is_an_alternative_to_the_code_and_who_has_neither_needs_a_code() -> None:
+    made = run_program({"mfa": "required", "passkeys": True, "host": "localhost"})
+    within = "password-and-code-passkey-or-code"
+    assert {it.inputs["alias"]: it.inputs["requirement"] for it in made.of_type("Subflow")} == {
+        within: "REQUIRED",
+        f"{within}-code": "ALTERNATIVE",
+    }
+    steps = {
+        (it.inputs["parentFlowAlias"], it.inputs["authenticator"]): it.inputs["requirement"]
+        for it in made.of_type("Execution")
+    }
+    assert steps == {
+        ("password-and-code", "auth-username-password-form"): "REQUIRED",
+        (within, "webauthn-authenticator"): "ALTERNATIVE",
+        (f"{within}-code", "auth-otp-form"): "REQUIRED",
+    }
+    action = made.one("RequiredAction", "identity-passkey").inputs
+    assert (action["enabled"], action["config"]) == (True, {"max_auth_age": "0"})
+
+
 def test_required_code_cannot_be_removed_by_its_user(case: Case, deployment: Deployment) -> None:
     required = case.config["mfa"] in ("administrators", "required")
     (removal,) = [it.inputs for it in deployment.of_type("RequiredAction") if it.inputs["alias"] == "delete_credential"]
