@@ -20,7 +20,7 @@ FOR_SETTINGS := E2E_STACK=e2e-settings E2E_CONFIG=$(CURDIR)/tests/e2e/Pulumi.e2e
 WITH_SETTINGS := $(foreach it,second_factor directory login_providers mail load_balancer attacks_behind_load_balancer \
   viewer_settings passkeys rights,tests/e2e/test_$(it).py)
 
-.PHONY: help reference pin up down destroy preview drift sample status smoke invite administrator backup backups restore restore-drill recover rotate test rehearsal lint fmt env bench bench-up lock policy
+.PHONY: help reference pin up down destroy preview drift sample status audit smoke invite administrator backup backups restore restore-drill recover rotate test rehearsal lint fmt env bench bench-up lock policy
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,6 +56,10 @@ sample: ## Store a synthetic CT series in the running stack
 status: ## Show each part, memory, versions, studies, disk and certificate (ARGS=--json or "--textfile FILE"; exit code 1: attention)
 	@$(READY_FOR_STACK)
 	@$(IN_ENV) python -m tools.status $(CHOSEN) $(ARGS)
+
+audit: ## Show who read which study (ARGS="--patient ID", --study, --user, --since 7d, --json, --file FILE)
+	@$(READY_FOR_STACK)
+	@$(IN_ENV) python -m tools.audit $(CHOSEN) $(ARGS)
 
 smoke: ## Try the running stack as each role, with temporary users; leaves nothing behind
 	@$(READY_FOR_STACK)

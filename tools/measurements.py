@@ -19,21 +19,19 @@ from cryptography import x509
 from docker.models.containers import Container
 
 from bootstrap.paths import STATE
-from components.archive.orthanc import AUTHORIZATION_FILE, STORAGE_PATH
-from components.archive.orthanc_config import PORT
+from components.archive.orthanc import STORAGE_PATH
 from names import PROJECT, docker_name
+from tools import archive_api
 
 MIB = 1024**2
 DAY = 86400
+DATABASE_SUFFIX = "-db"
+"""Of the aliases of databases; before it is the name of role and database."""
 FAILED_SIGN_IN = 'type="LOGIN_ERROR"'
 HISTORY_DAYS = 30
 """How far back the growth of the archive is measured."""
 LOG_SECONDS = 300
 """How far back requests and sign-ins are counted."""
-STATISTICS = (
-    f"exec 3<>/dev/tcp/127.0.0.1/{PORT} && "
-    f'printf "GET /statistics HTTP/1.0\\r\\nAuthorization: %s\\r\\n\\r\\n" "$(<{AUTHORIZATION_FILE})" >&3 && cat <&3'
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +46,42 @@ class Part:
     memory_limit_mib: int
     restarts: int
     """Since it was made, without those by hand."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatabaseFigures:
+    """What PostgreSQL says of one service's database (its documentation, "The Cumulative Statistics System")."""
+
+    name: str
+    """Alias of its container."""
+    size_bytes: int
+    connections: int
+    connections_limit: int
+    cache_hits: float | None
+    """Share of blocks that were in its memory, since its start; `None` before it has read any."""
+
+
+FIGURES = """
+SELECT pg_database_size(datname), numbackends, current_setting('max_connections'), blks_hit, blks_read
+FROM pg_stat_database WHERE datname = current_database()
+"""
+
+
+def database(name: str, container: Container) -> DatabaseFigures | None:
+    """Figures of a database; `None` if it does not answer."""
+    owner = name.removesuffix(DATABASE_SUFFIX)
+    text = output(container, ["psql", "--no-psqlrc", "-At", "-F", " ", "-U", owner, "-d", owner, "-c", FIGURES])
+    try:
+        size, connections, limit, hit, read = map(int, text.split())
+    except ValueError:
+        return None
+    return DatabaseFigures(
+        name=name,
+        size_bytes=size,
+        connections=connections,
+        connections_limit=limit,
+        cache_hits=hit / (hit + read) if hit + read else None,
+    )
 
 
 def part(engine: docker.DockerClient, container: Container, stack: str) -> Part:
@@ -95,10 +129,10 @@ def number(text: str) -> int | None:
 
 def statistics(archive: Container | None) -> dict[str, int]:
     """Orthanc's `/statistics`; empty for another archive, or if it does not answer."""
-    _, _, body = output(archive, ["/bin/bash", "-c", STATISTICS]).partition("\r\n\r\n")
     try:
-        return {name: int(value) for name, value in json.loads(body).items()}
-    except ValueError:
+        found = archive_api.ask(archive, "GET", "/statistics") if archive else None
+        return {name: int(value) for name, value in (found or {}).items()}
+    except (ValueError, docker.errors.APIError):
         return {}
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 
 from docker.models.containers import Container
 
-from components.archive.orthanc import AUTHORIZATION_FILE
-from components.archive.orthanc_config import PORT
+from tools import archive_api
 from tools.container_exec import run
 
 FILES = (
@@ -31,10 +29,4 @@ def without_file(database: Container, archive_files: str) -> Sequence[str]:
 
 def delete(archive: Container, instances: Sequence[str]) -> bool:
     """Delete instances by Orthanc's own API (`/tools/bulk-delete`); whether it did."""
-    body = json.dumps({"Resources": list(instances)}).encode()
-    request = (
-        f"exec 3<>/dev/tcp/127.0.0.1/{PORT} && "
-        'printf "POST /tools/bulk-delete HTTP/1.0\\r\\nAuthorization: %s\\r\\nContent-Length: %s\\r\\n\\r\\n" '
-        f'"$(<{AUTHORIZATION_FILE})" {len(body)} >&3 && cat >&3 && read -r _ code _ <&3 && [ "$code" = 200 ]'
-    )
-    return run(archive, ["/bin/bash", "-c", request], body).code == 0
+    return archive_api.ask(archive, "POST", "/tools/bulk-delete", {"Resources": list(instances)}) is not None

@@ -39,6 +39,12 @@ def registry(status: Status, now: float | None = None) -> CollectorRegistry:
         gauge("part_memory_bytes", "Memory of the container, without its cache.", it.memory_mib * MIB, part=it.name)
         limit = it.memory_limit_mib * MIB
         gauge("part_memory_limit_bytes", "Memory that the container may use; 0: no limit.", limit, part=it.name)
+    for database in status.databases:
+        name = {"database": database.name}
+        gauge("database_size_bytes", "Size of the database.", database.size_bytes, **name)
+        gauge("database_connections", "Connections to it.", database.connections, **name)
+        gauge("database_connections_limit", "Connections that it accepts.", database.connections_limit, **name)
+        gauge("database_cache_hits", "Share of blocks read from its memory.", database.cache_hits, **name)
     gauge("disk_size_bytes", "Size of the file system with the archive's files.", _times(status.disk_gb, GB))
     gauge("disk_free_bytes", "Free space of it.", _times(status.disk_free_gb, GB))
     gauge("studies", "Studies in the archive.", status.studies)

@@ -17,6 +17,7 @@ from pathlib import Path
 from bootstrap.console import UserError, print_error, print_line
 from tools import measurements, preflight, prometheus, recovery
 from tools.backup import last_backup
+from tools.measurements import DATABASE_SUFFIX
 from tools.pulumi_run import Pulumi, copy_config
 from tools.stack_state import read_deployment
 from tools.status_model import Status
@@ -24,6 +25,8 @@ from tools.status_model import Status
 GB = 10**9
 CERTIFICATE_DAYS = 14
 """Left, below which the certificate needs attention: certbot renews with 30 days left."""
+CONNECTIONS_SHARE = 0.9
+"""In use, above which a database needs attention."""
 DISK_SHARE, DISK_DAYS = 0.1, 14
 """Free, below which the disk needs attention, and days after which it would be full."""
 SESSIONS = "REDISCLI_AUTH=$(sed -n 's/^requirepass //p' /etc/valkey/valkey.conf) valkey-cli dbsize"
@@ -42,6 +45,7 @@ def measured(pulumi: Pulumi) -> Status:
     named = {name: it for name, it in preflight.by_alias(engine, pulumi.stack).items() if it.status == "running"}
     archive, store, backup = (named.get(it) for it in ("orthanc", "sessions", "backup"))
     hours, outcome = last_backup(backup)
+    figures = (measurements.database(name, it) for name, it in sorted(named.items()) if name.endswith(DATABASE_SUFFIX))
     statistics = measurements.statistics(archive)
     disk, free = measurements.disk(archive)
     stored = statistics.get("TotalDiskSize")
@@ -50,6 +54,7 @@ def measured(pulumi: Pulumi) -> Status:
     status = Status(
         stack=pulumi.stack,
         parts=parts,
+        databases=[it for it in figures if it],
         disk_free_gb=None if free is None else round(free / GB, 1),
         disk_gb=None if disk is None else round(disk / GB, 1),
         disk_days=days,
@@ -73,6 +78,9 @@ def problems(status: Status) -> Iterable[str]:
             yield f"{it.name} is {it.state}"
         if it.memory_limit_mib and it.memory_mib > 0.95 * it.memory_limit_mib:
             yield f"{it.name} uses {it.memory_mib} of {it.memory_limit_mib} MiB"
+    for database in status.databases:
+        if database.connections > CONNECTIONS_SHARE * database.connections_limit:
+            yield f"{database.name} has {database.connections} of {database.connections_limit} connections"
     if status.backup_outcome not in (None, "ok"):
         yield f"the last backup failed: {status.backup_outcome}"
     if status.certificate_days is not None and status.certificate_days < CERTIFICATE_DAYS:
@@ -94,6 +102,7 @@ def shown(status: Status) -> str:
     facts = {
         "studies": status.studies,
         "instances": status.instances,
+        **{f"{it.name}": _database(it) for it in status.databases},
         "sessions": status.sessions,
         f"requests, {measurements.LOG_SECONDS // 60} minutes": None
         if status.requests is None
@@ -107,6 +116,14 @@ def shown(status: Status) -> str:
     lines += [f"  {name}: {value}" for name, value in facts.items() if value is not None]
     lines += [f"  attention: {it}" for it in status.problems] or ["  all is well"]
     return "\n".join(lines)
+
+
+def _database(figures: measurements.DatabaseFigures) -> str:
+    hits = "" if figures.cache_hits is None else f", {figures.cache_hits:.0%} of reads from memory"
+    return (
+        f"{figures.size_bytes / measurements.MIB:.0f} MiB, {figures.connections} of {figures.connections_limit} "
+        f"connections{hits}"
+    )
 
 
 def _write(status: Status, file: Path) -> None:

@@ -14,6 +14,8 @@ class Status:
 
     stack: str
     parts: Sequence[measurements.Part]
+    databases: Sequence[measurements.DatabaseFigures]
+    """Of those that answer."""
     disk_free_gb: float | None
     """Of the file system with the archive's files."""
     disk_gb: float | None

@@ -14,12 +14,25 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
+from settings import ArchiveKind
 from tests.e2e import raw_http
-from tests.e2e.archive import API
+from tests.e2e.archive import API, delete
 from tests.e2e.attacks import SPELLINGS, TOKEN
 from tests.e2e.conftest import Sessions
-from tests.e2e.harness import CONFIG_FILE_IN_USE, NAME, THINGS, Stack, by_hand, run, state_environment, wait_until
+from tests.e2e.harness import (
+    ARCHIVE,
+    CONFIG_FILE_IN_USE,
+    NAME,
+    THINGS,
+    Stack,
+    by_hand,
+    run,
+    state_environment,
+    tool,
+    wait_until,
+)
 from tests.e2e.logs import line_of, lines, log_of
+from tests.e2e.objects import picture, stow
 from tests.e2e.other_containers import another_gateway, neighbour, network_name
 from tests.e2e.realm import Realm
 from tools.dicomweb import SESSION_COOKIES, GatewayClientError, StackOutputs, client, login_form, sign_in
@@ -67,6 +80,37 @@ def test_a_read_is_logged_with_who_did_what(stack: Stack, session: Sessions, use
     assert 0 <= line["seconds"] < 60
     assert re.fullmatch(r"[0-9a-f]{32}", str(line["request_id"]))
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d\d:\d\d", str(line["time"]))
+
+
+@pytest.mark.skipif(ARCHIVE is ArchiveKind.DCM4CHEE, reason="patients are looked up in Orthanc")
+def test_who_read_a_patients_study_is_one_command(stack: Stack, session: Sessions) -> None:
+    admin, reader = session("pacsadmin"), session("reporter")
+    made = picture(PatientID=f"AUDITED-{secrets.token_hex(4)}")
+    assert stow(admin, made).status_code == 200
+    study = f"/pacs/studies/{made.StudyInstanceUID}"
+    (identifier,) = admin.post(
+        f"{API}/tools/find", json={"Level": "Study", "Query": {"PatientID": made.PatientID}}
+    ).json()
+    try:
+        frame = f"{study}/series/{made.SeriesInstanceUID}/instances/{made.SOPInstanceUID}/frames/1"
+        for path in (f"{study}/metadata", frame, frame, f"/pacs/studies?PatientID={made.PatientID}"):
+            assert reader.get(path).status_code == 200
+        assert session("viewer").delete(study).status_code == 403
+        assert admin.get(f"{API}/studies/{identifier}/archive").status_code == 200
+        answered = tool("audit", "--patient", made.PatientID, "--since", "90m", "--json")
+        assert answered.returncode == 0, answered.stdout
+        found = json.loads(answered.stdout)
+        by_user = {it["user"]: it for it in found["accesses"]}
+        assert set(by_user) == {"reporter", "pacsadmin"}
+        assert (by_user["reporter"]["images"], by_user["reporter"]["metadata"]) == (2, 1)
+        assert by_user["pacsadmin"]["images"] == 1
+        assert [(user, query) for _, user, query in found["searches"]] == [("reporter", f"PatientID={made.PatientID}")]
+        shown = tool("audit", "--study", str(made.StudyInstanceUID)).stdout
+        assert f"reporter  patient {made.PatientID}  study {made.StudyInstanceUID}" in shown
+    finally:
+        delete(admin, "Study", PatientID=str(made.PatientID))
+    gone = tool("audit", "--study", str(made.StudyInstanceUID)).stdout
+    assert f"reporter  patient not in the archive  study {made.StudyInstanceUID}" in gone
 
 
 def test_what_an_administrator_does_in_the_archive_is_logged(stack: Stack, session: Sessions) -> None:

@@ -41,6 +41,11 @@ def test_the_status_has_every_part_and_what_is_stored(stack: Stack, session: Ses
     assert (status["studies"], status["instances"]) == (found["CountStudies"], found["CountInstances"])
     assert status["instances"] >= sample.SLICES
     assert status["sessions"] >= 1
+    databases = {it["name"]: it for it in status["databases"]}
+    assert set(databases) == {"keycloak-db", "orthanc-db"}
+    assert all(
+        0 < it["connections"] < it["connections_limit"] and it["size_bytes"] > 10**6 for it in databases.values()
+    )
     assert 0 < status["disk_free_gb"] < status["disk_gb"]
     assert status["problems"] == []
 

@@ -53,6 +53,7 @@ def metrics(status: Status) -> dict[str, float]:
 def test_metrics_are_the_status() -> None:
     found = metrics(FULL)
     assert found['ohif_part_up{part="viewer",stack="dev",version="1"}'] == 1
+    assert found['ohif_database_connections{database="orthanc-db",stack="dev"}'] == 21
     assert found['ohif_disk_free_bytes{stack="dev"}'] == 60e9
     assert found['ohif_backup_age_seconds{stack="dev"}'] == 5 * 3600
     assert found['ohif_recent_requests{stack="dev",status="2xx"}'] == 900
@@ -78,6 +79,10 @@ SERIES: dict[str, tuple[list[str], list[str]]] = {
     "OhifMemoryLow": (
         ["part_memory_bytes 97x240", "part_memory_limit_bytes 100x240"],
         ["part_memory_bytes 97x240", "part_memory_limit_bytes 0x240"],
+    ),
+    "OhifDatabaseConnections": (
+        ["database_connections 55x240", "database_connections_limit 60x240"],
+        ["database_connections 54x240", "database_connections_limit 60x240"],
     ),
     "OhifServerErrors": (
         ['recent_requests{status="5xx"} 20x240', 'recent_requests{status="2xx"} 900x240'],
@@ -106,6 +111,8 @@ def test_every_alert_has_series() -> None:
 @pytest.mark.parametrize("alert", ALERTS)
 def test_alert(alert: str, fires: bool, tmp_path: Path) -> None:
     labels = ['stack="dev"', *(['part="viewer"'] if alert in OF_A_PART else [])]
+    if alert == "OhifDatabaseConnections":
+        labels.append('database="orthanc-db"')
     series = []
     for text in SERIES[alert][0 if fires else 1]:
         name, values = text.split()

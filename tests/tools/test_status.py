@@ -8,14 +8,18 @@ from typing import Any
 
 import pytest
 
-from tools.measurements import DAY, Part, certificate_days, days_left
+from tools.measurements import DAY, DatabaseFigures, Part, certificate_days, days_left
 from tools.status import problems, shown
 from tools.status_model import Status
 
 PART = Part(name="viewer", state="healthy", version="1", memory_mib=10, memory_limit_mib=100, restarts=0)
+DATABASE = DatabaseFigures(
+    name="orthanc-db", size_bytes=9_000_000, connections=21, connections_limit=60, cache_hits=0.99
+)
 GOOD = Status(
     stack="dev",
     parts=[PART],
+    databases=[DATABASE],
     disk_free_gb=60.0,
     disk_gb=100.0,
     disk_days=90.0,
@@ -44,6 +48,9 @@ GOOD = Status(
         ({"backup_outcome": "Fatal: no route to host"}, "the last backup failed: Fatal: no route to host"),
         ({"parts": [dataclasses.replace(PART, state="exited")]}, "viewer is exited"),
         ({"parts": [dataclasses.replace(PART, state="starting")]}, "viewer is starting"),
+        ({"databases": []}, None),
+        ({"databases": [dataclasses.replace(DATABASE, cache_hits=None)]}, None),
+        ({"databases": [dataclasses.replace(DATABASE, connections=55)]}, "orthanc-db has 55 of 60 connections"),
         ({"parts": [dataclasses.replace(PART, memory_mib=97)]}, "viewer uses 97 of 100 MiB"),
     ],
 )
