@@ -41,6 +41,14 @@ due() {
 # minutes; who waits for an answer wants it sooner.
 configuration() { limited 20 cat config; }
 
+# A full disk or an interruption can leave a folder with keys and no configuration, where restic makes no repository. It
+# is cleared if there is nothing that a key could open.
+remove_unusable_keys() {
+    [ ! -d "$RESTIC_REPOSITORY/keys" ] || [ -e "$RESTIC_REPOSITORY/config" ] ||
+        [ -n "$(find "$RESTIC_REPOSITORY/data" "$RESTIC_REPOSITORY/snapshots" -type f 2>/dev/null | head -n 1)" ] ||
+        rm -f "$RESTIC_REPOSITORY"/keys/*
+}
+
 # Makes the repository if there is none; two that make one at once would spoil it.
 repository() (
     flock 8
@@ -50,7 +58,7 @@ repository() (
     said=$(configuration 2>&1 >/dev/null)
     case $? in
     0) ;;
-    10) restic --quiet init ;;
+    10) remove_unusable_keys && restic --quiet init ;;
     # restic names each failed request, and when it asks again.
     *) echo "$said" | sed 's/^.* returned error, retrying after [^:]*: /Fatal: /' >&2 && exit 1 ;;
     esac

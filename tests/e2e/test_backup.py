@@ -254,6 +254,20 @@ def test_a_backup_that_fails_is_seen_and_leaves_the_others(backup: str) -> None:
     assert "the last backup failed" not in tool("status").stdout
 
 
+@pytest.mark.parametrize("with_data", [False, True], ids=["nothing in it", "with data"])
+def test_a_repository_whose_making_was_cut_off_is_made_again(backup: str, with_data: bool) -> None:
+    """Unless a key might open something."""
+    half, key = f"{WORK}/half", f"{WORK}/half/keys/{'0' * 64}"
+    made = f"mkdir -p {half}/keys {half}/data/00 {half}/snapshots && echo cut off >{key}"
+    inside(backup, "sh", "-c", f"{made} && {f'echo x >{half}/data/00/x' if with_data else 'true'}")
+    try:
+        done = inside(backup, "sh", "-c", f"echo state | /bin/sh {SCRIPT} state", RESTIC_REPOSITORY=half)
+        assert (done.returncode == 0) is not with_data, done.stderr
+        assert (inside(backup, "test", "-e", key).returncode == 0) is with_data
+    finally:
+        inside(backup, "rm", "-rf", half)
+
+
 @contextmanager
 def running_backup(backup: str) -> Iterator[None]:
     """One that takes as long as the block."""
