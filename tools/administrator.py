@@ -1,7 +1,8 @@
 """Make a named administrator of Keycloak's console: `python -m tools.administrator m.curie --stack prod`.
 
 A user of realm master with role `admin`, whose password works once, to choose another, and who sets up a one-time code
-at the first sign-in. The bootstrap user `admin` then is for this program alone.
+at the first sign-in. The bootstrap user `admin` then is for this program alone. As users choose passwords, which can be
+guessed, realm master gets the lock-out that realm ohif has.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Sequence
 from keycloak import KeycloakError
 
 from bootstrap.console import UserError, print_line
+from components.keycloak.realm import LOCK_OUT
 from settings import CONSOLE_USER
 from settings.users import NAME
 from tools import command_line
@@ -21,6 +23,17 @@ from tools.keycloak_console import ADMIN_REALM, console
 
 FIRST_SIGN_IN = ("UPDATE_PASSWORD", "CONFIGURE_TOTP")
 """Keycloak's required actions."""
+LOCK_OUT_IN_MASTER = {
+    "bruteForceProtected": True,
+    "permanentLockout": False,
+    "failureFactor": LOCK_OUT.failures,
+    "waitIncrementSeconds": LOCK_OUT.wait_seconds,
+    "maxFailureWaitSeconds": LOCK_OUT.longest_wait_seconds,
+    "maxDeltaTimeSeconds": LOCK_OUT.forget_seconds,
+    "quickLoginCheckMilliSeconds": 0,
+    "minimumQuickLoginWaitSeconds": 0,
+}
+"""Of Keycloak's representation of a realm (its Admin REST API)."""
 
 
 def make_administrator(outputs: StackOutputs, name: str) -> str:
@@ -32,6 +45,7 @@ def make_administrator(outputs: StackOutputs, name: str) -> str:
     try:
         if admin.get_user_id(name):
             raise UserError(f"administrator: Keycloak has an administrator {name}", "Take another name.")
+        admin.update_realm(ADMIN_REALM, LOCK_OUT_IN_MASTER)
         credential = {"type": "password", "value": password, "temporary": True}
         made = admin.create_user(
             {"username": name, "enabled": True, "requiredActions": FIRST_SIGN_IN, "credentials": [credential]}

@@ -1,5 +1,7 @@
 """Realm `ohif` itself: session lengths, lock-out, and the attributes of users."""
 
+from dataclasses import dataclass
+
 import pulumi
 import pulumi_keycloak as keycloak
 
@@ -7,6 +9,17 @@ from components.keycloak.server import REALM
 from settings import PasswordRules, SignIn, Smtp
 
 LOGIN_THEME = "ohif"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LockOut:
+    """When an account is locked for a while (Server Administration Guide, "Brute force attacks")."""
+
+    failures: int
+    wait_seconds: int
+    longest_wait_seconds: int
+    forget_seconds: int
+
 
 SAVED_EVENTS = (
     "CODE_TO_TOKEN",
@@ -32,6 +45,9 @@ SAVED_EVENTS = (
 """Events that Keycloak stores. Failed sign-ins and resets are not among them: they hold what was typed as the user
 name, which may be a password. They are in the log, which leaves that out (components/keycloak/server.py)."""
 
+LOCK_OUT = LockOut(failures=10, wait_seconds=60, longest_wait_seconds=15 * 60, forget_seconds=12 * 3600)
+"""Ten wrong passwords, then a minute; a minute more with each further ten, at most a quarter of an hour: enough against
+guessing, and nobody is locked out for good by a neighbour."""
 LOGIN_SECONDS = 15 * 60
 """How long a login page can be used; as long as oauth2-proxy's cookie for it. Keycloak keeps every login that was
 started in its memory for so long."""
@@ -61,12 +77,10 @@ def make_realm(name: str, sign_in: SignIn, opts: pulumi.ResourceOptions) -> keyc
         sso_session_max_lifespan=_lifespan(sign_in.sessions.maximum),
         security_defenses=keycloak.RealmSecurityDefensesArgs(
             brute_force_detection=keycloak.RealmSecurityDefensesBruteForceDetectionArgs(
-                # Ten wrong passwords, then a minute; a minute more with each further ten, at most a quarter of
-                # an hour: enough against guessing, and nobody is locked out for good by a neighbour.
-                max_login_failures=10,
-                wait_increment_seconds=60,
-                max_failure_wait_seconds=15 * 60,
-                failure_reset_time_seconds=12 * 3600,
+                max_login_failures=LOCK_OUT.failures,
+                wait_increment_seconds=LOCK_OUT.wait_seconds,
+                max_failure_wait_seconds=LOCK_OUT.longest_wait_seconds,
+                failure_reset_time_seconds=LOCK_OUT.forget_seconds,
                 # No extra wait for two wrong ones in quick succession: two requests a minute would keep a user out.
                 # The gateway bounds how fast one address can guess.
                 quick_login_check_milli_seconds=0,

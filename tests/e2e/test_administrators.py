@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 import pytest
 
+from components.keycloak.realm import LOCK_OUT
 from settings import ArchiveKind
 from tests.e2e.codes import Form, Visitor
 from tests.e2e.harness import ARCHIVE, Stack, tool
@@ -54,6 +55,8 @@ def administrator(stack: Stack, outputs: StackOutputs) -> Iterator[Administrator
     visitor.http.close()
     admin = console(stack.url, outputs.credentials["admin"], ADMIN_REALM)
     admin.delete_user(str(admin.get_user_id(name)))
+    # Other tests guess at this realm.
+    admin.update_realm(ADMIN_REALM, {"bruteForceProtected": False})
 
 
 def test_a_named_administrator_needs_a_code(stack: Stack, administrator: Administrator) -> None:
@@ -82,6 +85,22 @@ def test_a_named_administrator_needs_a_code(stack: Stack, administrator: Adminis
     bearer = {"Authorization": f"Bearer {given.json()['access_token']}"}
     realms = visitor.http.get("/keycloak/admin/realms", headers=bearer).raise_for_status().json()
     assert "ohif" in {realm["realm"] for realm in realms}
+
+
+def test_guessing_an_administrators_password_locks_that_one_out(
+    stack: Stack, outputs: StackOutputs, administrator: Administrator
+) -> None:
+    visitor, right = administrator.visitor, administrator.visitor.password
+    visitor.password = "not the password"
+    page = visitor.open(sign_in_at_the_console(stack.url))
+    for _ in range(LOCK_OUT.failures):
+        page = visitor.type_password(page)
+    visitor.password = right
+    visitor.fresh()
+    page = visitor.type_password(visitor.open(sign_in_at_the_console(stack.url)))
+    assert Form(page.text).name == "kc-form-login"
+    # Nobody else is.
+    assert console(stack.url, outputs.credentials["admin"], ADMIN_REALM).get_realm(ADMIN_REALM)["bruteForceProtected"]
 
 
 @pytest.mark.parametrize("name", ["admin", "M Curie"])
