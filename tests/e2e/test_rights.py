@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, expect
 from pydicom.dataset import Dataset
 
 from components.archive.orthanc import RESTRICTED_AUTHORIZATION_FILE
@@ -19,11 +19,13 @@ from settings import ArchiveKind
 from tests.e2e import screen
 from tests.e2e.archive import delete
 from tests.e2e.conftest import Sessions, UpWith, sessions_at
-from tests.e2e.harness import ARCHIVE, Stack, wait_until
+from tests.e2e.harness import ARCHIVE, Stack, tool, wait_until
 from tests.e2e.logs import line_of
+from tests.e2e.measuring import measure_and_report, save_report
 from tests.e2e.objects import file_of, picture, refused, stow
 from tools import debian_tools
 from tools.dicomweb import sign_in
+from tools.sample import study_uid
 
 pytestmark = pytest.mark.skipif(ARCHIVE is ArchiveKind.DCM4CHEE, reason="rights are Orthanc's")
 
@@ -363,6 +365,37 @@ def test_a_reporter_stores_into_studies_of_the_groups_and_into_new_ones(people: 
         delete(admin, "Study", PatientID="NEW")
 
 
+def test_a_store_in_chunks_is_checked_as_well(people: Sessions, studies: Studies) -> None:
+    made = studies["CARDIOLOGY"]
+    intruder = picture(StudyInstanceUID=made.StudyInstanceUID, PatientID=made.PatientID)
+    head = b"--x\r\nContent-Type: application/dicom\r\n\r\n"
+
+    def chunks() -> Iterator[bytes]:
+        yield head
+        yield from (file_of(intruder)[at : at + 4096] for at in range(0, len(file_of(intruder)), 4096))
+        yield b"\r\n--x--\r\n"
+
+    headers = {
+        "Content-Type": 'multipart/related; type="application/dicom"; boundary=x',
+        "Accept": "application/dicom+json",
+    }
+    answer = people("radiologist").post("/pacs/studies", content=chunks(), headers=headers)
+    assert refused(answer) == [intruder.SOPInstanceUID]
+    found = people("pacsadmin").get(f"/pacs/studies/{made.StudyInstanceUID}/instances")
+    assert str(intruder.SOPInstanceUID) not in found.text
+
+
+def test_a_new_study_is_read_at_once(people: Sessions, studies: Studies) -> None:
+    new, session = picture(PatientID="NEW"), people("radiologist")
+    frame = paths(new)["frame"]
+    try:
+        assert session.get(frame).status_code == 403
+        assert refused(stow(session, new)) == []
+        assert session.get(frame).status_code == 200
+    finally:
+        delete(people("pacsadmin"), "Study", PatientID="NEW")
+
+
 def test_a_user_without_a_group_stores_nothing(people: Sessions, studies: Studies) -> None:
     made = picture(PatientID="NEW")
     assert refused(stow(people("nobody"), made)) == [made.SOPInstanceUID]
@@ -447,6 +480,12 @@ def test_a_program_reads_the_studies_of_its_group(stack: Stack, people: Sessions
         assert program.get(paths(studies["RADIOLOGY"])["frame"]).status_code == 403
 
 
+def test_the_smoke_test_finds_that_a_role_alone_reads_nothing(people: Sessions, studies: Studies) -> None:
+    done = tool("smoke")
+    assert done.returncode == 0, done.stdout
+    assert "viewer: signs in, reads, is refused the rest" in done.stdout
+
+
 # The viewer
 
 
@@ -473,3 +512,22 @@ def test_the_viewer_lists_own_studies_and_says_that_another_is_not_there(
         expect(page.locator("canvas").first).to_be_visible(timeout=30_000)
     finally:
         context.close()
+
+
+def test_a_reporter_saves_a_measurement_into_a_study_of_the_group(
+    stack: Stack, page: Page, people: Sessions, studies: Studies
+) -> None:
+    admin, series = people("pacsadmin"), f"/pacs/studies/{study_uid()}/series"
+    query = {"Level": "Study", "Query": {"StudyInstanceUID": str(study_uid())}}
+    (identifier,) = admin.post("/pacs-admin/tools/find", json=query).json()
+    label = f"/pacs-admin/studies/{identifier}/labels/radiology"
+    assert admin.put(label).status_code == 200
+    try:
+        wait_until(lambda: bool(people("radiologist").get(series).json()), "label that counts", COUNTS)
+        measure_and_report(page, stack.url, "radiologist", stack.outputs().credentials["radiologist"])
+        save_report(page)
+        assert len(people("radiologist").get(f"{series}?Modality=SR").json()) == 1
+        assert people("cardiologist").get(f"{series}?Modality=SR").json() == []
+    finally:
+        delete(admin, "Series", StudyInstanceUID=str(study_uid()), Modality="SR")
+        admin.delete(label)

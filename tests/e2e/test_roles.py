@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 import time
 from collections.abc import Iterator
@@ -20,12 +19,11 @@ from components.gateway.limits import AUTH_CACHE_SECONDS
 from tests.e2e import screen
 from tests.e2e.archive import delete
 from tests.e2e.harness import Stack
+from tests.e2e.measuring import MEASURED, measure_and_report, save_report
 from tests.e2e.realm import Realm
 from tools import sample
 from tools.dicomweb import GatewayClientError, StackOutputs, sign_in, store
-from tools.sample import study_link, study_uid
-
-MEASURED = re.compile(r"^\d+(\.\d+)? mm$")
+from tools.sample import study_uid
 
 
 @pytest.fixture
@@ -61,27 +59,6 @@ def test_known_problem_17_who_may_store(
     assert delete(admin, "Study", StudyInstanceUID=str(slice_.StudyInstanceUID)) == int(may)
 
 
-def measure_and_report(page: Page, stack: Stack, user: str, password: str) -> None:
-    """Measures a length in the sample, and asks OHIF for a report of it."""
-    page.goto(study_link(stack.url))
-    screen.log_in(page, user, password)
-    screen.settled_picture(page)
-    page.locator("[data-cy=MeasurementTools-split-button-primary]").click()
-    box = page.locator(screen.CANVAS).first.bounding_box()
-    assert box
-    middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-    page.mouse.move(middle[0] - 80, middle[1] - 60)
-    page.mouse.down()
-    page.mouse.move(middle[0], middle[1] - 20, steps=5)
-    page.mouse.move(middle[0] + 80, middle[1] + 20, steps=5)
-    page.mouse.up()
-    # OHIF asks whether to track measurements; only those make a report.
-    page.get_by_text("Yes", exact=True).click()
-    page.locator("[data-cy=trackedMeasurements-btn]").click()
-    expect(page.get_by_text(MEASURED).first).to_be_visible()
-    page.get_by_text("Create SR").click()
-
-
 def reports(person: httpx.Client) -> list[dict[str, dict[str, list[str]]]]:
     answer = person.get(f"/pacs/studies/{study_uid()}/series", params={"Modality": "SR"})
     listed: list[dict[str, dict[str, list[str]]]] = answer.json() if answer.status_code == 200 else []
@@ -92,10 +69,8 @@ def reports(person: httpx.Client) -> list[dict[str, dict[str, list[str]]]]:
 def test_reporter_saves_a_measurement_and_reads_it_back(
     page: Page, stack: Stack, outputs: StackOutputs, admin: httpx.Client
 ) -> None:
-    measure_and_report(page, stack, "reporter", outputs.credentials["reporter"])
-    page.get_by_placeholder("Report name").fill("Length")
-    page.get_by_role("button", name="Save").click()
-    expect(page.get_by_text("saved successfully").first).to_be_visible(timeout=15_000)
+    measure_and_report(page, stack.url, "reporter", outputs.credentials["reporter"])
+    save_report(page)
     screen.keep(page, "report-saved")
 
     (series,) = reports(admin)
@@ -126,7 +101,7 @@ def test_known_problem_17_viewer_shows_that_nothing_can_be_saved(
 ) -> None:
     sent: list[str] = []
     page.on("request", lambda request: sent.append(f"{request.method} {request.url}"))
-    measure_and_report(page, stack, "viewer", outputs.credentials["viewer"])
+    measure_and_report(page, stack.url, "viewer", outputs.credentials["viewer"])
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("not store")
     expect(dialog).to_contain_text("reporter")

@@ -81,6 +81,8 @@ def stored(instance, identifier: str) -> None:  # type: ignore[no-untyped-def]
             decided.clear()
         if groups is None:
             decided.add(uid)
+    # Who stores the first instance reads it at once.
+    rights.kept.pop(uid, None)
 
 
 def sweep() -> None:
