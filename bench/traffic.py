@@ -71,15 +71,13 @@ class Traffic:
         """Seconds between the first read that failed and the last."""
         return max(self.wrong_at) - min(self.wrong_at) if self.wrong_at else 0
 
-    def go_on(self, stores: int = 0) -> None:
+    def go_on(self, stores: int = 0, seconds: float = TIMEOUT_SECONDS) -> None:
         """Wait until there were enough good answers since now. Raises TimeoutError if they do not come."""
         reads, acknowledged = self.good + READS, len(self.acknowledged) + stores
-        deadline = time.monotonic() + TIMEOUT_SECONDS
+        deadline = time.monotonic() + seconds
         while self.good < reads or len(self.acknowledged) < acknowledged:
             if time.monotonic() > deadline:
-                raise TimeoutError(
-                    f"{self.good} reads and {len(self.acknowledged)} stores after {TIMEOUT_SECONDS} seconds"
-                )
+                raise TimeoutError(f"{self.good} reads and {len(self.acknowledged)} stores after {seconds} seconds")
             time.sleep(0.1)
 
 
