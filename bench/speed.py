@@ -55,10 +55,10 @@ class Sample:
 
 
 def load(
-    peer: Peer, path: str, headers: Mapping[str, str], at_once: int, seconds: float, script: Path
+    peer: Peer, path: str, headers: Mapping[str, str], at_once: int, seconds: int, script: Path
 ) -> Mapping[str, int]:
     """What wrk counts. Raises UserError if a request fails."""
-    command = ["wrk", "-t1", f"-c{at_once}", f"-d{seconds:g}s", "-s", str(script)]
+    command = ["wrk", "-t1", f"-c{at_once}", f"-d{seconds}s", "-s", str(script)]
     for name, value in {**peer.headers, **headers}.items():
         command += ["-H", f"{name}: {value}"]
     done = subprocess.run([*command, f"http://{peer.address}{path}"], capture_output=True, text=True, check=False)
@@ -73,7 +73,7 @@ def load(
     return result
 
 
-def measure(chosen: Sequence[Peer], rounds: int, seconds: float) -> list[Sample]:
+def measure(chosen: Sequence[Peer], rounds: int, seconds: int) -> list[Sample]:
     """All requests to all of them, in turn."""
     samples = []
     with tempfile.TemporaryDirectory() as folder:
@@ -156,7 +156,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--stack", default="dev")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=3, help="of each measurement")
+    parser.add_argument("--seconds", type=int, default=3, help="of each measurement")
     parser.add_argument("--peers", nargs="*", help="measure these only")
     parser.add_argument("--json", type=Path, metavar="FILE")
     arguments = parser.parse_args(argv)
