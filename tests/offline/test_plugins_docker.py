@@ -14,6 +14,7 @@ from pulumi.provider.experimental.property_value import PropertyValue
 
 from offline.plugins import docker as docker_plugin
 from offline.plugins import provider
+from offline.plugins import resource as resource_module
 from offline.plugins.resource import InitError, PluginError
 from tests.offline.plugin_driver import Driver
 
@@ -250,7 +251,9 @@ def test_taken_name_is_an_error(world: World) -> None:
 
 
 def test_cancel_ends_a_wait_and_keeps_the_container(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(provider, "_cancelled", threading.Event())
+    fresh = threading.Event()
+    for module in (provider, resource_module):
+        monkeypatch.setattr(module, "cancelled", fresh)
     box = world.new("Container")
     threading.Timer(1, lambda: asyncio.run(world.plugin.cancel())).start()
     with pytest.raises(InitError, match="when Pulumi was cancelled") as failure:
