@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
 import docker
 from docker.models.containers import Container
@@ -92,15 +91,7 @@ class Peer:
     """`host:port`."""
     root: str
     """Of DICOMweb."""
-    containers: Sequence[Container]
-    """That work on its requests."""
     headers: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def cpu_seconds(self) -> float:
-        """What these have used so far."""
-        found: list[Any] = [it.stats(stream=False, one_shot=True) for it in self.containers]
-        return float(sum(it["cpu_stats"]["cpu_usage"]["total_usage"] for it in found)) / 1e9
 
 
 def _address(engine: docker.DockerClient, container: Container, *, internal: bool) -> str:
@@ -138,35 +129,29 @@ def peers(stack: str, outputs: StackOutputs) -> Iterator[list[Peer]]:
         for http, server in (WITHOUT_A_GATE, RECIPE):
             made.append(_nginx(engine, gateway, http.format(**values), server.format(**values)))
         plain, recipe = made
-        of_archive = [archive, parts["orthanc-db"]]
-        of_login = [parts["auth-proxy"], parts["sessions"]]
         yield [
             Peer(
                 name="archive alone",
                 address=f"{_address(engine, archive, internal=True)}:8042",
                 root=DICOMWEB_ROOT,
-                containers=of_archive,
                 headers={"Authorization": authorization, "Host": host},
             ),
             Peer(
                 name="nginx, no gate",
                 address=f"{_address(engine, plain, internal=False)}:{PORT}",
                 root=DICOMWEB_PATH,
-                containers=[plain, *of_archive],
                 headers={"Host": host},
             ),
             Peer(
                 name="recipe",
                 address=f"{_address(engine, recipe, internal=False)}:{PORT}",
                 root=DICOMWEB_PATH,
-                containers=[recipe, *of_login, *of_archive],
                 headers={"Cookie": cookie, "Host": host},
             ),
             Peer(
                 name="this stack",
                 address=f"{_address(engine, gateway, internal=False)}:{HTTP_PORT}",
                 root=DICOMWEB_PATH,
-                containers=[gateway, *of_login, *of_archive],
                 headers={"Cookie": cookie, "Host": host},
             ),
         ]

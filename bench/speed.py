@@ -50,8 +50,6 @@ class Sample:
     per_second: float
     p50_ms: float
     p99_ms: float
-    cpu_ms: float
-    """Of its containers, for one request."""
 
 
 def load(
@@ -84,9 +82,7 @@ def measure(chosen: Sequence[Peer], rounds: int, seconds: int) -> list[Sample]:
                 for at_once in AT_ONCE:
                     for peer in chosen:
                         url = peer.root + path.removeprefix("/pacs")
-                        before = peer.cpu_seconds
                         result = load(peer, url, headers, at_once, seconds, script)
-                        used = peer.cpu_seconds - before
                         samples.append(
                             Sample(
                                 peer=peer.name,
@@ -95,7 +91,6 @@ def measure(chosen: Sequence[Peer], rounds: int, seconds: int) -> list[Sample]:
                                 per_second=result["requests"] / result["microseconds"] * 1e6,
                                 p50_ms=result["p50"] / 1000,
                                 p99_ms=result["p99"] / 1000,
-                                cpu_ms=used * 1000 / result["requests"],
                             )
                         )
             print_line(f"  round {number + 1} of {rounds}")
@@ -114,8 +109,7 @@ def table(samples: Sequence[Sample], names: Sequence[str]) -> None:
             }
             cells = [
                 f"{statistics.median(it.per_second for it in found[name]):.0f}/s, "
-                f"{statistics.median(it.p50_ms for it in found[name]):.1f} ms, "
-                f"{statistics.median(it.cpu_ms for it in found[name]):.1f} CPU ms"
+                f"{statistics.median(it.p50_ms for it in found[name]):.1f} ms"
                 for name in names
             ]
             pairs = zip(found[names[-1]], found[names[0]], strict=True)
