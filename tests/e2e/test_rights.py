@@ -61,8 +61,10 @@ Studies = Mapping[str, Dataset]
 
 
 @pytest.fixture(scope="module")
-def earlier(stack: Stack) -> Iterator[Dataset]:
+def earlier(stack: Stack, up_with: UpWith) -> Iterator[Dataset]:
     """A study of the time before there were rights."""
+    # The file before may have left settings of its own, such as another host.
+    up_with()
     made = picture(PatientID="EARLIER", PatientName="EARLIER", **RADIOLOGY)
     with closing(sign_in(stack.url, "pacsadmin", stack.outputs().credentials["pacsadmin"])) as admin:
         assert stow(admin, made).status_code == 200
