@@ -91,9 +91,13 @@ def sweep() -> None:
     while identifiers := json.loads(orthanc.RestApiGet(f"/studies?since={since}&limit={PAGE}")):
         for study in identifiers:
             try:
+                if mark_of(study) is not None:
+                    continue
+                # Read before the lock, which stores of new studies wait for.
+                labels = _by_first_instance(study)
                 with deciding:
                     if mark_of(study) is None:
-                        decide(study, _by_first_instance(study), BY_RULES)
+                        decide(study, labels, BY_RULES)
                         count += 1
             except orthanc.OrthancException:
                 orthanc.LogWarning(f"labels: study {study} was not labelled, as it cannot be read; it stays closed")
