@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from offline.plugins.duration import is_duration
-from offline.plugins.keycloak_admin import Admin, Entity, Field, look_up, put, same, seconds
+from offline.plugins.keycloak_admin import Admin, Entity, Field, look_up, same, seconds
 from offline.plugins.keycloak_flows import REALM_FLOWS
+from offline.plugins.keycloak_realm_blocks import BRUTE_FORCE, HEADERS, POLICIES, block_drift, put_block
 from offline.plugins.resource import Props
 
 _PLAIN = [
@@ -58,55 +59,6 @@ _DURATIONS = [
     "ssoSessionMaxLifespanRememberMe",
 ]
 
-# Blocks of the realm: property -> (Keycloak's path, value when the block leaves it out).
-_HEADERS: dict[str, tuple[tuple[str, ...], Any]] = {
-    "contentSecurityPolicy": (
-        ("browserSecurityHeaders", "contentSecurityPolicy"),
-        "frame-src 'self'; frame-ancestors 'self'; object-src 'none';",
-    ),
-    "contentSecurityPolicyReportOnly": (("browserSecurityHeaders", "contentSecurityPolicyReportOnly"), ""),
-    "referrerPolicy": (("browserSecurityHeaders", "referrerPolicy"), "no-referrer"),
-    "strictTransportSecurity": (
-        ("browserSecurityHeaders", "strictTransportSecurity"),
-        "max-age=31536000; includeSubDomains",
-    ),
-    "xContentTypeOptions": (("browserSecurityHeaders", "xContentTypeOptions"), "nosniff"),
-    "xFrameOptions": (("browserSecurityHeaders", "xFrameOptions"), "SAMEORIGIN"),
-    "xRobotsTag": (("browserSecurityHeaders", "xRobotsTag"), "none"),
-    "xXssProtection": (("browserSecurityHeaders", "xXSSProtection"), "1; mode=block"),
-}
-_BRUTE_FORCE: dict[str, tuple[tuple[str, ...], Any]] = {
-    "bruteForceStrategy": (("bruteForceStrategy",), "MULTIPLE"),
-    "failureResetTimeSeconds": (("maxDeltaTimeSeconds",), 43200),
-    "maxFailureWaitSeconds": (("maxFailureWaitSeconds",), 900),
-    "maxLoginFailures": (("failureFactor",), 30),
-    "maxTemporaryLockouts": (("maxTemporaryLockouts",), 0),
-    "minimumQuickLoginWaitSeconds": (("minimumQuickLoginWaitSeconds",), 60),
-    "permanentLockout": (("permanentLockout",), False),
-    "quickLoginCheckMilliSeconds": (("quickLoginCheckMilliSeconds",), 1000),
-    "waitIncrementSeconds": (("waitIncrementSeconds",), 60),
-}
-_OTP: dict[str, tuple[tuple[str, ...], Any]] = {
-    "algorithm": (("otpPolicyAlgorithm",), "HmacSHA1"),
-    "codeReusable": (("otpPolicyCodeReusable",), False),
-    "digits": (("otpPolicyDigits",), 6),
-    "initialCounter": (("otpPolicyInitialCounter",), 2),
-    "lookAheadWindow": (("otpPolicyLookAheadWindow",), 1),
-    "period": (("otpPolicyPeriod",), 30),
-    "type": (("otpPolicyType",), "totp"),
-}
-_WEB_AUTHN: dict[str, tuple[tuple[str, ...], Any]] = {
-    "acceptableAaguids": (("webAuthnPolicyAcceptableAaguids",), []),
-    "attestationConveyancePreference": (("webAuthnPolicyAttestationConveyancePreference",), "not specified"),
-    "authenticatorAttachment": (("webAuthnPolicyAuthenticatorAttachment",), "not specified"),
-    "avoidSameAuthenticatorRegister": (("webAuthnPolicyAvoidSameAuthenticatorRegister",), False),
-    "createTimeout": (("webAuthnPolicyCreateTimeout",), 0),
-    "relyingPartyEntityName": (("webAuthnPolicyRpEntityName",), "keycloak"),
-    "relyingPartyId": (("webAuthnPolicyRpId",), ""),
-    "requireResidentKey": (("webAuthnPolicyRequireResidentKey",), "not specified"),
-    "signatureAlgorithms": (("webAuthnPolicySignatureAlgorithms",), []),
-    "userVerificationRequirement": (("webAuthnPolicyUserVerificationRequirement",), "not specified"),
-}
 _SMTP = {
     "allowUtf8": "allowutf8",
     "envelopeFrom": "envelopeFrom",
@@ -133,13 +85,7 @@ class Realm(Entity):
         "userManagedAccess": Field(("userManagedAccessAllowed",)),
     }
     merged = frozenset({"attributes", "browserSecurityHeaders"})
-    implemented = frozenset(fields) | {
-        "internationalization",
-        "otpPolicy",
-        "securityDefenses",
-        "smtpServer",
-        "webAuthnPolicy",
-    }
+    implemented = frozenset(fields) | {"internationalization", "securityDefenses", "smtpServer", *POLICIES}
     replace = frozenset({"internalId", "realm"})
     defaults = {  # noqa: RUF012
         "enabled": True,
@@ -174,13 +120,12 @@ class Realm(Entity):
         body["defaultLocale"] = locales["defaultLocale"] if locales else ""
         defenses = inputs.get("securityDefenses", {})
         body["bruteForceProtected"] = "bruteForceDetection" in defenses
-        _block(body, _HEADERS, defenses.get("headers", {}))
+        put_block(body, HEADERS, defenses.get("headers", {}))
         if "bruteForceDetection" in defenses:
-            _block(body, _BRUTE_FORCE, defenses["bruteForceDetection"])
-        if "otpPolicy" in inputs:
-            _block(body, _OTP, inputs["otpPolicy"])
-        if "webAuthnPolicy" in inputs:
-            _block(body, _WEB_AUTHN, inputs["webAuthnPolicy"])
+            put_block(body, BRUTE_FORCE, defenses["bruteForceDetection"])
+        for name, table in POLICIES.items():
+            if name in inputs:
+                put_block(body, table, inputs[name])
         body["smtpServer"] = _smtp(inputs["smtpServer"]) if "smtpServer" in inputs else {}
         return body
 
@@ -192,25 +137,23 @@ class Realm(Entity):
     def outputs(self, client: Admin, real: Props) -> Props:
         outputs = super().outputs(client, real)
         del outputs["attributes"]  # those that are not from here are Keycloak's own
-        otp = {name: look_up(real, path) for name, (path, _) in _OTP.items()}
+        otp = {name: look_up(real, path) for name, (path, _) in POLICIES["otpPolicy"].items()}
         return {**outputs, "otpPolicy": {name: value for name, value in otp.items() if value is not None}}
 
     def drift(self, real: Props, inputs: Props) -> Iterable[tuple[str, Any]]:
         yield from super().drift(real, inputs)
         defenses = inputs.get("securityDefenses", {})
         shown = {}
-        for name, table in (("headers", _HEADERS), ("bruteForceDetection", _BRUTE_FORCE)):
+        for name, table in (("headers", HEADERS), ("bruteForceDetection", BRUTE_FORCE)):
             if name in defenses:
-                shown[name] = {**defenses[name], **_block_drift(real, table, defenses[name])}
+                shown[name] = {**defenses[name], **block_drift(real, table, defenses[name])}
         if not real.get("bruteForceProtected"):
             shown.pop("bruteForceDetection", None)
         if shown != defenses:
             yield "securityDefenses", shown
-        if "otpPolicy" in inputs and (changed := _block_drift(real, _OTP, inputs["otpPolicy"])):
-            yield "otpPolicy", {**inputs["otpPolicy"], **changed}
-        passkeys = inputs.get("webAuthnPolicy", {})
-        if changed := _block_drift(real, _WEB_AUTHN, passkeys):
-            yield "webAuthnPolicy", {**passkeys, **changed}
+        for name, table in POLICIES.items():
+            if name in inputs and (changed := block_drift(real, table, inputs[name])):
+                yield name, {**inputs[name], **changed}
         wanted, mail = self.body(inputs)["smtpServer"], real.get("smtpServer") or {}
         if not same(mail, {name: text for name, text in wanted.items() if name not in _MASKED}):
             yield "smtpServer", {here: mail[there] for here, there in _SMTP.items() if there in mail}
@@ -233,16 +176,6 @@ def _unknown(text: str) -> bool:
     from pulumi.runtime.rpc import UNKNOWN
 
     return text == UNKNOWN
-
-
-def _block(body: Props, table: dict[str, tuple[tuple[str, ...], Any]], given: Props) -> None:
-    for name, (path, default) in table.items():
-        put(body, path, given.get(name, default))
-
-
-def _block_drift(real: Props, table: dict[str, tuple[tuple[str, ...], Any]], given: Props) -> Props:
-    seen = {name: look_up(real, table[name][0]) for name in given}
-    return {name: value for name, value in seen.items() if not same(value, given[name])}
 
 
 def _smtp(given: Props) -> Props:
