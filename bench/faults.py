@@ -19,9 +19,9 @@ from pydicom.uid import generate_uid
 
 from access import ADMIN_PATH
 from bench.traffic import TIMEOUT_SECONDS, Traffic, reading, storing
-from bootstrap.console import UserError, print_error, print_line
+from bootstrap.console import print_line
 from components.gateway.limits import AUTH_CACHE_SECONDS
-from tools import preflight
+from tools import command_line, preflight
 from tools.dicomweb import GatewayClientError, StackOutputs, sign_in, stack_outputs
 
 BEFORE, AWAY, STORES = 1.5, 3.0, 5
@@ -112,12 +112,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--stack", default="dev")
     parser.add_argument("--parts", nargs="*", default=[], help="break these only")
     arguments = parser.parse_args(argv)
-    try:
-        table(arguments.stack, arguments.parts)
-    except (UserError, GatewayClientError) as error:
-        print_error(error if isinstance(error, UserError) else UserError(str(error), "make up starts the stack."))
-        return 1
-    return 0
+    return command_line.ended(lambda: table(arguments.stack, arguments.parts))
 
 
 if __name__ == "__main__":

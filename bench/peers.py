@@ -6,15 +6,16 @@ import io
 import tarfile
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import docker
 from docker.models.containers import Container
 
 from access import AUTH_PROXY_PATH, DICOMWEB_PATH
 from bootstrap.console import UserError
+from components.archive import orthanc_config
 from components.archive.orthanc import AUTHORIZATION_FILE
-from components.archive.orthanc_config import DICOMWEB_ROOT
+from components.auth_proxy import oauth2_proxy_config
 from components.gateway.nginx_config import HTTP_PORT
 from tools import preflight
 from tools.container_exec import run
@@ -91,7 +92,7 @@ class Peer:
     """`host:port`."""
     root: str
     """Of DICOMweb."""
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str]
 
 
 def _address(engine: docker.DockerClient, container: Container, *, internal: bool) -> str:
@@ -116,13 +117,13 @@ def peers(stack: str, outputs: StackOutputs) -> Iterator[list[Peer]]:
         cookie = "; ".join(f"{name}={session.cookies[name]}" for name in SESSION_COOKIES if name in session.cookies)
     host = outputs.base_url.partition("://")[2]
     values = {
-        "archive": "orthanc:8042",
+        "archive": f"orthanc:{orthanc_config.PORT}",
         "auth_path": AUTH_PROXY_PATH,
-        "auth_proxy": "auth-proxy:4180",
+        "auth_proxy": f"auth-proxy:{oauth2_proxy_config.PORT}",
         "authorization": authorization,
         "path": DICOMWEB_PATH,
         "port": PORT,
-        "root": DICOMWEB_ROOT,
+        "root": orthanc_config.DICOMWEB_ROOT,
     }
     made: list[Container] = []
     try:
@@ -132,8 +133,8 @@ def peers(stack: str, outputs: StackOutputs) -> Iterator[list[Peer]]:
         yield [
             Peer(
                 name="archive alone",
-                address=f"{_address(engine, archive, internal=True)}:8042",
-                root=DICOMWEB_ROOT,
+                address=f"{_address(engine, archive, internal=True)}:{orthanc_config.PORT}",
+                root=orthanc_config.DICOMWEB_ROOT,
                 headers={"Authorization": authorization, "Host": host},
             ),
             Peer(

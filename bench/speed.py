@@ -22,9 +22,9 @@ import httpx
 
 from bench.peers import Peer, peers
 from bench.traffic import reads
-from bootstrap.console import UserError, print_error, print_line
-from tools import debian_tools
-from tools.dicomweb import GatewayClientError, stack_outputs
+from bootstrap.console import UserError, print_line
+from tools import command_line, debian_tools
+from tools.dicomweb import stack_outputs
 
 REPORT = """
 done = function(summary, latency, requests)
@@ -154,12 +154,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--peers", nargs="*", help="measure these only")
     parser.add_argument("--json", type=Path, metavar="FILE")
     arguments = parser.parse_args(argv)
-    try:
-        run(arguments)
-    except (UserError, GatewayClientError) as error:
-        print_error(error if isinstance(error, UserError) else UserError(str(error), "make up starts the stack."))
-        return 1
-    return 0
+    return command_line.ended(lambda: run(arguments))
 
 
 if __name__ == "__main__":

@@ -119,11 +119,12 @@ def identifiers(found: Iterable[Mapping[str, object]]) -> set[tuple[str, str]]:
 
 def resolve(archive: Container | None, wanted: Iterable[tuple[str, str]]) -> dict[str, str]:
     """StudyInstanceUIDs by Orthanc's identifiers of studies, series and instances that are there."""
+    if archive is None:
+        return {}
     known = {}
-    for level, identifier in wanted if archive else ():
+    for level, identifier in wanted:
         path = f"/{level}/{identifier}" + ("" if level == "studies" else "/study")
-        answer = archive_api.ask(archive, "GET", path) if archive else None
-        if answer:
+        if answer := archive_api.ask(archive, "GET", path):
             known[identifier] = str(answer["MainDicomTags"]["StudyInstanceUID"])
     return known
 

@@ -21,8 +21,13 @@ def parser(description: str | None) -> argparse.ArgumentParser:
 
 def run(arguments: argparse.Namespace, action: Callable[[Pulumi], object]) -> int:
     """Do something with the chosen stack. Returns 0, or 1 after an error, which is printed."""
+    return ended(lambda: action(Pulumi(arguments.stack, copy_config(arguments.config_file))))
+
+
+def ended(action: Callable[[], object]) -> int:
+    """Do something. Returns 0, or 1 after an error, which is printed."""
     try:
-        action(Pulumi(arguments.stack, copy_config(arguments.config_file)))
+        action()
     except UserError as error:
         print_error(error)
         return 1

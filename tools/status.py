@@ -17,7 +17,6 @@ from pathlib import Path
 from bootstrap.console import UserError, print_error, print_line
 from tools import measurements, preflight, prometheus, recovery
 from tools.backup import last_backup
-from tools.measurements import DATABASE_SUFFIX
 from tools.pulumi_run import Pulumi, copy_config
 from tools.stack_state import read_deployment
 from tools.status_model import Status
@@ -45,7 +44,11 @@ def measured(pulumi: Pulumi) -> Status:
     named = {name: it for name, it in preflight.by_alias(engine, pulumi.stack).items() if it.status == "running"}
     archive, store, backup = (named.get(it) for it in ("orthanc", "sessions", "backup"))
     hours, outcome = last_backup(backup)
-    figures = (measurements.database(name, it) for name, it in sorted(named.items()) if name.endswith(DATABASE_SUFFIX))
+    figures = (
+        measurements.database(name, it)
+        for name, it in sorted(named.items())
+        if name.endswith(measurements.DATABASE_SUFFIX)
+    )
     statistics = measurements.statistics(archive)
     disk, free = measurements.disk(archive)
     stored = statistics.get("TotalDiskSize")
@@ -102,7 +105,7 @@ def shown(status: Status) -> str:
     facts = {
         "studies": status.studies,
         "instances": status.instances,
-        **{f"{it.name}": _database(it) for it in status.databases},
+        **{it.name: _database(it) for it in status.databases},
         "sessions": status.sessions,
         f"requests, {measurements.LOG_SECONDS // 60} minutes": None
         if status.requests is None

@@ -5,15 +5,18 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import secrets
 import time
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
+from urllib.parse import urlencode
 
 import httpx
 
 from tools.dicomweb import SESSION_COOKIES, client
 
 PERIOD = 30
+REALM = "/keycloak/realms/ohif"
 
 
 def code(secret: str, at: float | None = None) -> str:
@@ -28,6 +31,22 @@ def secret_of(shown: str) -> str:
     """The secret of the key that Keycloak shows for typing (base32 in groups of four)."""
     text = shown.replace(" ", "")
     return base64.b32decode(text + "=" * (-len(text) % 8)).decode()
+
+
+def account_console_login(origin: str, **query: str) -> tuple[str, str]:
+    """The path by which Keycloak's account console starts a login, and the verifier for its code (RFC 7636)."""
+    verifier = secrets.token_urlsafe(48)
+    challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+    asked = {
+        "client_id": "account-console",
+        "redirect_uri": f"{origin}{REALM}/account/",
+        "response_type": "code",
+        "scope": "openid",
+        "code_challenge": challenge,
+        "code_challenge_method": "S256",
+        **query,
+    }
+    return f"{REALM}/protocol/openid-connect/auth?{urlencode(asked)}", verifier
 
 
 class Form(HTMLParser):

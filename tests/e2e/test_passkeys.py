@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
-from urllib.parse import urlencode
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.e2e import screen
-from tests.e2e.codes import Form, Visitor
+from tests.e2e.codes import REALM, Form, Visitor, account_console_login
 from tests.e2e.conftest import UpWith
 from tests.e2e.harness import Stack
 from tools.dicomweb import StackOutputs
 
-REALM = "/keycloak/realms/ohif"
 SECONDS = 120_000
 """Milliseconds for a registration, which asks for a code that was not used yet."""
 
@@ -96,17 +91,8 @@ def reader(outputs_at_localhost: StackOutputs, browser: Browser) -> Iterator[Rea
 @pytest.fixture(scope="module")
 def registered(reader: Reader) -> Reader:
     """The reader, with a passkey: set up as the account console does, which starts the action by a link."""
-    challenge = base64.urlsafe_b64encode(hashlib.sha256(secrets.token_bytes(32)).digest()).rstrip(b"=").decode()
-    asked = {
-        "client_id": "account-console",
-        "redirect_uri": f"{reader.visitor.url}{REALM}/account/",
-        "response_type": "code",
-        "scope": "openid",
-        "code_challenge": challenge,
-        "code_challenge_method": "S256",
-        "kc_action": "webauthn-register",
-    }
-    reader.open_registration(f"{REALM}/protocol/openid-connect/auth?{urlencode(asked)}")
+    path, _ = account_console_login(reader.visitor.url, kc_action="webauthn-register")
+    reader.open_registration(path)
     screen.keep(reader.page, "passkey-registration")
     reader.page.click("#registerWebAuthn")
     reader.page.wait_for_url(f"**{REALM}/account/**", timeout=SECONDS)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import secrets
 import time
 from collections.abc import Iterator
@@ -13,7 +11,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import httpx
 import pytest
 
-from tests.e2e.codes import Form, Visitor
+from tests.e2e.codes import Form, Visitor, account_console_login
 from tests.e2e.conftest import UpWith
 from tests.e2e.harness import CONFIG, Stack
 from tests.e2e.realm import Realm
@@ -65,18 +63,8 @@ def devices(realm: Realm, visitor: Visitor) -> list[str]:
 
 def account_console(visitor: Visitor, **query: str) -> tuple[httpx.Response, str]:
     """The first page on the way to the account console, and the verifier for its code."""
-    verifier = secrets.token_urlsafe(48)
-    challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
-    asked = {
-        "client_id": "account-console",
-        "redirect_uri": f"{visitor.url}{ACCOUNT}/",
-        "response_type": "code",
-        "scope": "openid",
-        "code_challenge": challenge,
-        "code_challenge_method": "S256",
-        **query,
-    }
-    return visitor.open(f"{OIDC}/auth?{urlencode(asked)}"), verifier
+    path, verifier = account_console_login(visitor.url, **query)
+    return visitor.open(path), verifier
 
 
 def account_token(visitor: Visitor) -> str:
