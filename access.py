@@ -12,56 +12,62 @@ a viewer reach the archive's own API (`/pacs/..%5cpatients/…` deletes a patien
 
 from collections.abc import Sequence
 
-from route import Anyone, ArchiveRoot, FromAdminNetworks, Handler, Role, Route, Rule, SignedIn
-
-VIEWER_PATH = "/ohif-viewer"
-"""OHIF's single page."""
-DICOMWEB_PATH = "/pacs"
-"""DICOMweb, whichever archive answers."""
-ADMIN_PATH = "/pacs-admin"
-"""The archive's own pages, whichever archive it is."""
-DOWNLOAD_PATH = "/download"
-"""Studies as ZIP files, by StudyInstanceUID."""
-KEYCLOAK_PATH = "/keycloak"
-"""Keycloak: the login pages of realm `ohif` and, from admin networks, its console."""
-AUTH_PROXY_PATH = "/oauth2"
-"""oauth2-proxy: start, callback and end of a login."""
-LINK_PATH = "/_gateway/link"
-"""Where a login returns to that began with a link which oauth2-proxy or Keycloak would not carry."""
+from public_paths import (
+    A_SHARE,
+    A_SHARE_ID,
+    A_STUDY,
+    AUTH_PROXY_PATH,
+    DICOMWEB_PATH,
+    DICOMWEB_READ,
+    DOWNLOAD_PATH,
+    END,
+    FREE_TEXT,
+    KEYCLOAK_PATH,
+    LINK_PATH,
+    SHARE_ID,
+    SHARED_PATH,
+    SHARES_PATH,
+    UID,
+    VIEWER_PATH,
+)
+from route import (
+    SHARER,
+    Access,
+    Anyone,
+    ArchiveRoot,
+    FromAdminNetworks,
+    Handler,
+    Role,
+    Route,
+    Rule,
+    SignedIn,
+    WithShareLink,
+)
 
 ANY_ROLE = SignedIn(frozenset(Role))
 STORES = SignedIn(frozenset({Role.REPORTER, Role.PACSADMIN}))
 ADMINISTERS = SignedIn(frozenset({Role.PACSADMIN}))
+SHARES = SignedIn(frozenset({SHARER, Role.PACSADMIN}))
 
 READ = frozenset({"GET", "HEAD"})
-
-UID = r"(?=[0-9.]{1,64}(?:/|\.zip|(?![\s\S])))[0-9]+(?:\.[0-9]+)*"
-"""A DICOM unique identifier (PS3.5 section 9)."""
-
-_TAG = r"[0-9A-Fa-f]{8}"
-_BULK_DATA = rf"bulk(?:data)?/{_TAG}(?:/[1-9][0-9]{{0,5}}/{_TAG})*"
-_FRAMES = r"frames/[1-9][0-9]{0,8}(?:,[1-9][0-9]{0,8})*(?:/(?:rendered|thumbnail))?"
-_INSTANCE = rf"instances/{UID}(?:/(?:metadata|rendered|thumbnail|{_BULK_DATA}|{_FRAMES}))?"
-_SERIES = rf"series/{UID}(?:/(?:metadata|rendered|thumbnail|instances|{_INSTANCE}))?"
-_STUDY = rf"studies/{UID}(?:/(?:metadata|rendered|thumbnail|series|instances|{_SERIES}))?"
-_DICOMWEB_READ = rf"(?:studies|series|instances|{_STUDY}|{_SERIES})"
-
-END = r"(?![\s\S])"
-"""The very end of a path: `$` would also match before a line break there."""
-
-_A_STUDY = "1.2.826.0.1.3680043.8.498.1"
-_FREE_TEXT = r"[\w.~@:+ /-]*"
-"""Characters of Keycloak's paths: no `;`, `%` or backslash, which servers interpret differently."""
+POST = frozenset({"POST"})
 
 
-def routes(archive_roots: Sequence[ArchiveRoot], download_roles: frozenset[Role] = frozenset()) -> tuple[Route, ...]:
-    """The table, in the order in which it is tried, with the archive's own parts as that archive has them."""
+def routes(
+    archive_roots: Sequence[ArchiveRoot],
+    download_roles: frozenset[Role] = frozenset(),
+    share_readers: Access | None = None,
+) -> tuple[Route, ...]:
+    """The table, in the order in which it is tried, with the archive's own parts as that archive has them.
+
+    `share_readers`: who may open share links; `None`: there are none.
+    """
     downloads = Route(
         name="download",
         path=rf"^{DOWNLOAD_PATH}/{UID}\.zip{END}",
         rules=(Rule(READ, SignedIn(download_roles)),),
         handler=Handler.DOWNLOAD,
-        example=f"{DOWNLOAD_PATH}/{_A_STUDY}.zip",
+        example=f"{DOWNLOAD_PATH}/{A_STUDY}.zip",
     )
     return (
         Route(
@@ -80,7 +86,7 @@ def routes(archive_roots: Sequence[ArchiveRoot], download_roles: frozenset[Role]
         ),
         Route(
             name="pages",
-            path=rf"^/_gateway/[\w-]+\.css{END}",
+            path=rf"^/_gateway/[\w-]+\.(?:css|js){END}",
             rules=(Rule(READ, Anyone()),),
             handler=Handler.PAGES,
             example="/_gateway/pages.css",
@@ -122,7 +128,7 @@ def routes(archive_roots: Sequence[ArchiveRoot], download_roles: frozenset[Role]
         ),
         Route(
             name="keycloak-console",
-            path=rf"^{KEYCLOAK_PATH}/(?:admin|realms/master)(?:/{_FREE_TEXT})?{END}",
+            path=rf"^{KEYCLOAK_PATH}/(?:admin|realms/master)(?:/{FREE_TEXT})?{END}",
             rules=(Rule(None, FromAdminNetworks()),),
             handler=Handler.KEYCLOAK,
             example=f"{KEYCLOAK_PATH}/realms/master/.well-known/openid-configuration",
@@ -131,14 +137,14 @@ def routes(archive_roots: Sequence[ArchiveRoot], download_roles: frozenset[Role]
             name="keycloak-realm",
             # The program creates the clients. Registration by others costs Keycloak a DNS lookup, which takes ten
             # seconds on a network without outbound access.
-            path=rf"^{KEYCLOAK_PATH}/realms/ohif(?!/clients-registrations)(?:/{_FREE_TEXT})?{END}",
+            path=rf"^{KEYCLOAK_PATH}/realms/ohif(?!/clients-registrations)(?:/{FREE_TEXT})?{END}",
             rules=(Rule(None, Anyone()),),
             handler=Handler.KEYCLOAK,
             example=f"{KEYCLOAK_PATH}/realms/ohif/.well-known/openid-configuration",
         ),
         Route(
             name="keycloak-resources",
-            path=rf"^{KEYCLOAK_PATH}/resources/{_FREE_TEXT}{END}",
+            path=rf"^{KEYCLOAK_PATH}/resources/{FREE_TEXT}{END}",
             rules=(Rule(READ, Anyone()),),
             handler=Handler.KEYCLOAK,
             example=f"{KEYCLOAK_PATH}/resources/ohif",
@@ -148,7 +154,7 @@ def routes(archive_roots: Sequence[ArchiveRoot], download_roles: frozenset[Role]
             path=rf"^{DICOMWEB_PATH}/studies(?:/{UID})?{END}",
             rules=(
                 Rule(READ, ANY_ROLE),
-                Rule(frozenset({"POST"}), STORES),
+                Rule(POST, STORES),
                 Rule(None, ADMINISTERS),
             ),
             handler=Handler.DICOMWEB,
@@ -156,12 +162,13 @@ def routes(archive_roots: Sequence[ArchiveRoot], download_roles: frozenset[Role]
         ),
         Route(
             name="dicomweb",
-            path=rf"^{DICOMWEB_PATH}/{_DICOMWEB_READ}{END}",
+            path=rf"^{DICOMWEB_PATH}/{DICOMWEB_READ}{END}",
             rules=(Rule(READ, ANY_ROLE), Rule(None, ADMINISTERS)),
             handler=Handler.DICOMWEB,
-            example=f"{DICOMWEB_PATH}/studies/{_A_STUDY}/series",
+            example=f"{DICOMWEB_PATH}/studies/{A_STUDY}/series",
         ),
         *([downloads] if download_roles else []),
+        *(shares(share_readers) if share_readers else []),
         *(
             Route(
                 name=root.route,
@@ -186,7 +193,8 @@ def routes(archive_roots: Sequence[ArchiveRoot], download_roles: frozenset[Role]
                 r"^/(?:[\w.-]+\.(?:js|css|map|wasm|json|svg|woff2)"
                 rf"|(?:assets|customizations|dicom-microscopy-viewer|ort)/[\w./@-]+){END}"
             ),
-            rules=(Rule(READ, ANY_ROLE),),
+            # OHIF's own, the same everywhere: who opens a share link without a login needs them too.
+            rules=(Rule(READ, Anyone() if isinstance(share_readers, WithShareLink) else ANY_ROLE),),
             handler=Handler.VIEWER_ASSETS,
             example="/app.bundle.css",
         ),
@@ -197,4 +205,44 @@ def routes(archive_roots: Sequence[ArchiveRoot], download_roles: frozenset[Role]
             handler=Handler.VIEWER_PAGE,
             example=f"{VIEWER_PATH}/",
         ),
+    )
+
+
+def shares(readers: Access) -> tuple[Route, ...]:
+    """The rows for share links. The archive's scripts look at each secret themselves in any case."""
+    share = f"{SHARED_PATH}/{SHARE_ID}"
+    of_studies = f"{SHARES_PATH}/studies"
+    rows: Sequence[tuple[str, Handler, str, str, Rule]] = (
+        ("share-list", Handler.SHARE_LIST, SHARES_PATH, SHARES_PATH, Rule(READ, SHARES)),
+        ("shares", Handler.SHARES, f"{SHARES_PATH}/list", f"{SHARES_PATH}/list", Rule(READ, SHARES)),
+        ("share-making", Handler.SHARES, f"{of_studies}/{UID}", f"{of_studies}/{A_STUDY}", Rule(POST, SHARES)),
+        (
+            "share-revoking",
+            Handler.SHARES,
+            f"{SHARES_PATH}/{SHARE_ID}/revoke",
+            f"{SHARES_PATH}/{A_SHARE_ID}/revoke",
+            Rule(POST, SHARES),
+        ),
+        ("share-link", Handler.SHARE_LINK, share, A_SHARE, Rule(READ, Anyone())),
+        ("share-opening", Handler.SHARE_OPENING, f"{share}/open", f"{A_SHARE}/open", Rule(POST, Anyone())),
+        ("shared-study", Handler.SHARED_STUDY, f"{share}/study", f"{A_SHARE}/study", Rule(READ, readers)),
+        ("shared-viewer", Handler.SHARED_VIEWER, f"{share}/viewer", f"{A_SHARE}/viewer", Rule(READ, readers)),
+        (
+            "shared-viewer-config",
+            Handler.SHARED_VIEWER_CONFIG,
+            rf"{share}/app-config\.js",
+            f"{A_SHARE}/app-config.js",
+            Rule(READ, readers),
+        ),
+        (
+            "shared-dicomweb",
+            Handler.SHARED_DICOMWEB,
+            f"{share}{DICOMWEB_PATH}/{DICOMWEB_READ}",
+            f"{A_SHARE}{DICOMWEB_PATH}/studies/{A_STUDY}",
+            Rule(READ, readers),
+        ),
+    )
+    return tuple(
+        Route(name=name, path=rf"^{path}{END}", rules=(rule,), handler=handler, example=example)
+        for name, handler, path, example, rule in rows
     )

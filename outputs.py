@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import pulumi
 
-from access import ADMIN_PATH, KEYCLOAK_PATH
 from components.machine.host import Host
 from components.secrets import Secrets
 from public_endpoint import PublicEndpoint
+from public_paths import ADMIN_PATH, KEYCLOAK_PATH
 from settings import CONSOLE_USER
 
 

@@ -15,6 +15,10 @@ class Role(StrEnum):
     """Does all that the archive offers, in its own pages too."""
 
 
+SHARER = "sharer"
+"""The realm role of those who make share links."""
+
+
 def group_role(group: str) -> str:
     """The realm role of those who read the studies of a group."""
     return f"group:{group}"
@@ -34,10 +38,15 @@ class FromAdminNetworks:
 class SignedIn:
     """A session whose user has at least one of the roles."""
 
-    roles: frozenset[Role]
+    roles: frozenset[str]
 
 
-Access = Anyone | FromAdminNetworks | SignedIn
+@dataclass(frozen=True)
+class WithShareLink:
+    """No session needed, but the secret of a share link, which the archive checks."""
+
+
+Access = Anyone | FromAdminNetworks | SignedIn | WithShareLink
 
 
 @dataclass(frozen=True)
@@ -96,9 +105,37 @@ class Handler(StrEnum):
     SIGN_OUT = auto()
     """oauth2-proxy's own end of a session."""
     LOGOUT = auto()
+    SHARE_LIST = auto()
+    """The page on which share links are made, listed and revoked."""
+    SHARES = auto()
+    """What that page asks of the archive's scripts."""
+    SHARE_LINK = auto()
+    """The page that a share link leads to."""
+    SHARE_OPENING = auto()
+    """Puts the secret of a share link, which that page sends, into a cookie."""
+    SHARED_STUDY = auto()
+    """Which study a share link shows, and until when."""
+    SHARED_VIEWER = auto()
+    """OHIF's single page, for that study alone."""
+    SHARED_VIEWER_CONFIG = auto()
+    SHARED_DICOMWEB = auto()
     PAGES = auto()
-    """The gateway's own style sheet; its error pages are internal."""
+    """Style sheets and scripts of the gateway's own pages; its error pages are internal."""
     HEALTH = auto()
+
+
+OF_ARCHIVE = frozenset(
+    {
+        Handler.DICOMWEB,
+        Handler.DOWNLOAD,
+        Handler.ARCHIVE_PAGES,
+        Handler.ARCHIVE_ADMIN,
+        Handler.SHARES,
+        Handler.SHARED_STUDY,
+        Handler.SHARED_DICOMWEB,
+    }
+)
+"""Handlers whose answers come from the archive."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +156,7 @@ class Route:
     @property
     def is_of_archive(self) -> bool:
         """Whether the archive answers; then the query is logged as well."""
-        return self.handler in (Handler.DICOMWEB, Handler.DOWNLOAD, Handler.ARCHIVE_PAGES, Handler.ARCHIVE_ADMIN)
+        return self.handler in OF_ARCHIVE
 
     def access_for(self, method: str) -> Access | None:
         """The access that `method` requires; `None` if it is not allowed (405)."""

@@ -17,10 +17,10 @@ import httpx
 from docker.models.containers import Container
 from pydicom.uid import generate_uid
 
-from access import ADMIN_PATH
 from bench.traffic import TIMEOUT_SECONDS, Traffic, reading, storing
 from bootstrap.console import print_line
 from components.gateway.limits import AUTH_CACHE_SECONDS
+from public_paths import ADMIN_PATH
 from tools import command_line, preflight
 from tools.dicomweb import GatewayClientError, StackOutputs, sign_in, stack_outputs
 

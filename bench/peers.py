@@ -11,12 +11,12 @@ from dataclasses import dataclass
 import docker
 from docker.models.containers import Container
 
-from access import AUTH_PROXY_PATH, DICOMWEB_PATH
 from bootstrap.console import UserError
 from components.archive import orthanc_config
 from components.archive.orthanc import AUTHORIZATION_FILE
 from components.auth_proxy import oauth2_proxy_config
 from components.gateway.nginx_config import HTTP_PORT
+from public_paths import AUTH_PROXY_PATH, DICOMWEB_PATH
 from tools import preflight
 from tools.container_exec import run
 from tools.dicomweb import SESSION_COOKIES, StackOutputs, sign_in

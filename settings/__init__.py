@@ -23,12 +23,13 @@ from settings import (
     machine,
     parsing,
     proxy,
+    rights,
     tls,
     users,
     viewer,
 )
 from settings.addresses import EVERY_NETWORK
-from settings.model.archive import Archive, ArchiveKind, CharacterSet, Dicom, DicomTls, LabelRule, Rights
+from settings.model.archive import Archive, ArchiveKind, CharacterSet, Dicom, DicomTls, LabelRule, Rights, ShareLinks
 from settings.model.backup import Backup, Keep, S3Access, SftpAccess
 from settings.model.entrance import Acme, DuckDns, LinodeZone, Listeners, ProvidedCertificate, Proxy, ProxyProtocol
 from settings.model.federation import Directory, DirectoryKind, LoginProvider, OpenIdProvider, SamlProvider
@@ -75,6 +76,7 @@ __all__ = [
     "SessionLimits",
     "Settings",
     "SftpAccess",
+    "ShareLinks",
     "SignIn",
     "Smtp",
     "User",
@@ -143,7 +145,7 @@ def load() -> Settings:
     parsing.refuse_unknown_keys(config.name, KEYS)
     kept_in = archive.archive(config)
     machine_settings = machine.machine(config, kept_in.kind)
-    groups = kept_in.rights.groups if kept_in.rights else ()
+    of_rights = kept_in.rights.realm_roles if kept_in.rights else {}
     host = addresses.host(config, machine_settings)
     http_port = parsing.integer(config, "port", at_least=1, at_most=65535)
     https_port = parsing.integer(config, "httpsPort", at_least=1, at_most=65535)
@@ -165,6 +167,7 @@ def load() -> Settings:
     if certificate is None and in_front is None and not isinstance(machine_settings, LocalMachine):
         pulumi.log.warn("tls is none: passwords and patients' data are sent unencrypted. Set ohif:tls and ohif:host.")
     secure = certificate is not None or in_front is not None
+    rights.require_https(kept_in.rights, secure=secure)
     mfa = parsing.choice(config, "mfa", Mfa)
     table = images.images(config)
     loose = images.unpinned(table, kept_in.kind)
@@ -189,10 +192,10 @@ def load() -> Settings:
         certificate=certificate,
         dns=dns.dns(config, host, machine_settings),
         archive=archive.within_volume(kept_in, machine_settings),
-        users=users.users(config, groups),
-        directory=directory.directory(config, groups),
-        login_providers=login_providers.login_providers(config, groups),
-        programs=users.programs(config, groups),
+        users=users.users(config, of_rights),
+        directory=directory.directory(config, of_rights),
+        login_providers=login_providers.login_providers(config, of_rights),
+        programs=users.programs(config, of_rights),
         download_roles=users.download_roles(config),
         sessions=sessions,
         mfa=mfa,

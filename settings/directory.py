@@ -1,7 +1,7 @@
 """The directory whose users may sign in."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection
 from urllib.parse import urlsplit
 
 import pulumi
@@ -18,7 +18,7 @@ DIRECTORY_FIELDS = frozenset(
 )
 
 
-def directory(config: pulumi.Config, rights_groups: Sequence[str]) -> Directory | None:
+def directory(config: pulumi.Config, of_rights: Collection[str]) -> Directory | None:
     """The LDAP directory; `None` without one."""
     entry = parsing.fields(config, "directory", DIRECTORY_FIELDS)
     if not entry:
@@ -36,7 +36,7 @@ def directory(config: pulumi.Config, rights_groups: Sequence[str]) -> Directory 
     user_filter = text["userFilter"]
     if user_filter and not (user_filter.startswith("(") and user_filter.endswith(")")):
         raise ConfigurationError("directory.userFilter", f"{user_filter!r} is no LDAP filter in parentheses.")
-    groups = group_roles("directory.groups", entry.get("groups", {}), rights_groups)
+    groups = group_roles("directory.groups", entry.get("groups", {}), of_rights)
     if groups and text["groupsDn"] is None:
         raise ConfigurationError("directory", "needs groupsDn, below which the groups are.")
     return Directory(
@@ -74,11 +74,11 @@ def certificate(key: str, value: str | None) -> str | None:
     return value
 
 
-def group_roles(key: str, value: object, rights_groups: Sequence[str]) -> GroupRoles:
+def group_roles(key: str, value: object, of_rights: Collection[str]) -> GroupRoles:
     """A map of groups to lists of roles."""
     if not isinstance(value, dict):
         raise ConfigurationError(key, "must be a map of groups to lists of roles.")
     for group in value:
         if not str(group).strip() or "/" in str(group):
             raise ConfigurationError(key, f"{group!r} is not the name of a group; it has no slash.")
-    return {str(group): frozenset(granted(f"{key}.{group}", roles, rights_groups)) for group, roles in value.items()}
+    return {str(group): frozenset(granted(f"{key}.{group}", roles, of_rights)) for group, roles in value.items()}

@@ -3,7 +3,7 @@
 import base64
 import binascii
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from xml.etree import ElementTree
 
 import pulumi
@@ -29,13 +29,13 @@ SIGNATURE = "{http://www.w3.org/2000/09/xmldsig#}"
 REDIRECT_BINDING = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect"
 
 
-def login_providers(config: pulumi.Config, rights_groups: Sequence[str]) -> tuple[LoginProvider, ...]:
+def login_providers(config: pulumi.Config, of_rights: Collection[str]) -> tuple[LoginProvider, ...]:
     """The providers, in the order of the login page."""
     found: list[LoginProvider] = []
     for position, entry in enumerate(parsing.items(config, "loginProviders")):
         key = f"loginProviders[{position}]"
         read = _saml if isinstance(entry, dict) and "metadata" in entry else _openid
-        provider: LoginProvider = read(key, entry, rights_groups)
+        provider: LoginProvider = read(key, entry, of_rights)
         if provider.name in {it.name for it in found}:
             raise ConfigurationError(key, f"there are two providers {provider.name}.")
         found.append(provider)
@@ -53,7 +53,7 @@ def _texts(key: str, entry: Mapping[str, object], texts: frozenset[str], *needed
     return text
 
 
-def _openid(key: str, entry: Mapping[str, object], rights_groups: Sequence[str]) -> OpenIdProvider:
+def _openid(key: str, entry: Mapping[str, object], of_rights: Collection[str]) -> OpenIdProvider:
     text = _texts(key, entry, OPENID_TEXTS, "issuer", "clientId", "clientSecret")
     name, issuer = str(text["name"]), str(text["issuer"])
     urls = {**_known_urls(issuer), **{field: str(text[field]) for field in ENDPOINTS if text[field] is not None}}
@@ -66,7 +66,7 @@ def _openid(key: str, entry: Mapping[str, object], rights_groups: Sequence[str])
     return OpenIdProvider(
         name=name,
         label=text["label"] or name,
-        groups=group_roles(f"{key}.groups", entry.get("groups", {}), rights_groups),
+        groups=group_roles(f"{key}.groups", entry.get("groups", {}), of_rights),
         issuer=issuer,
         authorization_url=urls["authorizationUrl"],
         token_url=urls["tokenUrl"],
@@ -98,9 +98,9 @@ def _known_urls(issuer: str) -> dict[str, str]:
     return dict(zip(ENDPOINTS, endpoints, strict=True))
 
 
-def _saml(key: str, entry: Mapping[str, object], rights_groups: Sequence[str]) -> SamlProvider:
+def _saml(key: str, entry: Mapping[str, object], of_rights: Collection[str]) -> SamlProvider:
     text = _texts(key, entry, SAML_TEXTS, "metadata")
-    name, groups = str(text["name"]), group_roles(f"{key}.groups", entry.get("groups", {}), rights_groups)
+    name, groups = str(text["name"]), group_roles(f"{key}.groups", entry.get("groups", {}), of_rights)
     if groups and text["attribute"] is None:
         raise ConfigurationError(key, "needs attribute, in which the provider sends the groups.")
     problem, metadata = f"{key}.metadata", str(text["metadata"])

@@ -7,7 +7,7 @@ import pulumi
 
 from route import Role
 from settings import parsing
-from settings.model.archive import ArchiveKind, LabelRule, Rights
+from settings.model.archive import ArchiveKind, LabelRule, Rights, ShareLinks
 from settings.parsing import ConfigurationError
 from settings.users import roles_of
 
@@ -25,24 +25,50 @@ CONDITIONS = (
 """What a rule may look at: who sends by DICOM, and attributes by their keywords (PS3.6)."""
 
 
+DAYS = 14
+MAXIMUM_DAYS = 90
+
+
 def rights(config: pulumi.Config, kind: ArchiveKind) -> Rights | None:
     """Rights on studies; `None`: who has a role reads all of them."""
-    entry = parsing.fields(config, "rights", frozenset({"groups", "unrestricted", "rules"}))
+    entry = parsing.fields(config, "rights", frozenset({"groups", "unrestricted", "rules", "shares"}))
     if not entry:
         return None
     if kind is not ArchiveKind.ORTHANC:
         raise ConfigurationError(
             "rights", f"{kind} has no access control that was proven here: its studies without an identifier are open."
         )
-    groups = _names("rights.groups", entry.get("groups"))
+    shares = _shares(entry["shares"]) if "shares" in entry else None
+    # With share links alone, every role reads all studies as before.
+    groups = () if shares and "groups" not in entry else _names("rights.groups", entry.get("groups"))
     rules = entry.get("rules", [])
     if not isinstance(rules, list):
         raise ConfigurationError("rights.rules", "must be a list.")
     return Rights(
         groups=groups,
         unrestricted=frozenset(roles_of("rights.unrestricted", entry.get("unrestricted", [])))
-        | frozenset({Role.PACSADMIN}),
+        | frozenset({Role.PACSADMIN} if groups else Role),
+        shares=shares,
         rules=tuple(_rule(f"rights.rules[{number}]", rule, groups) for number, rule in enumerate(rules)),
+    )
+
+
+def require_https(rights: Rights | None, *, secure: bool) -> None:
+    """Refuse share links whose secret would be sent unencrypted."""
+    if rights and rights.shares and not secure:
+        raise ConfigurationError("rights.shares", "need HTTPS; set tls, or proxy for one that ends it.")
+
+
+def _shares(value: object) -> ShareLinks:
+    parsing.refuse_fields("rights.shares", value, frozenset({"maximumDays", "withoutLogin"}))
+    entry: Mapping[str, object] = value if isinstance(value, dict) else {}
+    without_login = entry.get("withoutLogin", False)
+    if not isinstance(without_login, bool):
+        raise ConfigurationError("rights.shares.withoutLogin", "must be true or false.")
+    days = entry.get("maximumDays", DAYS)
+    return ShareLinks(
+        maximum_days=parsing.whole_number("rights.shares.maximumDays", days, at_least=1, at_most=MAXIMUM_DAYS),
+        without_login=without_login,
     )
 
 

@@ -1,11 +1,11 @@
 """Users, programs, and the mail server that reaches users."""
 
 import re
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Collection, Container, Mapping, Sequence
 
 import pulumi
 
-from route import Role, group_role
+from route import SHARER, Role, group_role
 from settings import parsing
 from settings.model.sign_in import CONSOLE_USER, Mfa, PasswordRules, Program, Smtp, User
 from settings.parsing import ConfigurationError
@@ -27,7 +27,7 @@ PASSWORD_RULES: Mapping[str, tuple[int, int, int]] = {
 NAME = re.compile(r"[a-z0-9][a-z0-9._@-]{0,62}")
 
 
-def users(config: pulumi.Config, groups: Sequence[str]) -> tuple[User, ...]:
+def users(config: pulumi.Config, of_rights: Collection[str]) -> tuple[User, ...]:
     found: list[User] = []
     for position, entry in enumerate(parsing.items(config, "users")):
         key = f"users[{position}]"
@@ -38,7 +38,7 @@ def users(config: pulumi.Config, groups: Sequence[str]) -> tuple[User, ...]:
         found.append(
             User(
                 name=name,
-                roles=frozenset(granted(key, entry.get("roles", []), groups)),
+                roles=frozenset(granted(key, entry.get("roles", []), of_rights)),
                 email=parsing.text(key, entry, "email"),
                 first_name=parsing.text(key, entry, "firstName"),
                 last_name=parsing.text(key, entry, "lastName"),
@@ -47,7 +47,7 @@ def users(config: pulumi.Config, groups: Sequence[str]) -> tuple[User, ...]:
     return tuple(found)
 
 
-def programs(config: pulumi.Config, groups: Sequence[str]) -> tuple[Program, ...]:
+def programs(config: pulumi.Config, of_rights: Collection[str]) -> tuple[Program, ...]:
     found: list[Program] = []
     for position, entry in enumerate(parsing.items(config, "programs")):
         key = f"programs[{position}]"
@@ -58,7 +58,9 @@ def programs(config: pulumi.Config, groups: Sequence[str]) -> tuple[Program, ...
             raise ConfigurationError(key, f"the name {name} belongs to a client of Keycloak; take another.")
         if not isinstance(for_users, bool) or for_users == ("roles" in entry):
             raise ConfigurationError(key, "needs either a list roles or forUsers: true.")
-        found.append(Program(name=name, roles=None if for_users else frozenset(granted(key, entry["roles"], groups))))
+        found.append(
+            Program(name=name, roles=None if for_users else frozenset(granted(key, entry["roles"], of_rights)))
+        )
     return tuple(found)
 
 
@@ -75,16 +77,21 @@ def _name(key: str, entry: Mapping[str, object], kind: str, others: Container[st
     return name
 
 
-def granted(key: str, values: object, groups: Sequence[str]) -> Sequence[str]:
-    """The realm roles in a list: roles, and `group:…` for each group of `rights`."""
-    of_groups = [group_role(group) for group in groups]
+def granted(key: str, values: object, of_rights: Collection[str]) -> Sequence[str]:
+    """The realm roles in a list: roles, and those that `rights` adds."""
     if not isinstance(values, list):
         raise ConfigurationError(key, "roles must be a list.")
-    unknown = [it for it in values if it not in of_groups and str(it).startswith(group_role(""))]
+    known_here = list(of_rights)  # Values of YAML may be lists, which no set takes.
+    others = [it for it in values if it not in known_here]
+    prefix = group_role("")
+    unknown = [it for it in others if str(it).startswith(prefix)]
     if unknown:
+        groups = [it.removeprefix(prefix) for it in known_here if it.startswith(prefix)]
         known = f"rights.groups are {', '.join(groups)}" if groups else "rights.groups names none"
         raise ConfigurationError(key, f"{unknown[0]!r} is not a group; {known}.")
-    return [it for it in values if it in of_groups] + list(roles_of(key, [it for it in values if it not in of_groups]))
+    if SHARER in others:
+        raise ConfigurationError(key, f"the role {SHARER} needs rights.shares.")
+    return [it for it in values if it in known_here] + list(roles_of(key, others))
 
 
 def roles_of(key: str, values: object) -> Sequence[Role]:

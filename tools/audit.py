@@ -19,14 +19,16 @@ from urllib.parse import parse_qs, unquote
 
 from docker.models.containers import Container
 
-from access import ADMIN_PATH, DICOMWEB_PATH, DOWNLOAD_PATH, UID
 from bootstrap.console import UserError, print_line
+from public_paths import ADMIN_PATH, DICOMWEB_PATH, DOWNLOAD_PATH, SHARE_ID, SHARED_PATH, SHARES_PATH, UID
 from tools import archive_api, command_line, preflight, recovery
 from tools.pulumi_run import Pulumi
 from tools.stack_state import read_deployment
 
 SINCE = re.compile(r"(?P<number>[0-9]{1,5})(?P<unit>[mhd])")
 UNITS = {"m": 60, "h": 3600, "d": 86400}
+SHARED = re.compile(rf"^{SHARED_PATH}/(?P<id>{SHARE_ID})(?={DICOMWEB_PATH}/)")
+SHARING = re.compile(rf"^{SHARES_PATH}/studies/(?P<uid>{UID})$")
 STUDY = re.compile(rf"^{DICOMWEB_PATH}/studies/(?P<uid>{UID})(?P<rest>/.*)?$")
 DOWNLOAD = re.compile(rf"^{DOWNLOAD_PATH}/(?P<uid>{UID})\.zip$")
 OWN_API = re.compile(rf"^{ADMIN_PATH}/(?P<level>studies|series|instances)/(?P<id>[0-9a-f]{{8}}(?:-[0-9a-f]{{8}}){{4}})")
@@ -53,6 +55,8 @@ class Access:
     downloads: int = 0
     changes: int = 0
     """Requests other than reads by the archive's own API: labels, changes, deletion."""
+    links: int = 0
+    """Share links that were made."""
 
 
 @dataclass(kw_only=True)
@@ -81,6 +85,10 @@ def report(found: Iterable[Mapping[str, object]], studies: Mapping[str, str]) ->
     for line in found:
         user, at, method, path = (str(line.get(name, "")) for name in ("user", "time", "method", "path"))
         query = str(line.get("query", ""))
+        if match := SHARED.match(path):
+            path = path[match.end() :]
+            # Who needs no login is named by the link already.
+            user = user if user.startswith("share:") else f"{user} by link {match['id']}"
         study, kind = _study_and_kind(method, path, query, studies)
         if study is None:
             if kind == "search" and query:
@@ -97,6 +105,8 @@ def _study_and_kind(method: str, path: str, query: str, studies: Mapping[str, st
     """A request's study, and the field of `Access` that counts it; or `None`, and whether it is a search."""
     if match := DOWNLOAD.match(path):
         return match["uid"], "downloads"
+    if match := SHARING.match(path):
+        return match["uid"], "links"
     if match := STUDY.match(path):
         if method == "POST":
             return match["uid"], "stored"

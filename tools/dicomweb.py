@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from access import DICOMWEB_PATH
+from public_paths import DICOMWEB_PATH
 
 ROOT = Path(__file__).resolve().parent.parent
 SESSION_COOKIES = ("ohif_session", "__Host-ohif_session")

@@ -6,8 +6,8 @@ import os
 
 from keycloak import KeycloakAdmin
 
-from access import KEYCLOAK_PATH
 from components.keycloak.server import REALM
+from public_paths import KEYCLOAK_PATH
 from settings import CONSOLE_USER
 
 ADMIN_REALM = "master"

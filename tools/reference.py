@@ -8,11 +8,11 @@ from collections.abc import Iterator, Sequence
 
 import yaml  # type: ignore[import-untyped]
 
-from access import routes
+from access import ANY_ROLE, routes
 from bootstrap.console import print_line
 from bootstrap.paths import ROOT
 from components.archive.archive import archive_roots
-from route import Access, Anyone, FromAdminNetworks, Handler, Role, Route, SignedIn
+from route import SHARER, Access, Anyone, FromAdminNetworks, Handler, Role, Route, SignedIn, WithShareLink
 from settings import ArchiveKind
 
 FOLDER = ROOT / "docs" / "reference"
@@ -38,7 +38,7 @@ def configuration() -> str:
 
 def route_table() -> str:
     """Every route of both archives, and who may use it."""
-    by_archive = {kind: routes(archive_roots(kind), frozenset(Role)) for kind in ArchiveKind}
+    by_archive = {kind: routes(archive_roots(kind), frozenset(Role), readers(kind)) for kind in ArchiveKind}
     shared = set.intersection(*({route.name for route in table_of_archive} for table_of_archive in by_archive.values()))
     rows: dict[str, tuple[str, str, str]] = {}
     for kind, table_of_archive in by_archive.items():
@@ -52,6 +52,11 @@ def route_table() -> str:
         "or `pacsadmin`. A navigation without a session is redirected to the login; any other request gets 401.",
         table(("route", "example", "who"), list(rows.values())),
     )
+
+
+def readers(kind: ArchiveKind) -> Access | None:
+    """Who may open share links of an archive that has them."""
+    return ANY_ROLE if kind is ArchiveKind.ORTHANC else None
 
 
 def rules(route: Route) -> str:
@@ -71,10 +76,12 @@ def who(access: Access) -> str:
             return "anyone"
         case FromAdminNetworks():
             return "from `adminNetworks`"
+        case WithShareLink():
+            return "the secret of a share link"
         case SignedIn(roles):
             if roles == frozenset(Role):
                 return "any role"
-            return " or ".join(f"`{role}`" for role in Role if role in roles)
+            return " or ".join(f"`{role}`" for role in (*Role, SHARER) if role in roles)
 
 
 def commands() -> str:

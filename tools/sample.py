@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
 
-from access import VIEWER_PATH
+from public_paths import VIEWER_PATH
 from tools.dicomweb import GatewayClientError, origin, sign_in, stack_outputs, store
 from tools.phantom import PIXEL_MM, SIZE, hounsfield
 

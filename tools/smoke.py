@@ -21,8 +21,9 @@ from typing import Any
 import httpx
 from keycloak import KeycloakAdmin, KeycloakError
 
-from access import ADMIN_PATH, DICOMWEB_PATH, STORES, VIEWER_PATH
+from access import STORES
 from bootstrap.console import UserError, print_line
+from public_paths import ADMIN_PATH, DICOMWEB_PATH, VIEWER_PATH
 from route import Role
 from settings import CONSOLE_USER, Mfa
 from tools import command_line

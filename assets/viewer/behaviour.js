@@ -27,11 +27,15 @@
       box.appendChild(anchor);
     }
     document.body.appendChild(box);
-    if (!leadsOn) {
+    if (id !== ENDED) {
       setTimeout(function () {
         box.remove();
       }, 10000);
     }
+  }
+
+  function linkEnded() {
+    notice(ENDED, 'This link has ended. Ask the person who sent it for a new one.');
   }
 
   // The page itself leads to the login and back to this study. It is the reader's choice when: what is drawn and
@@ -51,6 +55,8 @@
   window.config.httpErrorHandler = function (error) {
     if (error && error.status === 401) {
       sessionEnded();
+    } else if (error && error.status === 403 && settings.share) {
+      linkEnded();
     } else if (error && error.status === 403) {
       notice('ohif-not-allowed', 'You may read studies here, but not store or change anything.');
     } else {
@@ -71,10 +77,12 @@
 
   function ask() {
     asked = Date.now();
-    fetch('/app-config.js', { method: 'HEAD', cache: 'no-store' }).then(
+    fetch(settings.share ? settings.share + '/study' : '/app-config.js', { method: 'HEAD', cache: 'no-store' }).then(
       function (answer) {
         var shown = document.getElementById(ENDED);
-        if (answer.status === 401 || answer.status === 403) {
+        if (answer.status === 403 && settings.share) {
+          linkEnded();
+        } else if (answer.status === 401 || answer.status === 403) {
           sessionEnded();
         } else if (answer.ok && shown) {
           // Signed in again in another tab.
@@ -161,13 +169,9 @@
     );
   }
 
-  function downloadLink() {
+  function studyLink(text, path, title) {
     var studies = studiesOfThePage();
-    return (
-      settings.downloadPath &&
-      studies.length === 1 &&
-      headerLink('Download', settings.downloadPath + '/' + studies[0] + '.zip', 'The study as a ZIP file of DICOM files')
-    );
+    return path && studies.length === 1 && headerLink(text, path.replace('*', studies[0]), title);
   }
 
   if (settings.name) {
@@ -187,8 +191,9 @@
           style: { height: '28px' },
         }),
         settings.name && React.createElement('span', { style: { color: '#fff', fontSize: '16px' } }, settings.name),
-        headerLink('Sign out', '/logout'),
-        downloadLink()
+        !settings.share && headerLink('Sign out', '/logout'),
+        studyLink('Download', settings.downloadPath, 'The study as a ZIP file of DICOM files'),
+        studyLink('Share', settings.sharesPath, 'Make a link that shows this study to others')
       );
     },
   };

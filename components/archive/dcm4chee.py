@@ -5,13 +5,13 @@ from typing import ClassVar
 
 import pulumi
 
-from access import ADMIN_PATH
 from components.archive.dcm4chee_directory import BASE_DN, LDAP_PORT, LDAP_URL, make_directory
 from components.archive.dcm4chee_images import AS_ROOT, ASSETS, DIMSE_PORT, SECRET_FILES, STORAGE, secret_files
 from components.archive.interface import ArchiveArgs, ArchiveData, DicomWebSource
 from components.containers.database import Database, DatabaseArgs
 from components.containers.networks import data_volume
 from components.containers.service import File, Healthcheck, Service, ServiceArgs, http_probe
+from public_paths import ADMIN_PATH
 from route import ArchiveRoot
 from settings import Archive as ArchiveSettings
 

@@ -7,12 +7,12 @@ from typing import ClassVar
 
 import pulumi
 
-from access import ADMIN_PATH
 from components.archive import orthanc_config
 from components.archive.interface import ArchiveArgs, ArchiveData, DicomWebSource
 from components.containers.database import Database, DatabaseArgs
 from components.containers.networks import data_volume
 from components.containers.service import File, Healthcheck, Service, ServiceArgs, http_probe
+from public_paths import ADMIN_PATH
 from route import ArchiveRoot
 from settings import Archive as ArchiveSettings
 from settings import Rights
@@ -184,10 +184,14 @@ def rights_files(rights: Rights | None, authorization: pulumi.Output[str] | None
     return [
         File(
             path=orthanc_config.RIGHTS_FILE,
-            content=orthanc_config.rights(rights.groups, [(rule.when, rule.labels) for rule in rights.rules]),
+            content=orthanc_config.rights(
+                rights.groups,
+                [(rule.when, rule.labels) for rule in rights.rules],
+                rights.shares.maximum_days if rights.shares else None,
+            ),
         ),
         File(path=RESTRICTED_AUTHORIZATION_FILE, content=authorization),
-        *scripts(*orthanc_config.RIGHTS_SCRIPTS),
+        *scripts(*orthanc_config.RIGHTS_SCRIPTS, *(orthanc_config.SHARE_SCRIPTS if rights.shares else ())),
     ]
 
 

@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from access import DICOMWEB_PATH
+from public_paths import DICOMWEB_PATH
 
 PORT = 8042
 DIMSE_PORT = 4242
@@ -23,8 +23,14 @@ PYTHON_SCRIPTS = tuple(
 """The first is loaded and imports the others (assets/archive/orthanc)."""
 RIGHTS_FILE = "/etc/orthanc-rights.json"
 """Outside of /etc/orthanc, whose JSON files the image takes for Orthanc's own."""
-RIGHTS_SCRIPTS = tuple(f"/etc/orthanc/{name}" for name in ("rights.py", "labels.py", "restricted_stores.lua"))
+RIGHTS_SCRIPTS = tuple(
+    f"/etc/orthanc/{name}" for name in ("rights.py", "share_links.py", "labels.py", "restricted_stores.lua")
+)
 """In addition, where users may not read every study."""
+SHARE_SCRIPTS = ("/etc/orthanc/shares.py",)
+"""In addition, where there are share links."""
+OPENED_SHARE_PATH = "/shares/opened"
+"""Where that script says what the secret of a share link shows."""
 RESTRICTED_USER = "restricted"
 """As which the gateway asks for them."""
 INDEX_CONNECTIONS = 20
@@ -110,7 +116,7 @@ def render(config: OrthancConfig) -> str:
                 IDENTITY_SCRIPT,
                 *(path for path in RIGHTS_SCRIPTS if restricted(config) and path.endswith(".lua")),
             ],
-            **({"UserMetadata": {"Labelled": 4400}} if restricted(config) else {}),
+            **({"UserMetadata": {"Labelled": 4400, "Shares": 4401}} if restricted(config) else {}),
             # Without `AllowThreads` one search waits for the other.
             "Python": {"Path": PYTHON_SCRIPTS[0], "AllowThreads": True},
             **({} if config.character_set is None else {"DefaultEncoding": ENCODINGS[config.character_set]}),
@@ -157,10 +163,12 @@ def restricted(config: OrthancConfig) -> dict[str, str]:
     return {} if config.restricted_password is None else {RESTRICTED_USER: config.restricted_password}
 
 
-def rights(groups: Sequence[str], rules: Sequence[tuple[Mapping[str, str], Sequence[str]]]) -> str:
-    """The scripts' own file, in JSON: groups, and rules with their conditions and labels."""
+def rights(
+    groups: Sequence[str], rules: Sequence[tuple[Mapping[str, str], Sequence[str]]], share_days: int | None
+) -> str:
+    """The scripts' own file, in JSON: groups, rules with their conditions and labels, and the longest share link."""
     written = [{"when": dict(when), "labels": list(labels)} for when, labels in rules]
-    return json.dumps({"groups": list(groups), "rules": written}, indent=2)
+    return json.dumps({"groups": list(groups), "rules": written, "shareDays": share_days}, indent=2)
 
 
 def memory(mib: int) -> dict[str, int]:

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 import tomli_w
 
-from access import AUTH_PROXY_PATH
+from public_paths import AUTH_PROXY_PATH
 
 PORT = 4180
 

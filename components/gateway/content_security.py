@@ -25,6 +25,9 @@ ERROR_PAGE: Policy = {
     "frame-ancestors": ["'none'"],
 }
 
+OWN_PAGE: Policy = {**ERROR_PAGE, "script-src": ["'self'"], "connect-src": ["'self'"]}
+"""For the gateway's own pages that do something."""
+
 VIEWER_PAGE: Policy = {
     "default-src": ["'none'"],
     # OHIF's inline scripts change with its version, so each answer has a nonce.
@@ -73,6 +76,13 @@ BY_HANDLER: Mapping[Handler, Policy] = {
     Handler.VIEWER_ASSETS: VIEWER_WORKER,
     Handler.VIEWER_PAGE: VIEWER_PAGE,
     Handler.ARCHIVE_ADMIN: STORED_OBJECT,
+    Handler.SHARE_LIST: OWN_PAGE,
+    Handler.SHARE_LINK: OWN_PAGE,
+    Handler.SHARES: NOTHING,
+    Handler.SHARED_STUDY: NOTHING,
+    Handler.SHARED_VIEWER: VIEWER_PAGE,
+    Handler.SHARED_VIEWER_CONFIG: NOTHING,
+    Handler.SHARED_DICOMWEB: NOTHING,
 }
 
 

@@ -19,6 +19,8 @@ ROOT = "/etc/ohif"
 
 
 CERTIFICATES = "/certificates"
+VIEWER_SCRIPTS = ("ndarray.js", "behaviour.js", "searches.js")
+"""What is added to OHIF's configuration (assets/viewer)."""
 PROVIDED_CHAIN, PROVIDED_KEY = f"{ROOT}/tls/chain.pem", f"{ROOT}/tls/key.pem"
 
 
@@ -81,37 +83,42 @@ def dicom_tls_files(dicom: Dicom | None) -> Sequence[File]:
     return files
 
 
-def viewer_files(source: DicomWebSource, session_idle: int, settings: ViewerSettings) -> Sequence[File]:
+def viewer_files(
+    source: DicomWebSource, session_idle: int, settings: ViewerSettings, *, share_links: bool
+) -> Sequence[File]:
     """OHIF's configuration, one file for each combination of what a user may do, and a style sheet."""
-    behaviour = "".join(
-        (ASSETS / "viewer" / name).read_text() for name in ("ndarray.js", "behaviour.js", "searches.js")
-    )
-    style = File(path=f"{ROOT}/www/pages/viewer.css", content=(ASSETS / "viewer" / "viewer.css").read_text())
-    configurations = [
-        File(
-            path=f"{ROOT}/www/app-config.{store}{download}.js",
-            content=ohif_config.render(
-                ohif_config.ViewerConfig(
-                    archive_name=source.name,
-                    capabilities=source.capabilities,
-                    can_store=store == "store",
-                    can_download=bool(download),
-                    session_idle=session_idle,
-                    name=settings.name,
-                    logo=settings.logo,
-                    hidden_modes=settings.hidden_modes,
-                    options=settings.options,
-                    behaviour=behaviour,
-                )
-            ),
+
+    def configuration(name: str, *scripts: str, **may: bool) -> File:
+        behaviour = "".join((ASSETS / "viewer" / script).read_text() for script in (*scripts, *VIEWER_SCRIPTS))
+        text = ohif_config.render(
+            ohif_config.ViewerConfig(
+                archive_name=source.name,
+                capabilities=source.capabilities,
+                may=ohif_config.May(**may),
+                session_idle=session_idle,
+                name=settings.name,
+                logo=settings.logo,
+                hidden_modes=settings.hidden_modes,
+                options=settings.options,
+                behaviour=behaviour,
+            )
         )
+        return File(path=f"{ROOT}/www/app-config.{name}.js", content=text)
+
+    configurations = [
+        configuration(f"{store}{download}{share}", store=store == "store", download=bool(download), share=bool(share))
         for store in ("read", "store")
         for download in ("", "-download")
+        for share in ("", "-share")[: 1 + share_links]
     ]
+    if share_links:
+        configurations.append(configuration("shared", "shared.js"))
+    style = File(path=f"{ROOT}/www/pages/viewer.css", content=(ASSETS / "viewer" / "viewer.css").read_text())
     return [*configurations, style]
 
 
-def page_files() -> Sequence[File]:
+def page_files(*, share_links: bool) -> Sequence[File]:
     """The gateway's own pages."""
-    pages = ASSETS / "gateway" / "pages"
-    return [File(path=f"{ROOT}/www/pages/{page.name}", content=page.read_text()) for page in sorted(pages.iterdir())]
+    folders = ("pages", "share_pages") if share_links else ("pages",)
+    pages = [page for folder in folders for page in sorted((ASSETS / "gateway" / folder).iterdir())]
+    return [File(path=f"{ROOT}/www/pages/{page.name}", content=page.read_text()) for page in pages]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pulumi
 
-from access import routes
+from access import ANY_ROLE, routes
 from components.archive.interface import Archive
 from components.auth_proxy.auth_proxy import AuthProxy
 from components.containers.networks import Networks
@@ -30,7 +30,7 @@ from components.keycloak.server import CLIENT_ID, REALM_PATH, Keycloak
 from components.public_name.certificate import AcmeCertificate, ServedCertificate
 from components.viewer.viewer import Viewer
 from public_endpoint import PublicEndpoint
-from route import Role
+from route import Access, Role, WithShareLink
 from settings import EVERY_NETWORK, Listeners, ProvidedCertificate, ProxyProtocol, Rights, SessionLimits, ViewerSettings
 
 MEMORY_MIB, TEMPORARY_MIB = 640, 16
@@ -79,6 +79,7 @@ class Gateway(pulumi.ComponentResource):
         super().__init__("ohif:index:Gateway", name, None, opts)
         configuration = args.endpoint.apply(lambda endpoint: gateway_config(args, endpoint))
         issued = args.certificate if isinstance(args.certificate, AcmeCertificate) else None
+        share_links = share_readers(args.rights) is not None
         server = Service(
             f"{name}-server",
             ServiceArgs(
@@ -101,8 +102,10 @@ class Gateway(pulumi.ComponentResource):
                     *certificate_files(args.certificate, configuration),
                     *credential_files(args.upstreams.archive),
                     *dicom_tls_files(args.listeners.dicom),
-                    *viewer_files(args.upstreams.archive.source, args.sessions.idle, args.viewer),
-                    *page_files(),
+                    *viewer_files(
+                        args.upstreams.archive.source, args.sessions.idle, args.viewer, share_links=share_links
+                    ),
+                    *page_files(share_links=share_links),
                 ],
                 volumes={CERTIFICATES: Mount(volume=issued.volume.volume, read_only=True)} if issued else {},
                 ports=[
@@ -154,7 +157,7 @@ def gateway_config(args: GatewayArgs, endpoint: PublicEndpoint) -> GatewayConfig
         host=endpoint.host,
         authority=endpoint.authority,
         port=endpoint.port,
-        routes=routes(args.upstreams.archive.ROOTS, args.download_roles),
+        routes=routes(args.upstreams.archive.ROOTS, args.download_roles, share_readers(args.rights)),
         admin_networks=args.listeners.admin_networks,
         upstreams={
             "auth_proxy": args.upstreams.auth_proxy.address,
@@ -168,6 +171,7 @@ def gateway_config(args: GatewayArgs, endpoint: PublicEndpoint) -> GatewayConfig
         zip_path=args.upstreams.archive.zip_path,
         scripted_root=args.upstreams.archive.scripted_root,
         unrestricted_roles=sorted(args.rights.unrestricted) if args.rights else None,
+        share_links=share_readers(args.rights) is not None,
         dimse=dimse(args),
         realm_path=REALM_PATH,
         client_id=CLIENT_ID,
@@ -176,6 +180,13 @@ def gateway_config(args: GatewayArgs, endpoint: PublicEndpoint) -> GatewayConfig
         frame_ancestors=args.viewer.frame_ancestors,
         asset_root=ROOT,
     )
+
+
+def share_readers(rights: Rights | None) -> Access | None:
+    """Who may open share links; `None`: there are none."""
+    if rights is None or rights.shares is None:
+        return None
+    return WithShareLink() if rights.shares.without_login else ANY_ROLE
 
 
 def proxy_config(listeners: Listeners) -> ProxyConfig | None:

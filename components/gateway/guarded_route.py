@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from route import FromAdminNetworks, Role, Route, SignedIn
+from route import SHARER, FromAdminNetworks, Role, Route, SignedIn, WithShareLink
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,6 +16,7 @@ class GuardedRoute:
     roles_by_method: Mapping[str, str]
     """Method (or `default`) to the roles that oauth2-proxy is asked for, joined by commas; empty: no session."""
     admin_networks_only: bool
+    needs_share_link: bool
 
     @property
     def needs_session(self) -> bool:
@@ -41,7 +42,7 @@ def guard(route: Route) -> GuardedRoute:
     roles: dict[str, str] = {}
     for rule in route.rules:
         if isinstance(rule.access, SignedIn):
-            wanted = ",".join(role for role in Role if role in rule.access.roles)
+            wanted = ",".join(role for role in (*Role, SHARER) if role in rule.access.roles)
             for method in sorted(rule.methods) if rule.methods else ["default"]:
                 roles.setdefault(method, wanted)
     # A method that no rule names never gets so far; the map must not let it through either.
@@ -52,4 +53,5 @@ def guard(route: Route) -> GuardedRoute:
         methods=None if methods is None else "|".join(sorted(methods)),
         roles_by_method=roles,
         admin_networks_only=kinds == {FromAdminNetworks},
+        needs_share_link=kinds == {WithShareLink},
     )

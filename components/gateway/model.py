@@ -76,6 +76,8 @@ class GatewayConfig:
     """Whether the archive finds something else where a search holds a backslash, `&` or an encoded `%2C`."""
     unrestricted_roles: Sequence[str] | None
     """Roles that read every study; `None`: all of them do."""
+    share_links: bool
+    """Whether there are any."""
     scripted_root: str | None
     """Where the archive's scripts answer metadata and bulk data as a single part; `None`: below `dicomweb_root`."""
     zip_path: str

@@ -8,10 +8,9 @@ from urllib.parse import quote
 
 import jinja2
 
-from access import AUTH_PROXY_PATH, DICOMWEB_PATH, DOWNLOAD_PATH, KEYCLOAK_PATH, LINK_PATH, VIEWER_PATH
-from components.archive.orthanc_config import INDEX_CONNECTIONS
+from components.archive.orthanc_config import INDEX_CONNECTIONS, OPENED_SHARE_PATH
 from components.gateway import content_security
-from components.gateway.guarded_route import guard
+from components.gateway.guarded_route import GuardedRoute, guard
 from components.gateway.limits import (
     ASSOCIATIONS,
     AUTH_CACHE_SECONDS,
@@ -23,6 +22,17 @@ from components.gateway.limits import (
     RENDER_PARAMETER,
 )
 from components.gateway.model import GatewayConfig
+from public_paths import (
+    AUTH_PROXY_PATH,
+    DICOMWEB_PATH,
+    DOWNLOAD_PATH,
+    KEYCLOAK_PATH,
+    LINK_PATH,
+    SHARE_ID,
+    SHARED_PATH,
+    SHARES_PATH,
+    VIEWER_PATH,
+)
 from route import Handler, Role, Route
 
 TEMPLATES = Path(__file__).parents[2] / "assets" / "gateway"
@@ -32,6 +42,8 @@ PATHS = {
     "download": DOWNLOAD_PATH,
     "keycloak": KEYCLOAK_PATH,
     "link": LINK_PATH,
+    "shared": SHARED_PATH,
+    "shares": SHARES_PATH,
     "viewer": VIEWER_PATH,
 }
 """Public paths, for the templates."""
@@ -131,12 +143,18 @@ def _rendered(template: str, config: GatewayConfig) -> str:
             ),
             error_page_policy=content_security.header(content_security.ERROR_PAGE),
             attempts={"archive": ARCHIVE_ATTEMPTS},
+            opened_share_path=OPENED_SHARE_PATH,
+            share_path=f"{SHARED_PATH}/{SHARE_ID}",
+            sharing_roles=roles_of(guarded, Handler.SHARE_LIST),
             storing_roles="|".join(role for role in Role if role is not Role.VIEWER),
-            download_roles="".join(
-                it.roles_by_method["GET"].replace(",", "|") for it in guarded if it.route.handler is Handler.DOWNLOAD
-            ),
+            download_roles=roles_of(guarded, Handler.DOWNLOAD),
         )
     )
+
+
+def roles_of(guarded: Sequence[GuardedRoute], handler: Handler) -> str:
+    """Roles that may read what a handler answers, as alternatives of a regular expression; empty: it is not there."""
+    return "".join(it.roles_by_method["GET"].replace(",", "|") for it in guarded if it.route.handler is handler)
 
 
 def _archive_roots(routes: Sequence[Route]) -> Sequence[str]:

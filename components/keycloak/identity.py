@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_keycloak as keycloak
 
-from access import AUTH_PROXY_PATH, KEYCLOAK_PATH
 from components.keycloak.directory import make_directory
 from components.keycloak.login_providers import Brokering, make_login_provider
 from components.keycloak.programs import make_claims, make_program
@@ -18,7 +17,8 @@ from components.keycloak.second_factor import (
 )
 from components.keycloak.server import CLIENT_ID
 from components.secrets import IdentitySecrets
-from route import Role, group_role
+from public_paths import AUTH_PROXY_PATH, KEYCLOAK_PATH
+from route import Role
 from settings import CONSOLE_USER, SignIn
 
 EVENT_DAYS = 90
@@ -93,7 +93,7 @@ class Identity(pulumi.ComponentResource):
         )
         descriptions = {
             **ROLE_DESCRIPTIONS,
-            **{group_role(group): f"Reads studies with the label {group}" for group in args.sign_in.groups},
+            **args.sign_in.rights_roles,
         }
         roles = {
             role: keycloak.Role(

@@ -7,8 +7,8 @@ from typing import TypedDict
 import pulumi
 import pulumi_keycloak as keycloak
 
-from access import KEYCLOAK_PATH
 from components.keycloak.server import REALM
+from public_paths import KEYCLOAK_PATH
 from route import Role
 from settings import LoginProvider, OpenIdProvider, SamlProvider
 

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pulumi
 
-from access import KEYCLOAK_PATH
 from components.containers.database import Database, DatabaseArgs
 from components.containers.networks import Networks
 from components.containers.service import File, Healthcheck, Service, ServiceArgs, http_probe
 from components.containers.stack_context import StackContext
 from components.secrets import KeycloakSecrets
 from public_endpoint import PublicEndpoint
+from public_paths import KEYCLOAK_PATH
 from settings import CONSOLE_USER, SignIn
 
 THEMES = Path(__file__).parents[2] / "assets" / "keycloak" / "themes"

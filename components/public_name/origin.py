@@ -15,8 +15,8 @@ from typing import Any
 
 import pulumi
 
-from access import KEYCLOAK_PATH
 from public_endpoint import PublicEndpoint
+from public_paths import KEYCLOAK_PATH
 
 MASTER_REALM = f"{KEYCLOAK_PATH}/realms/master"
 """The realm at which the Keycloak provider logs in."""

@@ -8,7 +8,19 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from access import DICOMWEB_PATH, DOWNLOAD_PATH, VIEWER_PATH
+from public_paths import DICOMWEB_PATH, DOWNLOAD_PATH, SHARES_PATH, VIEWER_PATH
+
+
+@dataclass(frozen=True, kw_only=True)
+class May:
+    """What the user may do, apart from reading."""
+
+    store: bool = False
+    """Store instances; otherwise OHIF offers no upload."""
+    download: bool = False
+    """Get a study as a ZIP file."""
+    share: bool = False
+    """Make links that show a study to others."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,10 +31,7 @@ class ViewerConfig:
     """Shown as the data source's name."""
     capabilities: Mapping[str, object]
     """OHIF's data source options for the archive's DICOMweb."""
-    can_store: bool
-    """Whether the user may store instances; otherwise OHIF offers no upload."""
-    can_download: bool
-    """Whether the user is offered a study as a ZIP file."""
+    may: May
     session_idle: int
     """Seconds without a request after which a session ends."""
     name: str | None
@@ -71,15 +80,16 @@ def render(config: ViewerConfig) -> str:
                     "imageRendering": "wadors",
                     "thumbnailRendering": "wadors",
                     "enableStudyLazyLoad": True,
-                    "dicomUploadEnabled": config.can_store,
+                    "dicomUploadEnabled": config.may.store,
                     "omitQuotationForMultipartRequest": True,
                     **config.capabilities,
                 },
             }
         ],
         "ohifPulumi": {
-            "canStore": config.can_store,
-            "downloadPath": DOWNLOAD_PATH if config.can_download else None,
+            "canStore": config.may.store,
+            "downloadPath": f"{DOWNLOAD_PATH}/*.zip" if config.may.download else None,
+            "sharesPath": f"{SHARES_PATH}?study=*" if config.may.share else None,
             "sessionIdleSeconds": config.session_idle,
             "name": config.name,
             "logo": config.logo,

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 import pulumi
 
-from route import Role
+from route import SHARER, Role, group_role
 from settings.model.machine import Network
 
 
@@ -46,14 +46,32 @@ class LabelRule:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ShareLinks:
+    """Links to one study, made by those with the realm role `sharer`."""
+
+    maximum_days: int
+    without_login: bool
+    """Whether the link is all that its reader needs; else a login with any role as well."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Rights:
     """Who may read which study: who is in a group reads the studies with its label."""
 
     groups: tuple[str, ...]
+    """None: there are share links only, and who has a role reads all studies."""
     unrestricted: frozenset[Role]
     """Roles that read all studies."""
     rules: tuple[LabelRule, ...]
     """A new study gets the labels of every rule that matches its first instance; none matches: none."""
+    shares: ShareLinks | None
+    """`None`: no links."""
+
+    @property
+    def realm_roles(self) -> dict[str, str]:
+        """Realm roles that these settings add, with what they are for."""
+        of_groups = {group_role(group): f"Reads studies with the label {group}" for group in self.groups}
+        return {**of_groups, SHARER: "Makes links that show one study to others"} if self.shares else of_groups
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -107,8 +107,8 @@ class SignIn:
     directory: Directory | None
     login_providers: tuple[LoginProvider, ...]
     programs: tuple[Program, ...]
-    groups: tuple[str, ...]
-    """Groups that may read studies (`rights`)."""
+    rights_roles: Mapping[str, str]
+    """Realm roles that `rights` adds, with what they are for."""
 
     @property
     def connects_out(self) -> bool:

@@ -71,7 +71,7 @@ class Settings:
             directory=self.directory,
             login_providers=self.login_providers,
             programs=self.programs,
-            groups=self.archive.rights.groups if self.archive.rights else (),
+            rights_roles=self.archive.rights.realm_roles if self.archive.rights else {},
         )
 
     @property

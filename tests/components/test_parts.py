@@ -53,13 +53,34 @@ def test_restricted_users_come_with_another_credential() -> None:
     credentials = files["/etc/ohif/archive-credentials.conf"]
     assert f'0 "{own}";' in credentials
     assert f'default "{restricted}";' in credentials
-    assert '"~,(pacsadmin|reporter)," 0;' in files["/etc/ohif/nginx.conf"]
+    assert '"~^,(?:.*,)?(pacsadmin|reporter)," 0;' in files["/etc/ohif/nginx.conf"]
     archive = made.container("orthanc").files
     assert archive["/etc/orthanc-restricted"] == restricted
     assert json.loads(archive["/etc/orthanc-rights.json"])["groups"] == ["trial-7"]
+    assert "/etc/orthanc/shares.py" not in archive
     assert "restricted" in json.loads(archive["/etc/orthanc/orthanc.json"])["RegisteredUsers"]
     roles = made.one("UserRoles", "identity-user-monitor-roles").inputs["roleIds"]
     assert set(roles) == {"identity-role-viewer-id", "identity-role-group:trial-7-id"}
+
+
+@pytest.mark.parametrize("without_login", [False, True])
+def test_share_links_alone_leave_every_study_to_every_role(without_login: bool) -> None:
+    made = run_program(
+        {
+            "rights": {"shares": {"maximumDays": 30, "withoutLogin": without_login}},
+            "users": [{"name": "curie", "roles": ["reporter", "sharer"]}],
+            "host": "pacs.example.org",
+            "adminNetworks": ["192.0.2.0/24"],
+            "proxy": {"trusted": ["10.0.0.0/29"]},
+        }
+    )
+    archive, gateway = (made.container(name).files for name in ("orthanc", "gateway"))
+    assert json.loads(archive["/etc/orthanc-rights.json"]) == {"groups": [], "rules": [], "shareDays": 30}
+    assert {"/etc/orthanc/shares.py", "/etc/orthanc/share_links.py"} <= set(archive)
+    assert '"~^,(?:.*,)?(pacsadmin|reporter|viewer)," 0;' in gateway["/etc/ohif/nginx.conf"]
+    assert ("auth_request /_auth/share;" in gateway["/etc/ohif/nginx.conf"]) is without_login
+    roles = made.one("UserRoles", "identity-user-curie-roles").inputs["roleIds"]
+    assert set(roles) == {"identity-role-reporter-id", "identity-role-sharer-id"}
 
 
 def test_basic_authorization() -> None:
@@ -67,20 +88,21 @@ def test_basic_authorization() -> None:
     assert (scheme, base64.b64decode(encoded)) == ("Basic", b"gateway:pw")
 
 
-def test_viewer_has_a_configuration_for_those_who_store_and_one_for_those_who_read() -> None:
-    *files, style = viewer_files(DicomWebSource(name="Archive", capabilities={}), 900, UNCHANGED)
-    assert [file.path.rpartition("/")[2] for file in files] == [
-        "app-config.read.js",
-        "app-config.read-download.js",
-        "app-config.store.js",
-        "app-config.store-download.js",
-    ]
+@pytest.mark.parametrize("share_links", [False, True])
+def test_viewer_has_a_configuration_for_whatever_a_user_may_do(share_links: bool) -> None:
+    source = DicomWebSource(name="Archive", capabilities={})
+    *files, style = viewer_files(source, 900, UNCHANGED, share_links=share_links)
+    names = ["read", "read-download", "store", "store-download"]
+    expected = {*names, "shared", *(f"{name}-share" for name in names)} if share_links else set(names)
+    assert {file.path.rpartition("/")[2] for file in files} == {f"app-config.{name}.js" for name in expected}
     assert style.path.endswith("/www/pages/viewer.css")
 
 
 def test_every_page_and_theme_file_lands_in_its_container() -> None:
-    pages = {path.name for path in (ROOT / "assets/gateway/pages").iterdir()}
-    assert {file.path.removeprefix("/etc/ohif/www/pages/") for file in page_files()} == pages
+    for share_links, folders in ((False, ["pages"]), (True, ["pages", "share_pages"])):
+        pages = {path.name for folder in folders for path in (ROOT / "assets/gateway" / folder).iterdir()}
+        files = page_files(share_links=share_links)
+        assert {file.path.removeprefix("/etc/ohif/www/pages/") for file in files} == pages
     themes = ROOT / "assets/keycloak/themes"
     landed = {
         file.path.removeprefix("/opt/keycloak/themes/"): base64.b64decode(file.content_base64 or "")

@@ -70,6 +70,7 @@ ORDER = (
     "test_viewer_settings.py",
     "test_passkeys.py",
     "test_rights.py",
+    "test_share_links.py",
     # Passwords that other tests have asked for are old after it.
     "test_rotation.py",
     "test_destroy.py",

@@ -12,7 +12,7 @@ from contextlib import closing
 import httpx
 import pytest
 
-from route import Anyone, FromAdminNetworks, Handler, Role, Route, SignedIn
+from route import Anyone, FromAdminNetworks, Handler, Role, Route, SignedIn, WithShareLink
 from settings import ArchiveKind
 from tests.e2e.harness import ARCHIVE, ROUTES, Stack, configured_users
 from tools.dicomweb import StackOutputs, client, sign_in
@@ -116,6 +116,8 @@ def refusal(route: Route, method: str, name: str) -> int | None:
             if name == ANONYMOUS:
                 return 401
             return None if roles & roles_of(name) else 403
+        case WithShareLink():
+            return 403
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -11,24 +11,27 @@ from typing import Literal
 import pytest
 from mypy import api as mypy
 
-from route import Anyone, FromAdminNetworks, Role, Route, Rule, SignedIn
+from route import Anyone, FromAdminNetworks, Role, Route, Rule, SignedIn, WithShareLink
 from tests.components.gateway.gateway_file import EXAMPLES, ROUTES, Gateway
 
-Answer = Literal["anyone", "admin networks"] | frozenset[Role] | int
+Answer = Literal["anyone", "admin networks", "share link"] | frozenset[str] | int
 
 ROOT = Path(__file__).resolve().parents[2]
 GATEWAYS = {archive: Gateway(example) for archive, example in EXAMPLES.items()}
 
 ANYONE: Answer = "anyone"
 CONSOLE: Answer = "admin networks"
+BY_LINK: Answer = "share link"
 READERS: Answer = frozenset({Role.VIEWER, Role.REPORTER, Role.PACSADMIN})
 STORERS: Answer = frozenset({Role.REPORTER, Role.PACSADMIN})
 ADMINS: Answer = frozenset({Role.PACSADMIN})
+SHARERS: Answer = frozenset({"sharer", Role.PACSADMIN})
 NO_METHOD: Answer = 405
 NOWHERE: Answer = 404
 
 OTHER_METHODS = ("PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "MKCOL", "BREW")
 STUDY = "1.2.826.0.1.3680043.8.498.1"
+SHARE = "/shared/0123456789abcdef"
 
 DOWNLOADS = frozenset({Role.REPORTER})
 
@@ -117,11 +120,56 @@ ROWS: dict[str, tuple[Answer, Answer, Answer]] = {
     "/.env": (NOWHERE, NOWHERE, NOWHERE),
 }
 
+OF_ORTHANC: dict[str, tuple[Answer, Answer, Answer]] = dict.fromkeys(
+    ("/dcm4chee-arc", "/dcm4chee-arc/ui2/", "/dcm4chee-arc/aets", "/dcm4chee-arc/aets/DCM4CHEE/rs/studies"),
+    (NOWHERE, NOWHERE, NOWHERE),
+)
+
+
+def of_share_links(readers: Answer) -> dict[str, tuple[Answer, Answer, Answer]]:
+    """Rows that hold with share links."""
+    opened: tuple[Answer, Answer, Answer] = (readers, NO_METHOD, NO_METHOD)
+    made: tuple[Answer, Answer, Answer] = (NO_METHOD, SHARERS, NO_METHOD)
+    nowhere: tuple[Answer, Answer, Answer] = (NOWHERE, NOWHERE, NOWHERE)
+    return OF_ORTHANC | {
+        "/shares": (SHARERS, NO_METHOD, NO_METHOD),
+        "/shares/list": (SHARERS, NO_METHOD, NO_METHOD),
+        "/shares/": nowhere,
+        f"/shares/studies/{STUDY}": made,
+        "/shares/0123456789abcdef/revoke": made,
+        "/shares/0123456789abcdef": nowhere,
+        "/shares/opened": nowhere,
+        "/shares/0123456789abcde": nowhere,
+        "/shares/studies": nowhere,
+        "/scripted/studies": nowhere,
+        SHARE: (ANYONE, NO_METHOD, NO_METHOD),
+        f"{SHARE}/": nowhere,
+        f"{SHARE}/open": (NO_METHOD, ANYONE, NO_METHOD),
+        f"{SHARE}/study": opened,
+        f"{SHARE}/viewer": opened,
+        f"{SHARE}/app-config.js": opened,
+        f"{SHARE}/pacs/studies": opened,
+        f"{SHARE}/pacs/studies/{STUDY}/series/{STUDY}.1/instances/{STUDY}.2/frames/1": opened,
+        f"{SHARE}/pacs/patients": nowhere,
+        f"{SHARE}/pacs": nowhere,
+        f"{SHARE}/pacs-admin/": nowhere,
+        f"{SHARE}/download/{STUDY}.zip": nowhere,
+        f"{SHARE}/shares/opened": nowhere,
+        f"{SHARE}/x": nowhere,
+        "/shared": nowhere,
+        "/shared/": nowhere,
+        "/shared/0123456789abcde/study": nowhere,
+        "/shared/0123456789ABCDEF/study": nowhere,
+        "/shared/0123456789abcdef0/study": nowhere,
+        "/x/shared/0123456789abcdef/study": nowhere,
+    }
+
+
 OF_ONE_ARCHIVE: dict[str, dict[str, tuple[Answer, Answer, Answer]]] = {
-    "orthanc": dict.fromkeys(
-        ("/dcm4chee-arc", "/dcm4chee-arc/ui2/", "/dcm4chee-arc/aets", "/dcm4chee-arc/aets/DCM4CHEE/rs/studies"),
-        (NOWHERE, NOWHERE, NOWHERE),
-    ),
+    "orthanc": OF_ORTHANC | {"/shares": (NOWHERE, NOWHERE, NOWHERE), SHARE: (NOWHERE, NOWHERE, NOWHERE)},
+    "links": of_share_links(READERS),
+    "links without login": of_share_links(BY_LINK)
+    | dict.fromkeys(("/app.bundle.css", "/assets/logo.svg"), (ANYONE, NO_METHOD, NO_METHOD)),
     "dcm4chee": {
         "/dcm4chee-arc": (ADMINS, ADMINS, ADMINS),
         "/dcm4chee-arc/": (ADMINS, ADMINS, ADMINS),
@@ -156,6 +204,8 @@ def decided(table: tuple[Route, ...], method: str, path: str) -> Answer:
                     return CONSOLE
                 case SignedIn(roles):
                     return roles
+                case WithShareLink():
+                    return BY_LINK
     return NOWHERE
 
 
@@ -187,11 +237,9 @@ def test_order_of_the_table_decides_only_where_it_is_meant_to(archive: str) -> N
     for path in [*rows(archive), *ALLOWED]:
         matching = tuple(route.name for route in ROUTES[archive] if re.search(route.path, path, re.ASCII))
         overlaps |= {matching} if len(matching) > 1 else set()
-    pages = {
-        "orthanc": {("archive-explorer", "archive-admin"), ("archive-explorer-2", "archive-admin")},
-        "dcm4chee": {("archive-pages", "archive-api")},
-    }
-    assert overlaps == {("dicomweb-store", "dicomweb"), ("viewer-config", "viewer-assets")} | pages[archive]
+    of_orthanc = {("archive-explorer", "archive-admin"), ("archive-explorer-2", "archive-admin")}
+    pages = {("archive-pages", "archive-api")} if archive == "dcm4chee" else of_orthanc
+    assert overlaps == {("dicomweb-store", "dicomweb"), ("viewer-config", "viewer-assets")} | pages
 
 
 @each_archive

@@ -76,6 +76,13 @@ def saml(**fields: Any) -> dict[str, Any]:
     return {"loginProviders": [{name: value for name, value in made.items() if value is not None}]}
 
 
+RULE = {"when": {"Modality": "CT"}, "labels": ["radiology"]}
+
+
+def shares(**fields: Any) -> dict[str, Any]:
+    return {"rights": {"shares": fields}}
+
+
 def rights(**fields: Any) -> dict[str, Any]:
     return {"rights": {"groups": ["radiology"], **fields}}
 
@@ -267,6 +274,15 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("rights.rules[0].when", rights(rules=[{"when": {"Modalty": "CT"}, "labels": ["radiology"]}]), "Modality"),
     ("rights.rules[0].when", rights(rules=[{"when": {"Modality": "*"}, "labels": ["radiology"]}]), "wildcards"),
     ("rights.rules[0].when", rights(rules=[{"when": {"Modality": 1}, "labels": ["radiology"]}]), "text"),
+    ("rights.shares", {"rights": {"shares": {}}}, "need HTTPS"),
+    ("rights.shares", shares(days=1), "'days' is not known here"),
+    ("rights.shares", {"rights": {"shares": True}}, "must be a map"),
+    ("rights.shares.maximumDays", shares(maximumDays=91), "from 1 to 90"),
+    ("rights.shares.maximumDays", shares(maximumDays="7"), "from 1 to 90"),
+    ("rights.shares.withoutLogin", shares(withoutLogin="no"), "true or false"),
+    ("rights.rules[0]", {"rights": {**shares()["rights"], "rules": [RULE]}}, "rights.groups"),
+    ("rights", {"archive": "dcm4chee", **shares()}, "dcm4chee has no access control that was proven here"),
+    ("users[0]", {**user(roles=["viewer", "sharer"]), **rights()}, "needs rights.shares"),
     ("users[0]", user(roles=["viewer", None]), "viewer, reporter, pacsadmin"),
     ("users[0]", user(roles=[["viewer"]]), "viewer, reporter, pacsadmin"),
     ("users[0]", user(roles=[{"viewer": True}]), "viewer, reporter, pacsadmin"),

@@ -4,11 +4,13 @@ The gateway shows one of two credentials: its own, or that of restricted users, 
 restricted request reads the studies that carry the label of one of its groups, and nothing else. Two checks, which do
 not rely on each other:
 
-- The path: a restricted request may only ask for what `READ`, `LISTS` and `STORE` name, and for an object only if its
-  study is readable (`allowed`).
+- The path: a restricted request may only ask for what `READ`, `LISTS`, `STORE` and `SHARES` name, and for an object
+  only if its study is readable (`allowed`).
 - The query: the DICOMweb plugin locates everything that it reads by `POST /tools/find`, in the thread of the request
   and with its headers (Orthanc Book, "DICOMweb plugin"; DICOMweb 1.24, `LocateResource` and `QidoRs.cpp`). There a
   restricted request finds readable studies only (`restrict`).
+
+A request by a share link is restricted to the label of that link (share_links.py), and to reading.
 
 What is not readable and what does not exist are answered alike. Decisions are kept for `SECONDS`, after which a changed
 label counts.
@@ -21,12 +23,13 @@ import time
 from pathlib import Path
 
 import orthanc  # type: ignore[import-not-found]
+import share_links  # type: ignore[import-not-found]
 from scripted import found  # type: ignore[import-not-found]
 
 SETTINGS = json.loads(Path("/etc/orthanc-rights.json").read_text())
 RESTRICTED = Path("/etc/orthanc-restricted").read_text()
 """The `Authorization` header of restricted requests."""
-ROLES_HEADER = "x-user-roles"
+ROLES_HEADER, SHARE_HEADER = "x-user-roles", "x-share"
 PREFIX = "group:"
 SECONDS = 4
 KEPT = 10_000
@@ -37,6 +40,8 @@ LISTS = re.compile(
 )
 READ = re.compile(rf"/(?:dicom-web|scripted)/studies/({UID})(?:/.*)?")
 STORE = re.compile(rf"/dicom-web/studies(?:/{UID})?")
+SHARES = re.compile(rf"/shares/(?:list|[0-9a-f]{{16}}/revoke|studies/{UID})")
+OPENED_SHARE = "/shares/opened"
 ZIP = re.compile(r"/studies/([0-9a-f]{8}(?:-[0-9a-f]{8}){4})/archive")
 STUDY_TAGS = frozenset({"studyinstanceuid", "0020,000d", "0020000d"})
 
@@ -48,9 +53,12 @@ kept: dict[str, tuple[float, frozenset[str]]] = {}
 
 
 def groups_of(headers: dict[str, str]) -> frozenset[str] | None:
-    """The groups of a restricted request; `None` for one that is not restricted."""
+    """The labels of what a restricted request may read; `None` for one that is not restricted."""
     if headers.get("authorization") != RESTRICTED:
         return None
+    if SHARE_HEADER in headers:
+        shown = share_links.opened(headers[SHARE_HEADER])
+        return frozenset({shown[0]} if shown else ())
     roles = headers.get(ROLES_HEADER, "").split(",")
     return frozenset(it.removeprefix(PREFIX) for it in roles if it.startswith(PREFIX)) & set(SETTINGS["groups"])
 
@@ -75,10 +83,15 @@ def labels_of_uid(study: str) -> frozenset[str]:
 
 def allowed(method: orthanc.HttpMethod, uri: str, groups: frozenset[str]) -> bool:
     """Whether a restricted request may go on."""
+    if SHARES.fullmatch(uri):
+        return True
     if method == orthanc.HttpMethod.POST:
         return bool(STORE.fullmatch(uri))
-    if method != orthanc.HttpMethod.GET:
-        return False
+    return method == orthanc.HttpMethod.GET and may_read(uri, groups)
+
+
+def may_read(uri: str, groups: frozenset[str]) -> bool:
+    """Whether a restricted request may read what a path names."""
     if LISTS.fullmatch(uri):
         return True
     if path := READ.fullmatch(uri):
@@ -88,17 +101,21 @@ def allowed(method: orthanc.HttpMethod, uri: str, groups: frozenset[str]) -> boo
     return False
 
 
+def allowed_by_link(method: orthanc.HttpMethod, uri: str, groups: frozenset[str]) -> bool:
+    """Whether a request by a share link may go on; without a group its secret opens nothing."""
+    return bool(groups) and method == orthanc.HttpMethod.GET and (uri == OPENED_SHARE or may_read(uri, groups))
+
+
 def enter(uri: str, **details) -> bool:  # type: ignore[no-untyped-def]
     """Called before each request over HTTP; false refuses it."""
-    thread = threading.get_ident()
+    thread, headers = threading.get_ident(), details["headers"]
     of_threads[thread] = frozenset()
-    groups = groups_of(details["headers"])
-    if groups is None:
-        of_threads[thread] = None
-        return True
     try:
-        if not allowed(details["method"], uri, groups):
-            return False
+        groups = groups_of(headers)
+        if groups is not None:
+            may = allowed_by_link if SHARE_HEADER in headers else allowed
+            if not may(details["method"], uri, groups):
+                return False
     except orthanc.OrthancException:
         return False
     of_threads[thread] = groups

@@ -1,8 +1,10 @@
 """Rights on studies in Orthanc's scripts: each of the two checks by itself, and which rule labels what."""
 
 import json
+import re
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -25,8 +27,10 @@ LABELS: dict[str, list[set[str]]] = {
     "1.2": [{"cardiology"}],
     "1.3": [set()],
     "1.4": [{"radiology"}, {"cardiology"}],
+    "1.5": [{"cardiology", "Share-f00"}],
 }
-"""Of each study by its UID; of the last there are two."""
+"""Of each study by its UID; of one there are two."""
+SECRET = "f" * 43
 
 
 class OrthancError(Exception):
@@ -65,6 +69,8 @@ def rights(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     with monkeypatch.context() as patch:
         patch.setitem(sys.modules, "orthanc", orthanc)
         patch.setitem(sys.modules, "scripted", SimpleNamespace(found=found))
+        opened = {f"{'0' * 16} {SECRET}": ("Share-f00", {"study": "1.5"})}
+        patch.setitem(sys.modules, "share_links", SimpleNamespace(opened=opened.get))
         patch.setattr(Path, "read_text", lambda path, *how: files.get(str(path)) or read_text(path, *how))
         made = load("archive/orthanc/rights.py")
         patch.setitem(sys.modules, "rights", made)
@@ -120,6 +126,47 @@ def test_the_path_decides(rights: ModuleType, uri: str, passes: bool) -> None:
     assert rights.enter(uri, method=1, headers=headers("radiology", authorization=GATEWAY)) is True
     for method in (3, 4):
         assert rights.enter(uri, method=method, headers=headers("radiology")) is False
+
+
+def by_link(secret: str = SECRET, **also: str) -> dict[str, str]:
+    return {"authorization": RESTRICTED, "x-share": f"{'0' * 16} {secret}", **also}
+
+
+@pytest.mark.parametrize(
+    ("uri", "passes"),
+    [
+        ("/dicom-web/studies", True),
+        ("/dicom-web/studies/1.5/metadata", True),
+        ("/scripted/studies/1.5/series/1/metadata", True),
+        ("/shares/opened", True),
+        ("/dicom-web/studies/1.1/metadata", False),
+        ("/dicom-web/studies/9.9/metadata", False),
+        ("/shares/list", False),
+        ("/shares/studies/1.5", False),
+        ("/system", False),
+    ],
+)
+def test_a_share_link_reads_its_study(rights: ModuleType, uri: str, passes: bool) -> None:
+    # Groups that a request brings besides do not count.
+    for sent in (by_link(), by_link(**{"x-user-roles": "group:radiology,pacsadmin"})):
+        assert rights.enter(uri, method=1, headers=sent) is passes
+    for method in (2, 3, 4):
+        assert rights.enter(uri, method=method, headers=by_link()) is False
+    for sent in (by_link("x" * 43), by_link("", **{"x-user-roles": "group:radiology"})):
+        assert rights.enter(uri, method=1, headers=sent) is False
+        assert rights.restrict(query("Study"), sent) is None
+
+
+def test_the_query_of_a_share_link_finds_its_study(rights: ModuleType) -> None:
+    assert rights.enter("/dicom-web/studies", method=1, headers=by_link())
+    assert json.loads(rights.restrict(query("Study"), by_link()))["Labels"] == ["Share-f00"]
+    assert rights.restrict(query("Series", StudyInstanceUID="1.5"), by_link()) is not None
+    assert rights.restrict(query("Series", StudyInstanceUID="1.2"), by_link()) is None
+
+
+def test_links_are_made_by_restricted_users_and_opened_by_none_of_them(rights: ModuleType) -> None:
+    for uri, passes in (("/shares/list", True), ("/shares/studies/1.1", True), ("/shares/opened", False)):
+        assert rights.enter(uri, method=1, headers=headers("radiology")) is passes
 
 
 @pytest.mark.parametrize(
@@ -188,3 +235,42 @@ def test_an_index_that_does_not_answer_opens_nothing(rights: ModuleType, monkeyp
 )
 def test_rules_label(rights: ModuleType, tags: dict[str, Any], caller: str, labels: set[str]) -> None:
     assert load("archive/orthanc/labels.py").by_rules(tags, caller) == labels
+
+
+@pytest.fixture
+def share_links(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The script with an archive of one study, which has a link of a minute and one that has ended."""
+    made: ModuleType
+    now = int(time.time())
+
+    def get(path: str) -> bytes:
+        if path == "/studies/a/metadata":
+            return b'["LastUpdate", "Shares"]'
+        links = {made.label_of(SECRET): {"until": now + 60}, made.label_of("e" * 43): {"until": now}}
+        return json.dumps(links).encode()
+
+    def post(path: str, body: str) -> bytes:
+        (label,) = json.loads(body)["Labels"]
+        known = label in (made.label_of(SECRET), made.label_of("e" * 43))
+        return json.dumps([{"ID": "a", "MainDicomTags": {"StudyInstanceUID": "1.5"}}] if known else []).encode()
+
+    monkeypatch.setitem(sys.modules, "orthanc", SimpleNamespace(RestApiGet=get, RestApiPost=post))
+    made = load("archive/orthanc/share_links.py")
+    return made
+
+
+def test_a_secret_opens_its_link(share_links: ModuleType) -> None:
+    label = share_links.label_of(SECRET)
+    assert re.fullmatch("Share-[0-9a-f]{40}", label)
+    found_label, link = share_links.opened(f"{share_links.id_of(label)} {SECRET}")
+    assert (found_label, link["study"]) == (label, "1.5")
+
+
+@pytest.mark.parametrize("secret", ["e" * 43, "x" * 43, "", SECRET + "f", SECRET[1:], SECRET + "\n", "é" * 43])
+def test_another_secret_or_one_whose_time_is_over_opens_none(share_links: ModuleType, secret: str) -> None:
+    assert share_links.opened(f"{share_links.id_of(share_links.label_of(secret))} {secret}") is None
+    assert share_links.opened(secret) is None
+
+
+def test_a_secret_opens_no_other_path(share_links: ModuleType) -> None:
+    assert share_links.opened(f"{'0' * 16} {SECRET}") is None

@@ -10,17 +10,24 @@ from typing import Any
 
 import crossplane
 
-from access import routes
+from access import ANY_ROLE, routes
 from components.archive.archive import archive_roots
 from components.gateway import nginx_config
 from components.gateway.model import Dimse, GatewayConfig, TlsConfig
-from route import Role, Route
+from route import Access, Role, Route, WithShareLink
 from settings import ArchiveKind
 
+READERS: Mapping[str, Access] = {"links": ANY_ROLE, "links without login": WithShareLink()}
+"""Who may open share links."""
+
 ROUTES: Mapping[str, tuple[Route, ...]] = {
-    kind.value: routes(archive_roots(kind), frozenset({Role.REPORTER})) for kind in ArchiveKind
+    **{kind.value: routes(archive_roots(kind), frozenset({Role.REPORTER})) for kind in ArchiveKind},
+    **{
+        name: routes(archive_roots(ArchiveKind.ORTHANC), frozenset({Role.REPORTER}), readers)
+        for name, readers in READERS.items()
+    },
 }
-"""The table, by the archive that runs."""
+"""The table, by the archive that runs; with Orthanc there may be share links."""
 
 EXAMPLE = GatewayConfig(
     scheme="http",
@@ -43,6 +50,7 @@ EXAMPLE = GatewayConfig(
     rewrite_links=False,
     misreads_searches=True,
     unrestricted_roles=None,
+    share_links=False,
     scripted_root="/scripted",
     zip_path="/scripted/studies/$study/archive",
     dimse=None,
@@ -63,6 +71,7 @@ OTHER_EXAMPLE = replace(
     rewrite_links=True,
     misreads_searches=False,
     unrestricted_roles=None,
+    share_links=False,
     scripted_root=None,
     zip_path="/dcm4chee-arc/aets/DCM4CHEE/rs/studies/$study?accept=application/zip",
     accept_tokens=False,
@@ -94,7 +103,16 @@ DIMSE = Dimse(
     client_certificates=False,
 )
 
-EXAMPLES = {"orthanc": EXAMPLE, "dcm4chee": OTHER_EXAMPLE}
+LINKS_EXAMPLE = replace(HTTPS_EXAMPLE, routes=ROUTES["links"], unrestricted_roles=["pacsadmin"], share_links=True)
+OPEN_LINKS_EXAMPLE = replace(LINKS_EXAMPLE, routes=ROUTES["links without login"])
+"""With share links."""
+
+EXAMPLES = {
+    "orthanc": EXAMPLE,
+    "dcm4chee": OTHER_EXAMPLE,
+    "links": LINKS_EXAMPLE,
+    "links without login": OPEN_LINKS_EXAMPLE,
+}
 
 
 @dataclass(frozen=True)
@@ -198,8 +216,9 @@ class Gateway:
     def guarded(self) -> list[Directive]:
         """The locations of routes that need a session, without `/logout` and the page of a refusal, which only ask
         whether there is one."""
+        others = ("/_auth/session", "/_auth/refused", "/_auth/share")
         asking = [it for it in self.server.all("location") if it.all("auth_request")]
-        return [it for it in asking if it.value("auth_request") not in ("/_auth/session", "/_auth/refused")]
+        return [it for it in asking if it.value("auth_request") not in others]
 
     def location(self, path: str) -> Directive:
         """What serves a path that nginx has decoded: exact names, then expressions in order, then `/`."""
@@ -235,8 +254,8 @@ class Gateway:
                     return result
         return entries.get("default", "")
 
-    def answer(self, method: str, path: str) -> int | str | frozenset[Role]:
-        """404, 405, "anyone", "admin networks", or the roles one of which the session must have."""
+    def answer(self, method: str, path: str) -> int | str | frozenset[str]:
+        """404, 405, "anyone", "admin networks", "share link", or the roles one of which the session must have."""
         location = self.location(path)
         if location.values("return") == [("404",)]:
             return 404
@@ -247,7 +266,9 @@ class Gateway:
         if location in self.guarded:
             question = self.locations[("=", location.value("auth_request"))]
             variable = "$" + question.value("proxy_pass").partition("?allowed_groups=$")[2]
-            return frozenset(Role(role) for role in self.look_up(variable, method).split(","))
+            return frozenset(self.look_up(variable, method).split(","))
+        if location.values("auth_request") == [("/_auth/share",)]:
+            return "share link"
         if ("$from_admin_network", "!=", "1") in conditions:
             return "admin networks"
         return "anyone"

@@ -9,7 +9,14 @@ from components.gateway import nginx_config
 from components.gateway.model import GatewayConfig, TlsConfig
 from settings import EVERY_NETWORK
 from tests.certificates import signed
-from tests.components.gateway.gateway_file import DIMSE, EXAMPLE, HTTPS_EXAMPLE, OTHER_EXAMPLE
+from tests.components.gateway.gateway_file import (
+    DIMSE,
+    EXAMPLE,
+    HTTPS_EXAMPLE,
+    LINKS_EXAMPLE,
+    OPEN_LINKS_EXAMPLE,
+    OTHER_EXAMPLE,
+)
 from tests.components.gateway.real_nginx import engine, gateway
 
 IPV6 = ipaddress.ip_network("2001:db8::/32")
@@ -26,6 +33,8 @@ GIVEN = TlsConfig(certificate="/etc/ohif/tls/chain.pem", key="/etc/ohif/tls/key.
         HTTPS_EXAMPLE,
         replace(HTTPS_EXAMPLE, tls=GIVEN),
         OTHER_EXAMPLE,
+        LINKS_EXAMPLE,
+        OPEN_LINKS_EXAMPLE,
         replace(EXAMPLE, dimse=DIMSE),
         replace(OTHER_EXAMPLE, dimse=replace(DIMSE, tls=True, client_certificates=True, trust_bridge_address=False)),
     ],
@@ -36,6 +45,8 @@ GIVEN = TlsConfig(certificate="/etc/ohif/tls/chain.pem", key="/etc/ohif/tls/key.
         "https",
         "given certificate",
         "dcm4chee",
+        "links",
+        "links without login",
         "dicom",
         "dicom over tls",
     ],
@@ -45,6 +56,7 @@ def test_nginx_takes_the_file(config: GatewayConfig) -> None:
     files = {
         "/etc/ohif/nginx.conf": nginx_config.render(config),
         "/etc/ohif/archive-credential.conf": "",
+        "/etc/ohif/archive-credentials.conf": "",
         "/etc/ohif/dicom/certificate.pem": own.pem,
         "/etc/ohif/dicom/key.pem": own.key_pem,
         "/etc/ohif/dicom/client-ca.pem": own.pem,

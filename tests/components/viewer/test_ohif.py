@@ -11,7 +11,7 @@ from urllib.parse import quote, unquote
 
 import pytest
 
-from components.viewer.ohif_config import ViewerConfig, render
+from components.viewer.ohif_config import May, ViewerConfig, render
 
 ROOT = Path(__file__).resolve().parents[3]
 ASSIGNMENT = "window.config = "
@@ -19,11 +19,12 @@ NODE = shutil.which("node")
 
 needs_node = pytest.mark.skipif(NODE is None, reason="needs node, to run JavaScript")
 
+READER = May()
+
 
 def text(
     *,
-    can_store: bool = False,
-    can_download: bool = False,
+    may: May = READER,
     hidden_modes: Sequence[str] = (),
     options: dict[str, object] | None = None,
 ) -> str:
@@ -35,8 +36,7 @@ def text(
         ViewerConfig(
             archive_name='A "B" </script>',
             capabilities=capabilities,
-            can_store=can_store,
-            can_download=can_download,
+            may=may,
             session_idle=900,
             name=None,
             logo=None,
@@ -56,7 +56,7 @@ def settings(**options: Any) -> dict[str, Any]:
     return found
 
 
-def source(**options: bool) -> dict[str, Any]:
+def source(**options: Any) -> dict[str, Any]:
     (only,) = settings(**options)["dataSources"]
     configuration: dict[str, Any] = only["configuration"]
     return configuration
@@ -85,10 +85,12 @@ def test_capabilities_of_the_archive_are_configured() -> None:
 
 @pytest.mark.parametrize("can_store", [True, False])
 def test_only_those_who_may_store_are_offered_an_upload(can_store: bool) -> None:
-    assert source(can_store=can_store)["dicomUploadEnabled"] is can_store
-    own = settings(can_store=can_store)["ohifPulumi"]
-    assert own == {"canStore": can_store, "downloadPath": None, "sessionIdleSeconds": 900, "name": None, "logo": None}
-    assert settings(can_download=True)["ohifPulumi"]["downloadPath"] == "/download"
+    assert source(may=May(store=can_store))["dicomUploadEnabled"] is can_store
+    own = settings(may=May(store=can_store))["ohifPulumi"]
+    nothing = dict.fromkeys(("downloadPath", "sharesPath", "name", "logo"))
+    assert own == {"canStore": can_store, "sessionIdleSeconds": 900, **nothing}
+    assert settings(may=May(download=True))["ohifPulumi"]["downloadPath"] == "/download/*.zip"
+    assert settings(may=May(share=True))["ohifPulumi"]["sharesPath"] == "/shares?study=*"
 
 
 RUN = """
@@ -116,7 +118,7 @@ console.log(JSON.stringify({ actual }));
 @pytest.mark.parametrize("can_store", [True, False])
 def test_known_problem_02_reader_sees_that_the_session_has_ended(tmp_path: Path, can_store: bool) -> None:
     file = tmp_path / "app-config.js"
-    file.write_text(text(can_store=can_store))
+    file.write_text(text(may=May(store=can_store)))
     assert NODE
     subprocess.run([NODE, "--check", file], check=True)
     done = subprocess.run([NODE, "-e", RUN, file], check=True, capture_output=True, text=True)
