@@ -46,21 +46,26 @@ Studies = Mapping[str, Dataset]
 Reader = Callable[[Link], httpx.Client]
 
 
+@pytest.fixture(scope="module")
+def up_with_https(up_with: UpWith, tmp_path_factory: pytest.TempPathFactory) -> Iterator[UpWith]:
+    """`up_with`, behind a load balancer that ends TLS."""
+    proxy: dict[str, object] = {}
+
+    def keep(**settings: object) -> str:
+        proxy.update(settings)
+        return ""
+
+    with behind_load_balancer(tmp_path_factory.mktemp("share-links"), "xForwardedFor", keep):
+        yield partial(up_with, **proxy)
+
+
 @pytest.fixture(scope="module", params=["link-alone", "login"])
-def without_login(
-    request: pytest.FixtureRequest, stack: Stack, up_with: UpWith, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[bool]:
-    """The stack with share links, which need a login or not."""
-    alone = request.param == "link-alone"
-    rights = {
-        "groups": ["radiology", "cardiology"],
-        "rules": RULES,
-        "shares": {"maximumDays": 10, "withoutLogin": alone},
-    }
-    with behind_load_balancer(
-        tmp_path_factory.mktemp("share-links"), "xForwardedFor", partial(up_with, rights=rights, users=USERS)
-    ):
-        yield alone
+def without_login(request: pytest.FixtureRequest, stack: Stack, up_with_https: UpWith) -> bool:
+    """Whether a link is all that its reader needs; the stack with share links."""
+    alone = bool(request.param == "link-alone")
+    shares = {"maximumDays": 10, "withoutLogin": alone}
+    up_with_https(users=USERS, rights={"groups": ["radiology", "cardiology"], "rules": RULES, "shares": shares})
+    return alone
 
 
 @pytest.fixture(scope="module")
@@ -370,28 +375,6 @@ def test_nobody_without_the_link_comes_further(stack: Stack, without_login: bool
             assert time.monotonic() - start >= 3, "a flood of guesses is slowed down to a hundred a second"
 
 
-def test_links_alone_leave_every_study_to_every_role(
-    stack: Stack, up_with: UpWith, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    """A stack without groups."""
-    users = [{"name": "pacsadmin", "roles": ["pacsadmin"]}, {"name": "sharer", "roles": ["viewer", "sharer"]}]
-    settings = partial(up_with, rights={"shares": {"withoutLogin": True}}, users=users)
-    made = picture(PatientID="ANYBODY")
-    with (
-        behind_load_balancer(tmp_path_factory.mktemp("links-alone"), "xForwardedFor", settings),
-        sessions_at(ORIGIN, stack.outputs()) as sessions,
-        fresh(True, stack) as client,
-    ):
-        assert stow(sessions("pacsadmin"), made).status_code == 200
-        frame = paths(made)["frame"]
-        assert sessions("sharer").get(frame).status_code == 200
-        link = make(sessions("sharer"), made, days=14)
-        assert client.post(below(link, "/open"), headers={"X-Share-Secret": link["secret"]}).status_code == 204
-        assert client.get(below(link, frame)).status_code == 200
-        assert len(client.get(below(link, "/pacs/studies"), headers=JSON).json()) == 1
-        delete(sessions("pacsadmin"), "Study", StudyInstanceUID=str(made.StudyInstanceUID))
-
-
 # In the browser
 
 
@@ -476,3 +459,22 @@ def test_a_link_into_another_study_ends_in_a_sentence(
         expect(page.get_by_text(sentence).first).to_be_visible(timeout=30_000)
         screen.keep(page, "share-another-study")
     revoke(people("radiologist"), link)
+
+
+# Without groups: the last one, as it changes the settings
+
+
+def test_links_alone_leave_every_study_to_every_role(stack: Stack, up_with_https: UpWith, without_login: bool) -> None:
+    names = {"pacsadmin": ["pacsadmin"], "sharer": ["viewer", "sharer"], "reader": ["viewer"]}
+    users = [{"name": name, "roles": roles} for name, roles in names.items()]
+    up_with_https(users=users, rights={"shares": {"withoutLogin": without_login}})
+    made = picture(PatientID="ANYBODY")
+    with sessions_at(ORIGIN, stack.outputs()) as sessions, fresh(without_login, stack) as client:
+        assert stow(sessions("pacsadmin"), made).status_code == 200
+        frame = paths(made)["frame"]
+        assert sessions("sharer").get(frame).status_code == 200
+        link = make(sessions("sharer"), made, days=14)
+        assert client.post(below(link, "/open"), headers={"X-Share-Secret": link["secret"]}).status_code == 204
+        assert client.get(below(link, frame)).status_code == 200
+        assert len(client.get(below(link, "/pacs/studies"), headers=JSON).json()) == 1
+        delete(sessions("pacsadmin"), "Study", StudyInstanceUID=str(made.StudyInstanceUID))
