@@ -54,6 +54,6 @@ entrance_args = PublicEntranceArgs(
 entrance = PublicEntrance(entrance_args, on_host)
 if settings.backup and secrets.backup:
     data = stack_data(settings.archive.kind, archive, keycloak, certificate)
-    Backup("backup", BackupArgs(stack, networks, settings.backup, secrets.backup, data), on_host)
+    Backup("backup", BackupArgs(stack, networks, settings.backup, secrets.backup, data, settings.smtp), on_host)
 Identity("identity", IdentityArgs(entrance.origin, settings.sign_in, secrets.identity, keycloak.database.volume))
 outputs.export(endpoint, secrets, host)

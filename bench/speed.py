@@ -56,7 +56,7 @@ def load(
     peer: Peer, path: str, headers: Mapping[str, str], at_once: int, seconds: int, script: Path
 ) -> Mapping[str, int]:
     """What wrk counts. Raises UserError if a request fails."""
-    command = ["wrk", "-t1", f"-c{at_once}", f"-d{seconds}s", "-s", str(script)]
+    command = ["wrk", "-t1", f"-c{at_once}", f"-d{seconds}s", "--timeout", "30s", "-s", str(script)]
     for name, value in {**peer.headers, **headers}.items():
         command += ["-H", f"{name}: {value}"]
     done = subprocess.run([*command, f"http://{peer.address}{path}"], capture_output=True, text=True, check=False)

@@ -47,7 +47,7 @@ ROOT_WITHOUT_CAPABILITIES = frozenset({"certificate", *DUMPS})
 """They run as root on a volume that root owns, without any capability."""
 OPTIONAL = ("dcm4chee-ldap", "backup", *DUMPS)
 """What not every stack has; it needs a larger host."""
-NOT_WAITED_FOR = frozenset({"certificate", "backup"})
+NOT_WAITED_FOR = frozenset({"certificate", "backup", "backup-mails"})
 """Containers whose result the program or its tools read themselves, to report a readable error."""
 
 HOST_ACCESS = (

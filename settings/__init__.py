@@ -167,8 +167,8 @@ def load() -> Settings:
     if certificate is None and in_front is None and not isinstance(machine_settings, LocalMachine):
         pulumi.log.warn("tls is none: passwords and patients' data are sent unencrypted. Set ohif:tls and ohif:host.")
     secure = certificate is not None or in_front is not None
-    rights.require_https(kept_in.rights, secure=secure)
     mfa = parsing.choice(config, "mfa", Mfa)
+    mail_server = users.smtp(config)
     table = images.images(config)
     loose = images.unpinned(table, kept_in.kind)
     if loose and not isinstance(machine_settings, LocalMachine):
@@ -176,19 +176,21 @@ def load() -> Settings:
             f"images without a digest: {', '.join(loose)}. Their registry decides what runs under these tags; "
             "`make pin` writes the digests of today into images.lock.json."
         )
+    listeners = Listeners(
+        addresses=bound,
+        http_port=http_port,
+        https_port=https_port,
+        admin_networks=addresses.admin_networks(config, machine_settings, bound, behind_proxy=in_front is not None),
+        dicom=dicom.dicom(config),
+        proxy=in_front,
+    )
+    rights.require_https(kept_in.rights, secure=secure or listeners.loopback_only)
     return Settings(
         project=pulumi.get_project(),
         stack=pulumi.get_stack(),
         machine=machine_settings,
         host=host,
-        listeners=Listeners(
-            addresses=bound,
-            http_port=http_port,
-            https_port=https_port,
-            admin_networks=addresses.admin_networks(config, machine_settings, bound, behind_proxy=in_front is not None),
-            dicom=dicom.dicom(config),
-            proxy=in_front,
-        ),
+        listeners=listeners,
         certificate=certificate,
         dns=dns.dns(config, host, machine_settings),
         archive=archive.within_volume(kept_in, machine_settings),
@@ -201,9 +203,9 @@ def load() -> Settings:
         mfa=mfa,
         passkeys=users.passkeys(config, mfa, host, secure=secure),
         password_rules=users.password_rules(config),
-        smtp=users.smtp(config),
+        smtp=mail_server,
         viewer=viewer.viewer(config, secure=secure),
-        backup=backup.backup(config),
+        backup=backup.backup(config, mails=mail_server is not None),
         protect_data=parsing.boolean(config, "protectData"),
         images=table,
     )

@@ -13,7 +13,7 @@ from settings.tls import certificates
 
 FIELDS = frozenset(
     {"repository", "accessKey", "secretKey", "sshKey", "hostKey", "caCertificate", "times", "keepDaily"}
-    | {"keepWeekly", "keepMonthly", "paused"}
+    | {"keepWeekly", "keepMonthly", "mailTo", "paused"}
 )
 FOLDER = re.compile(r"/[^\s\\,:]+")
 """Docker hands it to mount(8) as an option."""
@@ -21,13 +21,14 @@ HOST_KEY = re.compile(r"(ssh-ed25519|ecdsa-sha2-nistp(256|384|521)|ssh-rsa) [A-Z
 PRIVATE_KEY = re.compile(r"-----BEGIN ([A-Z]+ )?PRIVATE KEY-----\n.+", re.DOTALL)
 SHORTEST_BUCKET = 3
 """Amazon S3 User Guide, "General purpose bucket naming rules"; restic's S3 client holds to it."""
+ADDRESS = re.compile(r"[^@\s,;<>\"]+@[^@\s,;<>\"]+")
 TIME = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
 KEPT = {"keepDaily": 7, "keepWeekly": 5, "keepMonthly": 12}
 """By default."""
 
 
-def backup(config: pulumi.Config) -> Backup | None:
-    """Where backups go; `None`: the stack makes none."""
+def backup(config: pulumi.Config, *, mails: bool) -> Backup | None:
+    """Where backups go; `None`: the stack makes none. `mails`: whether there is a mail server."""
     entry = parsing.fields(config, "backup", FIELDS)
     if not entry:
         return None
@@ -47,8 +48,20 @@ def backup(config: pulumi.Config) -> Backup | None:
         ca_certificate=authority,
         times=_times(entry.get("times", ["02:30"])),
         keep=_keep(entry),
+        mail_to=_mail_to(entry.get("mailTo", []), mails=mails),
         paused=_paused(entry.get("paused", False)),
     )
+
+
+def _mail_to(values: object, *, mails: bool) -> tuple[str, ...]:
+    if not isinstance(values, list):
+        raise ConfigurationError("backup.mailTo", "must be a list of mail addresses.")
+    for value in values:
+        if not isinstance(value, str) or not ADDRESS.fullmatch(value):
+            raise ConfigurationError("backup.mailTo", f"{value!r} is not a mail address such as it@example.org.")
+    if values and not mails:
+        raise ConfigurationError("backup.mailTo", "needs a mail server; set smtp.")
+    return tuple(values)
 
 
 def _paused(value: object) -> bool:

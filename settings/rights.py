@@ -54,7 +54,7 @@ def rights(config: pulumi.Config, kind: ArchiveKind) -> Rights | None:
 
 
 def require_https(rights: Rights | None, *, secure: bool) -> None:
-    """Refuse share links whose secret would be sent unencrypted."""
+    """Refuse share links whose secret would be sent unencrypted. Within one machine it may be, to try them."""
     if rights and rights.shares and not secure:
         raise ConfigurationError("rights.shares", "need HTTPS; set tls, or proxy for one that ends it.")
 

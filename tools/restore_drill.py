@@ -35,8 +35,10 @@ from tools.stack import destroy
 from tools.stack_state import read_config, read_deployment
 
 OF_THE_PLACE = (
-    *("target", "vm", "server", "ssh", "host", "port", "httpsPort", "bindAddress", "adminNetworks"),
+    *("target", "vm", "server", "ssh", "host", "port", "httpsPort", "bindAddress", "adminNetworks", "proxy"),
     *("tls", "acme", "tlsCertificate", "tlsKey", "tlsCa", "dns", "linodeDns", "duckDns", "dicom"),
+    # Passkeys belong to the name.
+    "passkeys",
     # The drill sends nothing to anybody outside.
     *("smtp", "directory", "loginProviders"),
 )
@@ -59,7 +61,7 @@ def drill_config(saved: Mapping[str, Any], port: int) -> dict[str, Any]:
         for key, value in (saved.get("config") or {}).items()
         if key.startswith(prefix) and key.removeprefix(prefix) not in OF_THE_PLACE
     }
-    backup = {**kept[f"{prefix}backup"], "paused": True}
+    backup = {**kept[f"{prefix}backup"], "paused": True, "mailTo": []}
     own = {f"{prefix}port": port, f"{prefix}protectData": False, f"{prefix}backup": backup}
     return {**{key: value for key, value in saved.items() if key != "config"}, "config": {**kept, **own}}
 

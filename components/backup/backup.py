@@ -10,12 +10,14 @@ import pulumi_docker as docker
 from components.archive.interface import Archive
 from components.backup import repository
 from components.backup.dump import ASSETS, DUMPS, Dump, DumpSource
+from components.backup.mails import BackupMails, BackupMailsArgs
 from components.containers.networks import Networks, private_network, working_volume
 from components.containers.service import File, Healthcheck, Mount, Service, ServiceArgs
 from components.containers.stack_context import StackContext
 from components.keycloak.server import Keycloak
 from components.public_name.certificate import AcmeCertificate, ServedCertificate
 from settings import Backup as BackupSettings
+from settings import Smtp
 
 SCRIPT = "/backup.sh"
 DATA = "/data"
@@ -56,6 +58,7 @@ class BackupArgs:
     password: pulumi.Output[str]
     """Encrypts the repository."""
     data: StackData
+    smtp: Smtp | None
 
 
 class Backup(pulumi.ComponentResource):
@@ -81,7 +84,9 @@ class Backup(pulumi.ComponentResource):
             if folder
             else {}
         )
-        Service(
+        work = working_volume(f"{name}-volume", "backup", args.stack, self)
+        overdue = settings.longest_gap + LATE
+        server = Service(
             f"{name}-server",
             ServiceArgs(
                 stack=args.stack,
@@ -99,7 +104,7 @@ class Backup(pulumi.ComponentResource):
                     **repository.environment(settings, args.password),
                     "STACK": args.stack.stack,
                     "BACKUP_TIMES": " ".join(map(str, settings.times)),
-                    "BACKUP_OVERDUE": str(settings.longest_gap + LATE),
+                    "BACKUP_OVERDUE": str(overdue),
                     "DUMPS": " ".join(it.name for it in dumps),
                     "KEEP_DAILY": str(settings.keep.daily),
                     "KEEP_WEEKLY": str(settings.keep.weekly),
@@ -111,7 +116,7 @@ class Backup(pulumi.ComponentResource):
                     *repository.files(settings),
                 ],
                 volumes={
-                    WORK: working_volume(f"{name}-volume", "backup", args.stack, self),
+                    WORK: work,
                     DUMPS: dumps_volume,
                     **{f"{DATA}/{it}": Mount(volume=volume, read_only=True) for it, volume in args.data.files.items()},
                     **repository_volumes,
@@ -124,6 +129,16 @@ class Backup(pulumi.ComponentResource):
             ),
             opts=pulumi.ResourceOptions(parent=self),
         )
+        if args.smtp and settings.mail_to:
+            mails = BackupMailsArgs(
+                stack=args.stack,
+                networks=args.networks,
+                smtp=args.smtp,
+                recipients=settings.mail_to,
+                overdue=overdue,
+                work={WORK: work},
+            )
+            BackupMails(f"{name}-mails", mails, pulumi.ResourceOptions(parent=self, depends_on=[server]))
         self.register_outputs({})
 
 

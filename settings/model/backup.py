@@ -45,6 +45,8 @@ class Backup:
     times: tuple[int, ...]
     """Minutes after midnight, UTC, in ascending order."""
     keep: Keep
+    mail_to: tuple[str, ...]
+    """Who gets a mail when one fails or is overdue."""
     paused: bool
     """Whether backups are put back only, and none is made."""
 

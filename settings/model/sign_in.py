@@ -54,7 +54,7 @@ class Program:
 
 @dataclass(frozen=True, kw_only=True)
 class Smtp:
-    """Keycloak's mail server."""
+    """The mail server, for Keycloak's mails and those about backups."""
 
     host: str
     port: int

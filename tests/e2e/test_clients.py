@@ -14,13 +14,13 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, Route
 from pydicom.dataset import Dataset
-from pydicom.uid import EncapsulatedPDFStorage
+from pydicom.uid import EncapsulatedPDFStorage, generate_uid
 
 from settings import ArchiveKind
 from tests.e2e import screen
 from tests.e2e.archive import API, delete
 from tests.e2e.conftest import Sessions
-from tests.e2e.harness import ARCHIVE
+from tests.e2e.harness import ARCHIVE, wait_until
 from tests.e2e.objects import SIZE, file_of, picture, stow
 from tools import sample
 from tools.dicomweb import StackOutputs
@@ -134,9 +134,31 @@ def test_metadata_lack_no_instance_that_the_archive_forgot(session: Sessions) ->
     version, identifiers, compressed = admin.get(f"{kept}/data").content.split(b";", 2)
     short = json.dumps(json.loads(gzip.decompress(compressed))[1:]).encode()
     admin.put(kept, content=b";".join((version, identifiers, gzip.compress(short)))).raise_for_status()
+    # What the program's own script keeps in memory would be right: it forgets all at a deletion.
+    other = picture()
+    assert stow(admin, other).status_code == 200
+    delete(admin, "Study", StudyInstanceUID=str(other.StudyInstanceUID))
     for path in (url, f"/pacs/studies/{study}/metadata"):
         assert sorted(map(sop_instance_uid, admin.get(path).json())) == sorted(map(sop_instance_uid, every))
     assert len(every) == sample.SLICES
+
+
+def test_metadata_follow_what_is_stored_and_deleted(session: Sessions) -> None:
+    """Though they are kept in memory once they were read."""
+    admin = session("pacsadmin")
+    first = picture(PatientID="GROWS")
+    series = f"/pacs/studies/{first.StudyInstanceUID}/series/{first.SeriesInstanceUID}"
+    for number in (1, 2, 3):
+        first.InstanceNumber = number
+        first.SOPInstanceUID = first.file_meta.MediaStorageSOPInstanceUID = generate_uid(None)
+        assert stow(admin, first).status_code == 200
+        one = f"{series}/instances/{first.SOPInstanceUID}/metadata"
+        for _ in range(2):
+            wait_until(lambda: len(admin.get(f"{series}/metadata").json()) == number, f"{number} instances", 2)  # noqa: B023
+            assert admin.get(one).json()[0]["00080018"]["Value"] == [first.SOPInstanceUID]
+    delete(admin, "Study", StudyInstanceUID=str(first.StudyInstanceUID))
+    wait_until(lambda: admin.get(one).status_code == 404, "the end of its metadata", 2)
+    assert admin.get(f"{series}/metadata").status_code == 404
 
 
 def sop_instance_uid(metadata: dict[str, dict[str, list[str]]]) -> str:

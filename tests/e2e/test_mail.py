@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import closing
 from email import message_from_bytes
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -15,8 +16,9 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, LoginPassword
 
 from settings import ArchiveKind
+from tests.e2e.backup_settings import backup_to
 from tests.e2e.conftest import UpWith
-from tests.e2e.harness import ARCHIVE, Stack, tool
+from tests.e2e.harness import ARCHIVE, NAME, Stack, tool, wait_until
 from tests.e2e.realm import Realm
 from tools.dicomweb import StackOutputs, sign_in
 
@@ -132,6 +134,31 @@ def test_a_changed_password_reaches_the_mail_server(
         assert mail_server.passwords[-1] == "second"
     finally:
         realm.ask("DELETE", f"/users/{realm.user(USER)}")
+
+
+def test_a_backup_that_fails_is_said_by_mail_and_so_is_its_end(
+    mail_server: MailServer, smtp: dict[str, object], up_with: UpWith, tmp_path: Path
+) -> None:
+    mail_server.wanted = "first"
+    repository = tmp_path / "repository"
+    repository.mkdir()
+    up_with(smtp=smtp, backup={**backup_to(str(repository)), "mailTo": ["it@example.org"]})
+    assert tool("backup", "now").returncode == 0
+    before = len(mail_server.mails)
+    config = repository / "config"
+    config.rename(repository / "away")
+    config.mkdir()
+    assert tool("backup", "now").returncode == 1
+    wait_until(lambda: len(mail_server.mails) > before, "mail about the backup that failed", 60)
+    message = message_from_bytes(mail_server.mails[-1])
+    assert (message["To"], message["Subject"]) == ("it@example.org", f"Backups of {NAME} need attention")
+    assert "The last backup failed: " in mail_server.text()
+    config.rmdir()
+    (repository / "away").rename(config)
+    assert tool("backup", "now").returncode == 0
+    wait_until(lambda: len(mail_server.mails) > before + 1, "mail that backups work again", 60)
+    assert "work again" in message_from_bytes(mail_server.mails[-1])["Subject"]
+    assert len(mail_server.mails) == before + 2
 
 
 def test_up_says_when_the_mail_server_is_not_reached(smtp: dict[str, object], up_with: UpWith) -> None:

@@ -79,6 +79,9 @@ def saml(**fields: Any) -> dict[str, Any]:
 RULE = {"when": {"Modality": "CT"}, "labels": ["radiology"]}
 
 
+OPEN = {"host": "pacs.example.org", "bindAddress": "0.0.0.0", "adminNetworks": ["10.0.0.0/8"]}
+
+
 def shares(**fields: Any) -> dict[str, Any]:
     return {"rights": {"shares": fields}}
 
@@ -274,7 +277,11 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("rights.rules[0].when", rights(rules=[{"when": {"Modalty": "CT"}, "labels": ["radiology"]}]), "Modality"),
     ("rights.rules[0].when", rights(rules=[{"when": {"Modality": "*"}, "labels": ["radiology"]}]), "wildcards"),
     ("rights.rules[0].when", rights(rules=[{"when": {"Modality": 1}, "labels": ["radiology"]}]), "text"),
-    ("rights.shares", {"rights": {"shares": {}}}, "need HTTPS"),
+    ("backup.mailTo", {"backup": {"repository": "/srv/b", "mailTo": "it@example.org"}}, "list"),
+    ("backup.mailTo", {"backup": {"repository": "/srv/b", "mailTo": ["it"]}}, "'it' is not a mail address"),
+    ("backup.mailTo", {"backup": {"repository": "/srv/b", "mailTo": ["a@b.org\nBcc: c@d.org"]}}, "not a mail address"),
+    ("backup.mailTo", {"backup": {"repository": "/srv/b", "mailTo": ["it@example.org"]}}, "set smtp"),
+    ("rights.shares", {**shares(), **OPEN}, "need HTTPS"),
     ("rights.shares", shares(days=1), "'days' is not known here"),
     ("rights.shares", {"rights": {"shares": True}}, "must be a map"),
     ("rights.shares.maximumDays", shares(maximumDays=91), "from 1 to 90"),

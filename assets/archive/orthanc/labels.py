@@ -11,6 +11,7 @@ import fnmatch
 import json
 import threading
 
+import changes  # type: ignore[import-not-found]
 import orthanc  # type: ignore[import-not-found]
 import rights  # type: ignore[import-not-found]
 from scripted import found  # type: ignore[import-not-found]
@@ -124,4 +125,4 @@ def changed(change: orthanc.ChangeType, level: orthanc.ResourceType, resource: s
 
 
 orthanc.RegisterOnStoredInstanceCallback(stored)
-orthanc.RegisterOnChangeCallback(changed)
+changes.on_change(changed)

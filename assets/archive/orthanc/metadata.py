@@ -8,9 +8,16 @@ others are handed on, and the log says so.
 """
 
 import json
+from pathlib import Path
 
 import orthanc  # type: ignore[import-not-found]
+from kept_metadata import Kept, answers  # type: ignore[import-not-found]
 from scripted import found, from_plugin, register  # type: ignore[import-not-found]
+
+if Path("/etc/orthanc-rights.json").exists():
+    from rights import of_this_thread  # type: ignore[import-not-found]
+else:
+    of_this_thread = None
 
 KEPT = "4301"
 """Attachment of a series in which the plugin keeps its metadata."""
@@ -19,19 +26,19 @@ ATTEMPTS = 1 + json.loads(orthanc.GetConfiguration())["PostgreSQL"]["IndexConnec
 """Each connection that the database has ended fails once."""
 ORIGIN = b"http://localhost:8042/"
 """Of the links in the plugin's answer to a request without headers."""
-CHECKED = 4096
-
-checked: dict[str, int] = {}
-"""Hash of the last complete answer, by path."""
 
 
-def complete(uri: str, body: bytes) -> bytes:
-    """The metadata, read again as long as instances are missing in `body`."""
+def query_of(uri: str) -> dict[str, str]:
+    """UIDs in a path."""
     # /scripted/studies/1.2/series/3.4/instances/5.6/metadata
-    query = dict(zip(LEVELS, uri.split("/")[3::2], strict=False))
-    expected = len(found("Instance", query))
+    return dict(zip(LEVELS, uri.split("/")[3::2], strict=False))
+
+
+def complete(uri: str, body: bytes, expected: int) -> bytes:
+    """The metadata, read again as long as instances are missing in `body`."""
     if len(json.loads(body)) >= expected:
         return body
+    query = query_of(uri)
     every_series = found("Series", {key: query[key] for key in LEVELS[:2] if key in query})
     for _ in range(ATTEMPTS):
         for series in every_series:
@@ -45,14 +52,30 @@ def complete(uri: str, body: bytes) -> bytes:
     return body
 
 
+def read(uri: str, known: bytes | None) -> bytes:
+    """Metadata as the plugin has them, compared with those that are known to be complete, and kept if they are."""
+    deletions, stores = answers.deletions, answers.stores
+    body: bytes = from_plugin(uri)
+    if body == known:
+        return body
+    expected = len(found("Instance", query_of(uri)))
+    body = complete(uri, body, expected)
+    if len(json.loads(body)) == expected:
+        answers.keep(uri, Kept(body, expected, stores), deletions)
+    return body
+
+
 def metadata(uri: str, request, output) -> bytes:  # type: ignore[no-untyped-def]
     """Metadata of a study, series or instance in DICOM JSON (PS3.18, F)."""
-    body: bytes = from_plugin(uri)
-    if checked.get(uri) != hash(body):
-        body = complete(uri, body)
-        if len(checked) >= CHECKED:
-            checked.clear()
-        checked[uri] = hash(body)
+    query = query_of(uri)
+
+    def count() -> int:
+        return len(found("Instance", query))
+
+    known = answers.get(uri, None if len(query) == len(LEVELS) else count)
+    # What a restricted user reads passes the check of the query as well, which comes with the plugin's own search.
+    unrestricted = of_this_thread is None or of_this_thread() is None
+    body = known if known is not None and unrestricted else read(uri, known)
     headers = request["headers"]
     return body.replace(ORIGIN, f"{headers['x-forwarded-proto']}://{headers['host']}/".encode())
 
