@@ -1,0 +1,33 @@
+"""The configuration of a drill: whatever the stack's own is, the throw-away one comes up on this machine."""
+
+from typing import Any
+
+import pytest
+
+from tests.certificates import signed
+from tests.program.harness import run_program
+from tools.restore_drill import drill_config
+
+NAMED = {"host": "pacs.example.org", "adminNetworks": ["10.1.0.0/16"]}
+BEHIND_A_PROXY = {**NAMED, "proxy": {"trusted": ["10.0.0.0/29"]}}
+PROVIDED = signed("a hospital", covers=("pacs.example.org",))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {**BEHIND_A_PROXY, "mfa": "required", "passkeys": True},
+        {**BEHIND_A_PROXY, "rights": {"shares": {}}, "users": [{"name": "curie", "roles": ["viewer", "sharer"]}]},
+        {**NAMED, "tls": "provided", "tlsCertificate": PROVIDED.pem, "tlsKey": PROVIDED.key_pem},
+        {"smtp": {"host": "mail.example.org", "from": "a@example.org"}, "backup": {"mailTo": ["b@example.org"]}},
+    ],
+    ids=["passkeys", "share links", "certificate", "mails"],
+)
+def test_the_drills_own_stack_comes_up(settings: dict[str, Any]) -> None:
+    backup = {"repository": "/srv/backup", **settings.get("backup", {})}
+    run_program({**settings, "backup": backup})
+    saved = {"config": {f"ohif:{key}": value for key, value in {**settings, "backup": backup}.items()}}
+    made = drill_config(saved, 8123)["config"]
+    deployment = run_program({key.removeprefix("ohif:"): value for key, value in made.items()})
+    assert deployment.stack_outputs["viewerUrl"] == "http://127.0.0.1:8123/"
+    assert "backup-mails" not in {it.inputs["hostname"] for it in deployment.of_type("Container")}
