@@ -428,6 +428,10 @@ def test_a_study_is_shared_seen_and_revoked_on_a_phone(
         assert secret not in phone.url
         assert [it for it in requested if "/pacs/" in it and "/shared/" not in it] == []
 
+        with phone.expect_response(re.compile("/study$")) as asked:
+            phone.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        assert asked.value.status == 200
+        expect(phone.get_by_text(ENDED)).to_have_count(0)
         page.on("dialog", lambda dialog: dialog.accept())
         page.get_by_role("button", name=re.compile("Revoke")).click()
         expect(page.get_by_text("The link is revoked.")).to_be_visible()

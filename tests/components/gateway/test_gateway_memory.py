@@ -7,12 +7,21 @@ import pytest
 from components.gateway import nginx_config
 from components.gateway.gateway import MEMORY_MIB, TEMPORARY_MIB
 from components.gateway.model import GatewayConfig
-from tests.components.gateway.gateway_file import DIMSE, EXAMPLE, HTTPS_EXAMPLE, OTHER_EXAMPLE, Gateway, parse
+from tests.components.gateway.gateway_file import (
+    DIMSE,
+    EXAMPLE,
+    HTTPS_EXAMPLE,
+    OPEN_LINKS_EXAMPLE,
+    OTHER_EXAMPLE,
+    Gateway,
+    parse,
+)
 from tests.components.gateway.gateway_memory import MIB, Sum, in_bytes
 
 CONFIGS = {
     "http": EXAMPLE,
     "https": HTTPS_EXAMPLE,
+    "https and share links": OPEN_LINKS_EXAMPLE,
     "https, dcm4chee": replace(OTHER_EXAMPLE, tls=HTTPS_EXAMPLE.tls, scheme="https"),
     "https and dicom over tls": replace(HTTPS_EXAMPLE, dimse=replace(DIMSE, tls=True, client_certificates=True)),
 }
