@@ -45,7 +45,8 @@ certificate = served_certificate("certificate", stack, settings.certificate, on_
 upstreams = Upstreams(keycloak=keycloak, auth_proxy=auth_proxy, viewer=viewer, archive=archive)
 gateway_args = GatewayArgs(
     *(stack, networks, endpoint, settings.listeners, certificate),
-    *(settings.sessions, settings.download_roles, settings.archive.rights, upstreams, settings.viewer),
+    *(settings.sessions, settings.download_roles, settings.archive.rights, settings.audit_days),
+    *(upstreams, settings.viewer),
 )
 gateway = Gateway("gateway", gateway_args, on_host)
 entrance_args = PublicEntranceArgs(

@@ -1,8 +1,9 @@
 """Who read which patient's study: `python -m tools.audit --stack prod --patient 4711 --since 7d`.
 
-Reads the gateway's log of requests, which the engine keeps as long as the container, at most 100 MB; lines that were
-shipped are read with `--file`. Names of patients are looked up in the archive (Orthanc). A search shows as such, with
-what was searched for. Refused requests are left out.
+Reads the gateway's log of requests, which the engine keeps as long as the container, at most 100 MB; with `auditDays`
+the files on the gateway's volume, which outlive it. Lines that were shipped are read with `--file`. Names of patients
+are looked up in the archive (Orthanc). A search shows as such, with what was searched for. Refused requests are left
+out.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import parse_qs, unquote
 
@@ -21,7 +23,7 @@ from docker.models.containers import Container
 
 from bootstrap.console import UserError, print_line
 from public_paths import ADMIN_PATH, DICOMWEB_PATH, DOWNLOAD_PATH, SHARE_ID, SHARED_PATH, SHARES_PATH, UID
-from tools import archive_api, command_line, preflight, recovery
+from tools import archive_api, command_line, container_exec, preflight, recovery
 from tools.pulumi_run import Pulumi
 from tools.stack_state import read_deployment
 
@@ -33,6 +35,11 @@ STUDY = re.compile(rf"^{DICOMWEB_PATH}/studies/(?P<uid>{UID})(?P<rest>/.*)?$")
 DOWNLOAD = re.compile(rf"^{DOWNLOAD_PATH}/(?P<uid>{UID})\.zip$")
 OWN_API = re.compile(rf"^{ADMIN_PATH}/(?P<level>studies|series|instances)/(?P<id>[0-9a-f]{{8}}(?:-[0-9a-f]{{8}}){{4}})")
 LISTS = frozenset(f"{DICOMWEB_PATH}/{level}" for level in ("studies", "series", "instances"))
+READ_KEPT = """cd "$AUDIT" || exit
+for file; do
+    case $file in *.gz) gzip -cd "$file" ;; *) cat "$file" ;; esac || exit
+done"""
+"""Prints files that the gateway kept."""
 IMAGES = re.compile(r"/(?:frames/[0-9,]+|rendered|thumbnail|bulk(?:data)?/.+)$|/instances/[0-9.]+$|^$")
 
 
@@ -150,12 +157,28 @@ def patients(archive: Container | None, query: Mapping[str, str]) -> dict[str, s
     }
 
 
+def _kept(gateway: Container, since: datetime) -> list[str]:
+    """Lines on the gateway's volume since then. The name of a file is its day."""
+
+    def said(script: str, *arguments: str) -> str:
+        result = container_exec.run(gateway, ["/bin/sh", "-c", script, "sh", *arguments])
+        if result.code:
+            raise UserError(f"audit: {result.reason}", "`make status` says how the gateway is.")
+        return result.standard_output.decode(errors="replace")
+
+    files = sorted(it for it in said('ls "$AUDIT"').split() if it[:10] >= f"{since:%Y-%m-%d}")
+    start = f'{{"time":"{since.isoformat(timespec="seconds")}"'
+    return [it for it in said(READ_KEPT, *files).splitlines() if it >= start]
+
+
 def _texts(arguments: argparse.Namespace, gateway: Container | None) -> list[str]:
     if arguments.file:
         return (sys.stdin if str(arguments.file) == "-" else arguments.file.open()).read().splitlines()
     if gateway is None:
         raise UserError(f"stack {arguments.stack}: there is no gateway", "make up starts it, or --file reads its log.")
     since = int(time.time() - arguments.since)
+    if any(it.startswith("AUDIT=") for it in gateway.attrs["Config"]["Env"]):
+        return _kept(gateway, datetime.fromtimestamp(since, UTC))
     return gateway.logs(stdout=True, stderr=False, since=since).decode(errors="replace").splitlines()
 
 

@@ -120,8 +120,26 @@ stop() {
   runs && serve -s stop
 }
 
+# Lines about users' requests, where they are kept: a file for each day (UTC), which is compressed once the day is over.
+rotate() {
+  today=$(date -u +%F)
+  [ "$today" != "$day" ] || return 0
+  if [ -s "$AUDIT/today.log" ]; then
+    mv "$AUDIT/today.log" "$AUDIT/$day.log"
+    serve -s reopen
+    # nginx's buffers follow within a second.
+    sleep 2
+  fi
+  for over in "$AUDIT"/20*.log; do
+    [ ! -e "$over" ] || { gzip -c "$over" >>"$over.gz" && rm "$over"; }
+  done
+  find "$AUDIT" -name '20*.log.gz' -mtime "+$AUDIT_DAYS" -exec rm {} +
+  day=$today
+}
+
 watch() {
   while sleep 3; do
+    [ -z "${AUDIT:-}" ] || rotate
     now=$(cksum "$certificate" 2>/dev/null)
     [ "$now" = "$seen" ] && [ "$(networks | sort -u)" = "$known" ] && continue
     choose
@@ -134,6 +152,8 @@ watch() {
 seen=$(cksum "$certificate" 2>/dev/null)
 choose
 write_networks
+# The day of the file that a container before this one left.
+[ -z "${AUDIT:-}" ] || day=$(date -u -r "$AUDIT/today.log" +%F 2>/dev/null)
 watch &
 serve -g 'daemon off;' &
 nginx=$!

@@ -8,12 +8,14 @@ import pulumi
 from access import ANY_ROLE, routes
 from components.archive.interface import Archive
 from components.auth_proxy.auth_proxy import AuthProxy
-from components.containers.networks import Networks
+from components.containers.networks import Networks, data_volume
 from components.containers.service import File, Healthcheck, Mount, Port, Service, ServiceArgs
 from components.containers.stack_context import StackContext
 from components.gateway import nginx_config
 from components.gateway.files import (
     ASSETS,
+    AUDIT,
+    AUDIT_FILE,
     CERTIFICATES,
     PROVIDED_CHAIN,
     PROVIDED_KEY,
@@ -60,6 +62,7 @@ class GatewayArgs:
     sessions: SessionLimits
     download_roles: frozenset[Role]
     rights: Rights | None
+    audit_days: int
     upstreams: Upstreams
     viewer: ViewerSettings
 
@@ -80,6 +83,7 @@ class Gateway(pulumi.ComponentResource):
         configuration = args.endpoint.apply(lambda endpoint: gateway_config(args, endpoint))
         issued = args.certificate if isinstance(args.certificate, AcmeCertificate) else None
         share_links = share_readers(args.rights) is not None
+        audit = {AUDIT: data_volume(f"{name}-audit-volume", "audit", args.stack, self)} if args.audit_days else {}
         server = Service(
             f"{name}-server",
             ServiceArgs(
@@ -95,7 +99,10 @@ class Gateway(pulumi.ComponentResource):
                 user="101:101",
                 entrypoint=["/bin/sh", f"{ROOT}/start.sh"],
                 command=[],
-                environment={"CERTIFICATE": certificate_path(issued)} if issued else {},
+                environment={
+                    **({"CERTIFICATE": certificate_path(issued)} if issued else {}),
+                    **({"AUDIT": AUDIT, "AUDIT_DAYS": str(args.audit_days)} if audit else {}),
+                },
                 files=[
                     File(path=f"{ROOT}/start.sh", content=(ASSETS / "gateway" / "start.sh").read_text()),
                     File(path=f"{ROOT}/nginx.conf", content=configuration.apply(nginx_config.render)),
@@ -107,7 +114,10 @@ class Gateway(pulumi.ComponentResource):
                     ),
                     *page_files(share_links=share_links),
                 ],
-                volumes={CERTIFICATES: Mount(volume=issued.volume.volume, read_only=True)} if issued else {},
+                volumes={
+                    **({CERTIFICATES: Mount(volume=issued.volume.volume, read_only=True)} if issued else {}),
+                    **audit,
+                },
                 ports=[
                     Port(
                         address=address,
@@ -177,6 +187,7 @@ def gateway_config(args: GatewayArgs, endpoint: PublicEndpoint) -> GatewayConfig
         client_id=CLIENT_ID,
         session_cookie=args.upstreams.auth_proxy.session_cookie,
         accept_tokens=args.upstreams.auth_proxy.accepts_tokens,
+        audit_file=f"{AUDIT}/{AUDIT_FILE}" if args.audit_days else None,
         frame_ancestors=args.viewer.frame_ancestors,
         asset_root=ROOT,
     )

@@ -90,6 +90,8 @@ class GatewayConfig:
     """Name of oauth2-proxy's session cookie."""
     accept_tokens: bool
     """Whether DICOMweb takes an access token in `Authorization` in place of a session."""
+    audit_file: str | None
+    """Where lines about users' requests are kept besides; `None`: nowhere."""
     frame_ancestors: Sequence[str]
     """Origins whose pages may show the viewer in a frame."""
     asset_root: str

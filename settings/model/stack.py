@@ -29,6 +29,8 @@ class Settings:
     """`None`: HTTP, patients' data is sent unencrypted."""
     dns: LinodeZone | DuckDns | None
     archive: Archive
+    audit_days: int
+    """How long lines about users' requests are kept on a volume; 0: they are not."""
     sessions: SessionLimits
     mfa: Mfa
     passkeys: bool

@@ -11,6 +11,7 @@ from components.containers.stack_context import StackContext
 from components.gateway.files import page_files, viewer_files
 from components.keycloak.server import theme_files
 from images import DEFAULT_IMAGES
+from policy.rules import RULES
 from settings import ViewerSettings
 from tests.program.harness import ROOT, Deployment, run_program
 
@@ -81,6 +82,19 @@ def test_share_links_alone_leave_every_study_to_every_role(without_login: bool) 
     assert ("auth_request /_auth/share;" in gateway["/etc/ohif/nginx.conf"]) is without_login
     roles = made.one("UserRoles", "identity-user-curie-roles").inputs["roleIds"]
     assert set(roles) == {"identity-role-reporter-id", "identity-role-sharer-id"}
+
+
+def test_the_audit_log_has_a_volume_where_it_is_kept() -> None:
+    made = run_program({"auditDays": 30})
+    gateway = made.container("gateway")
+    (volume,) = gateway.inputs["volumes"]
+    assert (volume["containerPath"], volume["volumeName"]) == ("/var/tmp", "ohif-dev-audit")
+    assert gateway.environment["AUDIT_DAYS"] == "30"
+    assert "access_log /var/tmp/today.log audit" in gateway.files["/etc/ohif/nginx.conf"]
+    assert [it for rule in RULES for it in rule.problems(made.resources)] == []
+    plain = run_program({}).container("gateway")
+    assert not plain.inputs.get("volumes")
+    assert "today.log" not in plain.files["/etc/ohif/nginx.conf"]
 
 
 def test_basic_authorization() -> None:

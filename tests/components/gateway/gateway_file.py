@@ -58,6 +58,7 @@ EXAMPLE = GatewayConfig(
     client_id="ohif_viewer",
     accept_tokens=True,
     session_cookie="ohif_session",
+    audit_file=None,
     frame_ancestors=(),
     asset_root="/etc/ohif",
 )
