@@ -83,7 +83,12 @@ class Gateway(pulumi.ComponentResource):
         configuration = args.endpoint.apply(lambda endpoint: gateway_config(args, endpoint))
         issued = args.certificate if isinstance(args.certificate, AcmeCertificate) else None
         share_links = share_readers(args.rights) is not None
-        audit = {AUDIT: data_volume(f"{name}-audit-volume", "audit", args.stack, self)} if args.audit_days else {}
+        # Without the setting again, it is left behind.
+        audit = (
+            {AUDIT: data_volume(f"{name}-audit-volume", "audit", args.stack, self, may_leave=True)}
+            if args.audit_days
+            else {}
+        )
         server = Service(
             f"{name}-server",
             ServiceArgs(

@@ -81,9 +81,10 @@ def test_data_is_on_a_volume(case: Case, deployment: Deployment) -> None:
             "dcm4chee": {"/storage": "ohif-dev-dcm4chee"},
         },
     }
-    certificates = {
-        "certificate": {"/etc/letsencrypt": "ohif-dev-certificates"},
-        "gateway": {"/certificates": "ohif-dev-certificates"},
+    certificates = {"certificate": {"/etc/letsencrypt": "ohif-dev-certificates"}}
+    gateway = {
+        **({"/certificates": "ohif-dev-certificates"} if case.issued else {}),
+        **({"/var/tmp": "ohif-dev-audit"} if case.chose("audit-volume") else {}),
     }
     files = {"orthanc": "ohif-dev-orthanc", "dcm4chee": "ohif-dev-dcm4chee"}
     backup = {
@@ -99,6 +100,7 @@ def test_data_is_on_a_volume(case: Case, deployment: Deployment) -> None:
     assert mounted == {
         **(backup if case.dumped else {}),
         **(certificates if case.issued else {}),
+        **({"gateway": gateway} if gateway else {}),
         "keycloak-db": {"/var/lib/postgresql/data": "ohif-dev-keycloak-db"},
         **of_the_archive[case.archive],
     }

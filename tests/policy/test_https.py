@@ -90,7 +90,7 @@ def test_certbot_runs_exactly_when_an_authority_issues(case: Case, deployment: D
     (certbot,) = loops
     assert gateway.environment["CERTIFICATE"] == f"/certificates/served/{case.host}.pem"
     assert certbot.environment["DOMAIN"] == case.host
-    (volume,) = gateway.inputs["volumes"]
+    (volume,) = [it for it in gateway.inputs["volumes"] if it["containerPath"] == "/certificates"]
     assert (volume["volumeName"], volume["readOnly"]) == (certbot.inputs["volumes"][0]["volumeName"], True)
     assert not certbot.inputs["volumes"][0].get("readOnly")
     # It reads what root's file modes allow to its group.

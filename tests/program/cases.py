@@ -132,6 +132,7 @@ FACTORS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
             }
         },
     },
+    "audit": {"container-log": {}, "audit-volume": {"auditDays": 400}},
     "mfa": {choice: {"mfa": choice} for choice in ("off", "optional", "administrators", "required")},
     "passwords": {
         "usual-passwords": {},

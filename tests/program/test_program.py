@@ -95,9 +95,9 @@ def test_data_volumes_are_protected_exactly_when_configured(case: Case, deployme
     working = {"ohif-dev-backup", "ohif-dev-dumps", *(["ohif-dev-repository"] if case.chose("folder") else [])}
     every = deployment.of_type("docker:index/volume:Volume")
     volumes = [it for it in every if it.inputs["name"] not in working]
-    certificates = ["certificates"] if case.issued else []
+    may_leave = [*(["certificates"] if case.issued else []), *(["audit"] if case.chose("audit-volume") else [])]
     assert {it.inputs["name"] for it in volumes} == {
-        f"ohif-dev-{thing}" for thing in ("keycloak-db", *VOLUMES_OF[case.archive], *certificates)
+        f"ohif-dev-{thing}" for thing in ("keycloak-db", *VOLUMES_OF[case.archive], *may_leave)
     }
     assert len(every) - len(volumes) == (0 if case.chose("no-backup") else len(working))
     disks, zones = deployment.of_type("linode:index/volume:Volume"), deployment.of_type("Domain")
@@ -105,8 +105,8 @@ def test_data_volumes_are_protected_exactly_when_configured(case: Case, deployme
     for it in deployment.resources:
         kept = actual and it in [*volumes, *disks, *zones]
         # Another domain, or HTTP again, is one `up`: what stays behind then is kept, and nothing stands in the way.
-        may_leave = it in zones or it.inputs.get("name") == "ohif-dev-certificates"
-        assert (it.protect, it.retain_on_delete) == (kept and not may_leave, kept), it.urn
+        may = it in zones or str(it.inputs.get("name")).removeprefix("ohif-dev-") in may_leave
+        assert (it.protect, it.retain_on_delete) == (kept and not may, kept), it.urn
 
 
 def test_what_keycloak_holds_goes_with_its_database(deployment: Deployment) -> None:
