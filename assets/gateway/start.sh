@@ -153,7 +153,7 @@ seen=$(cksum "$certificate" 2>/dev/null)
 choose
 write_networks
 # The day of the file that a container before this one left.
-[ -z "${AUDIT:-}" ] || day=$(date -u -r "$AUDIT/today.log" +%F 2>/dev/null)
+[ -z "${AUDIT:-}" ] || day=$(date -u -r "$AUDIT/today.log" +%F 2>/dev/null || date -u +%F)
 watch &
 serve -g 'daemon off;' &
 nginx=$!
