@@ -131,7 +131,8 @@ rotate() {
     sleep 2
   fi
   for over in "$AUDIT"/20*.log; do
-    [ ! -e "$over" ] || { gzip -c "$over" >>"$over.gz" && rm "$over"; }
+    # Whole, or not at all: an interruption must not spoil what is compressed already.
+    [ ! -e "$over" ] || { gzip -c "$over" >"$over.part" && cat "$over.part" >>"$over.gz" && rm "$over" "$over.part"; }
   done
   find "$AUDIT" -name '20*.log.gz' -mtime "+$AUDIT_DAYS" -exec rm {} +
   day=$today
