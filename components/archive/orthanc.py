@@ -163,7 +163,7 @@ class Orthanc(pulumi.ComponentResource):
                 memory_mib=args.settings.memory_mib,
                 # The rest is for files in the container's memory and for the kernel. Stacks count although they are
                 # hardly used.
-                process_memory_mib=args.settings.memory_mib * 15 // 16 + orthanc_config.THREAD_STACKS_MIB,
+                process_memory_mib=args.settings.memory_mib * 7 // 8 + orthanc_config.THREAD_STACKS_MIB,
                 stop_seconds=60,
                 depends_on=[database],
             ),
