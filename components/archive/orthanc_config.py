@@ -19,7 +19,10 @@ SCRIPTED_ROOT = "/scripted"
 """Where scripts answer in place of the DICOMweb plugin."""
 PYTHON_SCRIPTS = tuple(
     f"/etc/orthanc/{name}.py"
-    for name in ("plugin", "changes", "kept_metadata", "metadata", "scripted", "search", "single_part", "study_zip")
+    for name in (
+        *("plugin", "changes", "kept_metadata", "metadata", "restriction"),
+        *("scripted", "search", "single_part", "study_zip"),
+    )
 )
 """The first is loaded and imports the others (assets/archive/orthanc)."""
 RIGHTS_FILE = "/etc/orthanc-rights.json"

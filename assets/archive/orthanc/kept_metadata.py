@@ -28,6 +28,8 @@ class Kept:
     instances: int
     stores: int
     """How many stores there had been when it was known to be good."""
+    whole: bool
+    """Whether no instance is missing. Otherwise it is compared with, and not answered again by itself."""
 
 
 class Answers:
@@ -39,7 +41,7 @@ class Answers:
         self._kept: OrderedDict[str, Kept] = OrderedDict()
         self._size = 0
 
-    def get(self, path: str, count: Callable[[], int] | None) -> bytes | None:
+    def get(self, path: str, count: Callable[[], int] | None) -> Kept | None:
         """An answer that is still good. `count` counts the instances now; `None`: an instance's own metadata."""
         with self._lock:
             kept = self._kept.get(path)
@@ -51,7 +53,7 @@ class Answers:
             if count() != kept.instances:
                 return None
             kept.stores = stores
-        return kept.body
+        return kept
 
     def keep(self, path: str, kept: Kept, deletions: int) -> None:
         """Keep an answer, unless something was deleted since it was asked for."""

@@ -8,16 +8,11 @@ others are handed on, and the log says so.
 """
 
 import json
-from pathlib import Path
 
 import orthanc  # type: ignore[import-not-found]
 from kept_metadata import Kept, answers  # type: ignore[import-not-found]
+from restriction import of_this_thread  # type: ignore[import-not-found]
 from scripted import found, from_plugin, register  # type: ignore[import-not-found]
-
-if Path("/etc/orthanc-rights.json").exists():
-    from rights import of_this_thread  # type: ignore[import-not-found]
-else:
-    of_this_thread = None
 
 KEPT = "4301"
 """Attachment of a series in which the plugin keeps its metadata."""
@@ -34,10 +29,11 @@ def query_of(uri: str) -> dict[str, str]:
     return dict(zip(LEVELS, uri.split("/")[3::2], strict=False))
 
 
-def complete(uri: str, body: bytes, expected: int) -> bytes:
-    """The metadata, read again as long as instances are missing in `body`."""
-    if len(json.loads(body)) >= expected:
-        return body
+def complete(uri: str, body: bytes, expected: int) -> tuple[bytes, bool]:
+    """The metadata, read again as long as instances are missing in `body`; and whether none is missing then."""
+    missing = expected - len(json.loads(body))
+    if missing <= 0:
+        return body, True
     query = query_of(uri)
     every_series = found("Series", {key: query[key] for key in LEVELS[:2] if key in query})
     for _ in range(ATTEMPTS):
@@ -47,21 +43,20 @@ def complete(uri: str, body: bytes, expected: int) -> bytes:
         body = from_plugin(uri)
         missing = expected - len(json.loads(body))
         if missing <= 0:
-            return body
+            return body, True
     orthanc.LogWarning(f"{missing} of {expected} instances cannot be read: {uri}")
-    return body
+    return body, False
 
 
 def read(uri: str, known: bytes | None) -> bytes:
-    """Metadata as the plugin has them, compared with those that are known to be complete, and kept if they are."""
+    """Metadata as the plugin has them now, and kept. `known`: those that were compared with the index before."""
     deletions, stores = answers.deletions, answers.stores
     body: bytes = from_plugin(uri)
     if body == known:
         return body
     expected = len(found("Instance", query_of(uri)))
-    body = complete(uri, body, expected)
-    if len(json.loads(body)) == expected:
-        answers.keep(uri, Kept(body, expected, stores), deletions)
+    body, whole = complete(uri, body, expected)
+    answers.keep(uri, Kept(body, expected, stores, whole), deletions)
     return body
 
 
@@ -72,10 +67,12 @@ def metadata(uri: str, request, output) -> bytes:  # type: ignore[no-untyped-def
     def count() -> int:
         return len(found("Instance", query))
 
-    known = answers.get(uri, None if len(query) == len(LEVELS) else count)
+    kept = answers.get(uri, None if len(query) == len(LEVELS) else count)
     # What a restricted user reads passes the check of the query as well, which comes with the plugin's own search.
-    unrestricted = of_this_thread is None or of_this_thread() is None
-    body = known if known is not None and unrestricted else read(uri, known)
+    if kept is not None and kept.whole and of_this_thread() is None:
+        body: bytes = kept.body
+    else:
+        body = read(uri, None if kept is None else kept.body)
     headers = request["headers"]
     return body.replace(ORIGIN, f"{headers['x-forwarded-proto']}://{headers['host']}/".encode())
 

@@ -7,14 +7,9 @@ text may hold a comma, and cannot hold a backslash: there it is the comma again.
 
 import json
 from functools import lru_cache
-from pathlib import Path
 
 import orthanc  # type: ignore[import-not-found]
-
-if Path("/etc/orthanc-rights.json").exists():
-    from rights import restrict  # type: ignore[import-not-found]
-else:
-    restrict = None
+from restriction import restrict  # type: ignore[import-not-found]
 
 FIND = "/tools/find"
 TEXT = frozenset(
@@ -52,9 +47,7 @@ def find(output, uri, **request):  # type: ignore[no-untyped-def]
     if request["method"] != "POST":
         output.SendMethodNotAllowed("POST")
         return
-    body = without_lists_of_text(request["body"])
-    if restrict:
-        body = restrict(body, request.get("headers", {}))
+    body = restrict(without_lists_of_text(request["body"]), request.get("headers", {}))
     output.AnswerBuffer(b"[]" if body is None else orthanc.RestApiPost(FIND, body), "application/json")
 
 
