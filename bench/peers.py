@@ -19,7 +19,7 @@ from components.gateway.nginx_config import HTTP_PORT
 from public_paths import AUTH_PROXY_PATH, DICOMWEB_PATH
 from tools import preflight
 from tools.container_exec import run
-from tools.dicomweb import SESSION_COOKIES, StackOutputs, sign_in
+from tools.dicomweb import StackOutputs, session_cookie, sign_in
 
 PORT = 8080
 NGINX = """
@@ -114,7 +114,7 @@ def peers(stack: str, outputs: StackOutputs) -> Iterator[list[Peer]]:
     gateway, archive = parts["gateway"], parts["orthanc"]
     authorization = run(archive, ["cat", AUTHORIZATION_FILE]).standard_output.decode()
     with closing(sign_in(outputs.base_url, "viewer", outputs.credentials["viewer"])) as session:
-        cookie = "; ".join(f"{name}={session.cookies[name]}" for name in SESSION_COOKIES if name in session.cookies)
+        cookie = session_cookie(session)
     host = outputs.base_url.partition("://")[2]
     values = {
         "archive": f"orthanc:{orthanc_config.PORT}",

@@ -11,8 +11,7 @@ import argparse
 import json
 import statistics
 import sys
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict
 from http import HTTPStatus
@@ -23,11 +22,11 @@ import httpx
 from pydicom.uid import generate_uid
 
 from bench.peers import Peer
-from bench.speed import REPORT, Sample, load
+from bench.speed import Request, Sample, measure
 from bootstrap.console import print_line
 from public_paths import DICOMWEB_PATH
 from tools import command_line, debian_tools, sample
-from tools.dicomweb import SESSION_COOKIES, sign_in, stack_outputs, store
+from tools.dicomweb import session_cookie, sign_in, stack_outputs, store
 
 STEPS = (100, 1_000, 10_000)
 AT_ONCE = (1, 4)
@@ -56,15 +55,16 @@ def uid(level: str, number: int) -> str:
     return str(generate_uid(entropy_srcs=["bench.scale", level, str(number)]))
 
 
-def searches() -> dict[str, str]:
+def searches() -> dict[str, Request]:
     """Queries as OHIF sends them, by what they look for."""
     fields = "includefield=00081030%2C00080060"
-    return {
+    queries = {
         "the list": f"studies?limit=101&offset=0&fuzzymatching=false&{fields}",
         "a patient ID": f"studies?PatientID=BENCH-{SOME}&limit=101&offset=0&{fields}",
         "a part of a name": f"studies?PatientName=*CH%5E{SOME}*&limit=101&offset=0&{fields}",
         "a study": f"studies?StudyInstanceUID={uid('1', SOME)}",
     }
+    return {name: (f"/{query}", {"Accept": "application/dicom+json"}) for name, query in queries.items()}
 
 
 def fill(session: httpx.Client, present: int, wanted: int) -> None:
@@ -74,27 +74,6 @@ def fill(session: httpx.Client, present: int, wanted: int) -> None:
         return
     for start in range(present, wanted, BATCH):
         store(session, [study(number) for number in range(start, min(start + BATCH, wanted))])
-
-
-def measure(chosen: Sequence[Peer], rounds: int, seconds: int) -> Iterator[Sample]:
-    """All searches by all users, in turn."""
-    with tempfile.TemporaryDirectory() as folder:
-        script = Path(folder) / "report.lua"
-        script.write_text(REPORT)
-        for _ in range(rounds):
-            for name, query in searches().items():
-                for at_once in AT_ONCE:
-                    for peer in chosen:
-                        accept = {"Accept": "application/dicom+json"}
-                        result = load(peer, f"{peer.root}/{query}", accept, at_once, seconds, script)
-                        yield Sample(
-                            peer=peer.name,
-                            request=name,
-                            at_once=at_once,
-                            per_second=result["requests"] / result["microseconds"] * 1e6,
-                            p50_ms=result["p50"] / 1000,
-                            p99_ms=result["p99"] / 1000,
-                        )
 
 
 def show(studies: int, samples: Sequence[Sample], users: Sequence[str]) -> None:
@@ -115,28 +94,28 @@ def run(arguments: argparse.Namespace) -> None:
     """Store, measure and print, step by step. Raises UserError, GatewayClientError."""
     debian_tools.ensure("wrk")
     outputs = stack_outputs(arguments.stack)
-    address, made, present = outputs.base_url.partition("://")[2], {}, 0
+    address, present = outputs.base_url.partition("://")[2], 0
+    made: dict[int, list[Sample]] = {}
     with ExitStack() as context:
         sessions = {
             user: context.enter_context(closing(sign_in(outputs.base_url, user, outputs.credentials[user])))
             for user in arguments.users
         }
-        print_line(f"| studies | search for | at once | {' | '.join(arguments.users)} | last / first |")
-        print_line("|---" * (len(sessions) + 4) + "|")
         for step in arguments.steps:
             fill(sessions[arguments.users[0]], present, step)
             present = step
-            chosen = []
-            for user, session in sessions.items():
-                # A session that is renewed meanwhile goes on under the same cookie.
-                cookies = {name: session.cookies[name] for name in SESSION_COOKIES if name in session.cookies}
-                cookie = "; ".join(f"{name}={value}" for name, value in cookies.items())
-                chosen.append(Peer(name=user, address=address, root=DICOMWEB_PATH, headers={"Cookie": cookie}))
-            samples = list(measure(chosen, arguments.rounds, arguments.seconds))
-            show(step, samples, arguments.users)
-            made[step] = [asdict(it) for it in samples]
+            chosen = [
+                Peer(name=user, address=address, root=DICOMWEB_PATH, headers={"Cookie": session_cookie(session)})
+                for user, session in sessions.items()
+            ]
+            made[step] = measure(chosen, searches(), AT_ONCE, arguments.rounds, arguments.seconds)
+    print_line(f"| studies | search for | at once | {' | '.join(arguments.users)} | last / first |")
+    print_line("|---" * (len(sessions) + 4) + "|")
+    for step, samples in made.items():
+        show(step, samples, arguments.users)
     if arguments.json:
-        arguments.json.write_text(json.dumps(made, indent=1) + "\n")
+        figures = {step: [asdict(it) for it in samples] for step, samples in made.items()}
+        arguments.json.write_text(json.dumps(figures, indent=1) + "\n")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -23,6 +23,7 @@ import httpx
 from bench.peers import Peer, peers
 from bench.traffic import reads
 from bootstrap.console import UserError, print_line
+from public_paths import DICOMWEB_PATH
 from tools import command_line, debian_tools
 from tools.dicomweb import stack_outputs
 
@@ -38,6 +39,9 @@ end
 NAMES = ("search", "series of a study", "metadata of a series", "metadata of an instance", "frame")
 """Of the requests in bench.traffic.reads, in their order."""
 AT_ONCE = (1, 16)
+
+Request = tuple[str, Mapping[str, str]]
+"""A path below a peer's root, and headers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,23 +75,24 @@ def load(
     return result
 
 
-def measure(chosen: Sequence[Peer], rounds: int, seconds: int) -> list[Sample]:
-    """All requests to all of them, in turn."""
+def measure(
+    chosen: Sequence[Peer], requests: Mapping[str, Request], at_once: Sequence[int], rounds: int, seconds: int
+) -> list[Sample]:
+    """All requests, by their names, to all of them, in turn."""
     samples = []
     with tempfile.TemporaryDirectory() as folder:
         script = Path(folder) / "report.lua"
         script.write_text(REPORT)
         for number in range(rounds):
-            for (path, headers), name in zip(reads().items(), NAMES, strict=True):
-                for at_once in AT_ONCE:
+            for name, (path, headers) in requests.items():
+                for clients in at_once:
                     for peer in chosen:
-                        url = peer.root + path.removeprefix("/pacs")
-                        result = load(peer, url, headers, at_once, seconds, script)
+                        result = load(peer, peer.root + path, headers, clients, seconds, script)
                         samples.append(
                             Sample(
                                 peer=peer.name,
                                 request=name,
-                                at_once=at_once,
+                                at_once=clients,
                                 per_second=result["requests"] / result["microseconds"] * 1e6,
                                 p50_ms=result["p50"] / 1000,
                                 p99_ms=result["p99"] / 1000,
@@ -125,7 +130,11 @@ def run(arguments: argparse.Namespace) -> None:
     with peers(arguments.stack, outputs) as found:
         chosen = [it for it in found if not arguments.peers or it.name in arguments.peers]
         _wait(chosen)
-        samples = measure(chosen, arguments.rounds, arguments.seconds)
+        requests = {
+            name: (path.removeprefix(DICOMWEB_PATH), headers)
+            for name, (path, headers) in zip(NAMES, reads().items(), strict=True)
+        }
+        samples = measure(chosen, requests, AT_ONCE, arguments.rounds, arguments.seconds)
     table(samples, [it.name for it in chosen])
     if arguments.json:
         arguments.json.write_text(json.dumps([asdict(it) for it in samples], indent=1) + "\n")

@@ -103,6 +103,11 @@ def client(base_url: str) -> httpx.Client:
     return made
 
 
+def session_cookie(session: httpx.Client) -> str:
+    """The `Cookie` header of a session, for another client. A session that is renewed goes on under the same one."""
+    return "; ".join(f"{name}={session.cookies[name]}" for name in SESSION_COOKIES if name in session.cookies)
+
+
 class _LoginForm(HTMLParser):
     """The URL of the login form and the error message in a Keycloak page."""
 

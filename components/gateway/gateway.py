@@ -186,7 +186,6 @@ def gateway_config(args: GatewayArgs, endpoint: PublicEndpoint) -> GatewayConfig
         zip_path=args.upstreams.archive.zip_path,
         scripted_root=args.upstreams.archive.scripted_root,
         unrestricted_roles=sorted(args.rights.unrestricted) if args.rights else None,
-        share_links=share_readers(args.rights) is not None,
         dimse=dimse(args),
         realm_path=REALM_PATH,
         client_id=CLIENT_ID,

@@ -4,7 +4,7 @@ import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from route import Route
+from route import Handler, Route
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,8 +76,6 @@ class GatewayConfig:
     """Whether the archive finds something else where a search holds a backslash, `&` or an encoded `%2C`."""
     unrestricted_roles: Sequence[str] | None
     """Roles that read every study; `None`: all of them do."""
-    share_links: bool
-    """Whether there are any."""
     scripted_root: str | None
     """Where the archive's scripts answer metadata and bulk data as a single part; `None`: below `dicomweb_root`."""
     zip_path: str
@@ -96,6 +94,11 @@ class GatewayConfig:
     """Origins whose pages may show the viewer in a frame."""
     asset_root: str
     """Folder in the container with the gateway's files; those that are served are in `www/` below it."""
+
+    @property
+    def share_links(self) -> bool:
+        """Whether there are any."""
+        return any(route.handler is Handler.SHARE_LINK for route in self.routes)
 
     @property
     def host_is_address(self) -> bool:

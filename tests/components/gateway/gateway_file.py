@@ -50,7 +50,6 @@ EXAMPLE = GatewayConfig(
     rewrite_links=False,
     misreads_searches=True,
     unrestricted_roles=None,
-    share_links=False,
     scripted_root="/scripted",
     zip_path="/scripted/studies/$study/archive",
     dimse=None,
@@ -72,7 +71,6 @@ OTHER_EXAMPLE = replace(
     rewrite_links=True,
     misreads_searches=False,
     unrestricted_roles=None,
-    share_links=False,
     scripted_root=None,
     zip_path="/dcm4chee-arc/aets/DCM4CHEE/rs/studies/$study?accept=application/zip",
     accept_tokens=False,
@@ -104,7 +102,7 @@ DIMSE = Dimse(
     client_certificates=False,
 )
 
-LINKS_EXAMPLE = replace(HTTPS_EXAMPLE, routes=ROUTES["links"], unrestricted_roles=["pacsadmin"], share_links=True)
+LINKS_EXAMPLE = replace(HTTPS_EXAMPLE, routes=ROUTES["links"], unrestricted_roles=["pacsadmin"])
 OPEN_LINKS_EXAMPLE = replace(LINKS_EXAMPLE, routes=ROUTES["links without login"])
 """With share links."""
 
