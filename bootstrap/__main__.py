@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -90,11 +91,14 @@ def make_ready(*, engine_wanted: bool, engine_required: bool) -> None:
         decision = _network()
         # Before the long steps, because it may need action by the user.
         engine_ready = engine_wanted and _complete(engine.ensure, required=engine_required)
-        cli = pulumi_cli.ensure(decision.open)
-        stand_ins = plugins.ensure(decision.open)
         images = None if decision.open else _own_images_table()
-        if engine_ready and images is not None:
-            _complete(_build_images, required=engine_required)
+        # The CLI and the images at once: each waits for downloads much of the time.
+        with ThreadPoolExecutor() as pool:
+            built = pool.submit(_build_images) if engine_ready and images is not None else None
+            cli = pulumi_cli.ensure(decision.open)
+            if built:
+                _complete(built.result, required=engine_required)
+        stand_ins = plugins.ensure(decision.open)
         directories = [*cli.directories]
         if stand_ins and STATE_BIN not in directories:
             directories.append(STATE_BIN)

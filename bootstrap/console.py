@@ -85,7 +85,7 @@ def run(
                     break
                 except subprocess.TimeoutExpired:
                     latest = (last_lines(log) or ["…"])[0]
-                    print_line(f"    {clock(time.monotonic() - started)}  {latest}")
+                    print_line(f"    {clock(time.monotonic() - started)}  {step}: {latest}")
         except BaseException:
             process.terminate()
             process.wait()

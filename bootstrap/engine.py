@@ -15,7 +15,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from bootstrap.console import UserError, last_lines, print_line, run
+from bootstrap.console import UserError, exclusive_lock, last_lines, print_line, run
 from bootstrap.paths import LOGS, cache
 
 DEFAULT_SOCKET = "/var/run/docker.sock"
@@ -120,10 +120,12 @@ def apt_install(step: str, *packages: str) -> None:
     env = dict(os.environ, DEBIAN_FRONTEND="noninteractive")
     fix = "Fix what apt reports (apt-get update; apt-get -f install), then run the command again."
     wait = "-oDPkg::Lock::Timeout=300"
-    if _lists_are_old():
-        run(step, ["apt-get", wait, "update"], log=LOGS / "apt-update.log", fix=fix, env=env)
-    install = ["apt-get", wait, "install", "-y", "--no-install-recommends", *packages]
-    run(step, install, log=LOGS / "apt-install.log", fix=fix, env=env)
+    # apt waits for others that install, not for those that fetch the lists.
+    with exclusive_lock(cache() / "apt.lock", "another step installs packages"):
+        if _lists_are_old():
+            run(step, ["apt-get", wait, "update"], log=LOGS / "apt-update.log", fix=fix, env=env)
+        install = ["apt-get", wait, "install", "-y", "--no-install-recommends", *packages]
+        run(step, install, log=LOGS / "apt-install.log", fix=fix, env=env)
 
 
 def _wait(address: EngineAddress, log: Path | None, process: subprocess.Popen[bytes] | None) -> None:

@@ -15,7 +15,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from bootstrap.console import UserError, print_line, run
+from bootstrap.console import UserError, exclusive_lock, print_line, run
 from bootstrap.engine import apt_install, may_install
 from bootstrap.paths import LOGS, ROOT, STATE_BIN, VENV, cache, write_executable
 
@@ -69,8 +69,16 @@ def _toolchain_by_module(go: str) -> Path:
     return command
 
 
+def go_command() -> str:
+    """A Go command that can build the CLI: the installed one, Debian's, or a newer one downloaded by these.
+
+    Raises UserError if there is none.
+    """
+    with exclusive_lock(cache() / "go.lock", "another step gets Go ready"):
+        return _go()
+
+
 def _go() -> str:
-    """A Go command that can build the CLI: the installed one, Debian's, or a newer one downloaded by these."""
     go = shutil.which("go")
     if go is None and may_install():
         print_line(f"  {STEP}: installing golang-go to build it")
@@ -88,7 +96,7 @@ def _go() -> str:
 
 def build_cli(version: str, target: Path) -> None:
     """Build `pulumi` of this version (such as 3.259.0) into the new directory `target`. Takes minutes."""
-    go = _go()
+    go = go_command()
     print_line(f"  {STEP}: building {version} from its Go modules (about 5 minutes on 2 cores, once per machine)")
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="pulumi-", dir=target.parent) as scratch:

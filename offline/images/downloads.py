@@ -7,13 +7,14 @@ import platform
 import shutil
 import subprocess
 import tempfile
+import zipfile
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
 
 from bootstrap.console import UserError, print_line
 from bootstrap.engine import apt_install, may_install
-from bootstrap.paths import cache
+from bootstrap.toolchain import go_command
 from offline.images.work import Work
 
 APT_FIX = "Check that Debian's packages can be fetched (apt-get update), then run the command again."
@@ -92,6 +93,18 @@ class MavenArtifact(Artifact):
 
 
 @dataclass(frozen=True, kw_only=True)
+class FileInJar(MavenArtifact):
+    """A file in an archive from a Maven repository."""
+
+    member: str
+
+    def fetch(self, work: Work, key: str, scratch: Path) -> Path:
+        """Download the archive and take the file out of it."""
+        with zipfile.ZipFile(super().fetch(work, key, scratch)) as archive:
+            return Path(archive.extract(self.member, scratch))
+
+
+@dataclass(frozen=True, kw_only=True)
 class NpmPackage(Artifact):
     """The tarball of an npm package."""
 
@@ -108,12 +121,6 @@ class NpmPackage(Artifact):
             cwd=scratch,
         )
         return next(scratch.glob("*.tgz"))
-
-
-def go_command() -> str:
-    """The Go downloaded for the Pulumi CLI if the installed one was too old, otherwise the installed one."""
-    fetched = sorted(cache().glob("go-*/bin/go"))
-    return str(fetched[-1]) if fetched else "go"
 
 
 @dataclass(frozen=True, kw_only=True)
