@@ -21,7 +21,7 @@ from settings import load
 
 settings = load()
 stack = StackContext(settings.project, settings.stack, settings.images, settings.protect_data)
-after_archive_check = require_confirmed_archive("archive-choice", settings.archive)
+after_archive_check = require_confirmed_archive("archive-choice", settings.archive, settings.images)
 secrets_args = SecretsArgs(
     users=settings.user_names,
     programs=settings.program_names,

@@ -13,6 +13,8 @@ STACK_LABEL = "org.ohif.stack"
 
 ARCHIVE_CHOICE_TYPE = f"{PROJECT}:index:ArchiveChoice"
 """Type token of the component that keeps the archive's kind in the state."""
+DATABASE_MAJORS = "databases"
+"""Its input with the databases' major versions, by key of their images."""
 ARCHIVE_COMPONENT = "archive"
 """Name of the component that runs the archive, whatever its kind."""
 

@@ -14,7 +14,10 @@ from images import DEFAULT_IMAGES, LOCK, Image
 from settings import parsing
 from settings.parsing import ConfigurationError
 
-POSTGRES_MAJOR = "17"
+POSTGRES_MAJORS = ("16", "17")
+"""Those whose image keeps its data where the program says."""
+DATABASES = ("postgres", "dcm4chee-db")
+"""Images whose data only the same major version starts on."""
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -53,11 +56,22 @@ def _refuse_known_bad(key: str, image: Image) -> None:
                 f"{image.name} has {advisory.identifier}: {advisory.harm} ({advisory.source}). Take "
                 f"{' or '.join(advisory.fixed)}, or a newer one. (accept: [{advisory.identifier}] allows it.)",
             )
-    if key == "postgres" and (found := TAG.match(image.name)) and found[1].partition(".")[0] != POSTGRES_MAJOR:
+    if key == "postgres" and major(image.name) not in (None, *POSTGRES_MAJORS):
         raise ConfigurationError(
-            "images.postgres",
-            f"{image.name}: the databases are of PostgreSQL {POSTGRES_MAJOR}, and no other version starts on them.",
+            "images.postgres", f"{image.name}: the program runs PostgreSQL {' or '.join(POSTGRES_MAJORS)}."
         )
+
+
+def major(name: str) -> str | None:
+    """The major version in an image's tag; `None` if there is none."""
+    found = TAG.match(name)
+    return found[1].partition(".")[0] if found else None
+
+
+def database_majors(table: Mapping[str, Image], archive: str) -> Mapping[str, str]:
+    """Major versions of the databases of a stack with this archive, by key of their images, as far as tags say."""
+    found = {key: major(table[key].name) for key in DATABASES if table[key].archive in (None, archive)}
+    return {key: version for key, version in found.items() if version}
 
 
 def locked() -> Mapping[str, str]:

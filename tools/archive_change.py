@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import tempfile
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,7 +10,7 @@ import pulumi_docker
 from bootstrap.console import UserError, print_line
 from names import ARCHIVE_CHOICE_TYPE, ARCHIVE_COMPONENT, former_archive_fix, former_archive_problem
 from tools.pulumi_run import Pulumi
-from tools.stack_state import Deployment, read_config, type_token
+from tools.stack_state import Deployment, Resources, change_resources, read_config, type_token
 
 VOLUME_TYPE = type_token(pulumi_docker.Volume)
 
@@ -45,18 +43,15 @@ def keep_former_volumes(pulumi: Pulumi) -> None:
     Protected volumes could not leave the state, and unprotected ones would be deleted.
     """
     archive = read_config(pulumi)["archive"]
-    document = json.loads(pulumi.output_of("stack", "export"))
-    resources = document["deployment"].get("resources") or []
+    change_resources(pulumi, lambda resources: _keep(resources, archive))
+
+
+def _keep(resources: Resources, archive: str) -> bool:
     components = {it["type"] for it in resources if it["urn"].endswith(f"::{ARCHIVE_COMPONENT}")}
     former = [kind for kind in components if kind.rpartition(":")[2].lower() != archive]
     kept = [it for it in resources if it["type"] == VOLUME_TYPE and any(f"::{kind}$" in it["urn"] for kind in former)]
-    if not kept:
-        return
     for volume in kept:
         volume["retainOnDelete"] = True
         volume.pop("protect", None)
         print_line(f"  volume {volume['outputs']['name']} is kept on the engine")
-    with tempfile.NamedTemporaryFile("w", prefix="state-", suffix=".json") as file:
-        json.dump(document, file)
-        file.flush()
-        pulumi.output_of("stack", "import", f"--file={file.name}")
+    return bool(kept)

@@ -99,7 +99,7 @@ def last_backup(container: Container | None) -> tuple[float | None, str | None]:
     return hours, outcome[1] if outcome else None
 
 
-def make(pulumi: Pulumi) -> None:
+def make(pulumi: Pulumi) -> Snapshot:
     """Make a backup now, or as soon as the one that is running is done. Raises UserError if it is not complete."""
     deployment = read_deployment(pulumi)
     container = backup_container(recovery.connect(pulumi, deployment), pulumi.stack)
@@ -115,6 +115,7 @@ def make(pulumi: Pulumi) -> None:
     store_state(pulumi, container)
     newest = snapshots(container, pulumi.stack)[-1]
     print_line(f"backup {newest.id} of stack {pulumi.stack} is complete ({time.monotonic() - started:.0f} s)")
+    return newest
 
 
 def store_state(pulumi: Pulumi, container: Container) -> None:

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from bootstrap.console import UserError, print_error, print_line, run
 from bootstrap.paths import LOGS, ROOT
+from tools.previews import preview
 from tools.pulumi_run import Pulumi, copy_config
-from tools.stack import preview
 
 STEP = "policy pack"
 PACK = ROOT / "policy"

@@ -6,15 +6,12 @@ complete do they take its place. Until then, whatever fails, the stack is as it 
 
 from __future__ import annotations
 
-import json
 import os
-import re
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 import docker
 import docker.errors
@@ -28,7 +25,7 @@ from components.backup.dump import DUMPS, RESTORE_SCRIPT
 from names import PROJECT, docker_labels, docker_name
 from settings import CONSOLE_USER
 from tools import command_line, orthanc_index, preflight, recovery
-from tools.backup import WAITING, Snapshot, backup_container, is_busy, restic, snapshots
+from tools.backup import WAITING, Snapshot, backup_container, is_busy, snapshots
 from tools.container_exec import Result, run
 from tools.dicomweb import GatewayClientError, stack_outputs
 from tools.health import wait_until_healthy
@@ -36,15 +33,13 @@ from tools.keycloak_console import console
 from tools.pulumi_run import Pulumi
 from tools.recovery import ENGINE_TYPES, IN_ENGINE
 from tools.stack_state import read_deployment, resource_types
+from tools.versions import description, refuse_unfitting
 
 ARCHIVE_FILES = f"{DATA}/archive"
 STOPPED = ("gateway", "auth-proxy", "keycloak", "orthanc", "dcm4chee")
 """Containers that use the data, in the order in which they stop."""
-READS_NEWER = ("postgres", "keycloak", "orthanc", "dcm4chee", "dcm4chee-db")
-"""Images that do not read what a newer one has written."""
 CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "FOWNER"]
 """To write files with the owners that they had."""
-VERSION = re.compile(r":v?(\d+(?:\.\d+)*)")
 
 
 def chosen(container: Container, stack: str, wanted: str) -> Snapshot:
@@ -59,31 +54,6 @@ def chosen(container: Container, stack: str, wanted: str) -> Snapshot:
         known = ", ".join(it.id for it in found[-5:])
         raise UserError(f"backup {wanted} is not one of stack {stack}", f"The newest are {known}; `make backups`.")
     return matching[0]
-
-
-def refuse_unfitting(container: Container, snapshot: Snapshot) -> None:
-    """Reject a set of another archive, or of newer versions than those that run."""
-    made_with: Mapping[str, Any] = json.loads(restic(container, "dump", snapshot.id, DESCRIPTION))
-    here: Mapping[str, Any] = json.loads(run(container, ["cat", DESCRIPTION]).output)
-    if made_with["archive"] != here["archive"]:
-        raise UserError(
-            f"backup {snapshot.id} is of a stack with {made_with['archive']}, and this one has {here['archive']}",
-            f"Set ohif:archive to {made_with['archive']} for the restore. Nothing was changed.",
-        )
-    for key in READS_NEWER:
-        before, now = version(made_with["images"].get(key, "")), version(here["images"].get(key, ""))
-        if before > now and now:
-            shown = [".".join(map(str, it)) for it in (before, now)]
-            raise UserError(
-                f"backup {snapshot.id} was made with {key} {shown[0]}, and this program has {shown[1]}",
-                "An older version does not read it: use the program's version of that time. Nothing was changed.",
-            )
-
-
-def version(image: str) -> tuple[int, ...]:
-    """The version in an image's tag, without what is no number; empty if there is none."""
-    found = VERSION.search(image.rpartition("/")[2])
-    return tuple(map(int, found[1].split("."))) if found else ()
 
 
 @contextmanager
@@ -175,7 +145,7 @@ def restore(pulumi: Pulumi, wanted: str, source: str, *, confirmed: bool) -> Non
     before = user_names(pulumi)
     engine, backup = _running(pulumi)
     snapshot = chosen(backup, source, wanted)
-    refuse_unfitting(backup, snapshot)
+    refuse_unfitting(snapshot, description(backup, snapshot), description(backup))
     with writer(engine, backup, pulumi.stack) as writing:
         if has_data(writing):
             command_line.confirm(

@@ -9,10 +9,7 @@ import argparse
 import contextlib
 import json
 import os
-import secrets
-import shutil
 import sys
-import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -28,8 +25,20 @@ from bootstrap.paths import BACKEND
 from names import PROJECT, docker_name
 from settings.addresses import LOOPBACK
 from settings.dicom import USUAL_PORT
-from tools import archive_change, backup, command_line, directory, mail, placeholders, preflight, recovery, smoke
+from tools import (
+    archive_change,
+    backup,
+    command_line,
+    directory,
+    former_databases,
+    mail,
+    placeholders,
+    preflight,
+    recovery,
+    smoke,
+)
 from tools.health import wait_until_healthy
+from tools.previews import drift, preview
 from tools.pulumi_run import Pulumi, copy_config
 from tools.recovery import ENGINE_TYPES, IN_ENGINE
 from tools.stack_state import (
@@ -86,9 +95,12 @@ def up(pulumi: Pulumi) -> None:
     deployment = read_deployment(pulumi)
     config = read_config(pulumi)
     _check(pulumi, deployment, config)
+    in_engine = not set(ENGINE_TYPES).isdisjoint(resource_types(deployment))
+    if in_engine and (engine := recovery.connect(pulumi, deployment)):
+        former_databases.refuse(engine, pulumi.stack)
     print_line(f"Stack {pulumi.stack}")
     recovery.remove_pending(pulumi, deployment)
-    if not set(ENGINE_TYPES).isdisjoint(resource_types(deployment)):
+    if in_engine:
         if engine := recovery.connect(pulumi, deployment):
             recovery.remove_unattachable(engine, pulumi.stack)
         # Detects what no longer runs or was removed. A full refresh would fail while Keycloak is down.
@@ -176,33 +188,6 @@ def destroy(pulumi: Pulumi, *, confirmed: bool) -> None:
     if local and (kept := preflight.find(preflight.connect(), pulumi.stack).volumes):
         volumes = " ".join(str(volume.name) for volume in kept)
         print_line(f"kept on the engine: {volumes}\n  To delete this data for good: docker volume rm {volumes}")
-
-
-def preview(pulumi: Pulumi, *arguments: str) -> int:
-    """Show what `up` would do. A stack without a state is previewed with a temporary one, so it works anywhere."""
-    own = pulumi.environment.get("PULUMI_BACKEND_URL") == state.BACKEND_URL
-    if own and not (BACKEND / ".pulumi" / "stacks" / PROJECT / f"{pulumi.stack}.json").exists():
-        with tempfile.TemporaryDirectory(prefix="preview-") as scratch:
-            config = Path(scratch) / f"Pulumi.{pulumi.stack}.yaml"
-            shutil.copyfile(pulumi.config_file or Path(f"Pulumi.{pulumi.stack}.yaml"), config)
-            environment = pulumi.environment | {
-                "PULUMI_BACKEND_URL": f"file://{scratch}",
-                "PULUMI_CONFIG_PASSPHRASE": secrets.token_hex(),
-            }
-            temporary = Pulumi(pulumi.stack, config, environment)
-            state.ensure_stack(pulumi.stack, environment, config)
-            return temporary.run_attached("preview", *arguments)
-    return pulumi.run_attached("preview", *arguments)
-
-
-def drift(pulumi: Pulumi) -> int:
-    """Compare the stack with its configuration and change nothing. Returns 0 if nothing differs.
-
-    Unlike `preview` it asks engine, Keycloak and cloud what is there, so it needs the stack's machine to be up.
-    """
-    code = pulumi.run_attached("preview", "--refresh", "--expect-no-changes", "--diff")
-    print_line("  nothing differs" if code == 0 else "  something differs, as above, or could not be asked")
-    return min(code, 1)
 
 
 def main(argv: list[str] | None = None) -> int:

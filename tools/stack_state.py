@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from tools import preflight
 from tools.pulumi_run import Pulumi
 
 Deployment = Mapping[str, Any]
+Resources = Sequence[dict[str, Any]]
 INCLUDED_MEMORY: Mapping[ArchiveKind, int] = {ArchiveKind.ORTHANC: 2048, ArchiveKind.DCM4CHEE: 1024}
 """MiB of the archive's memory that are in the usual amount. Orthanc takes most of it for large objects
 only, Java its heap in any case."""
@@ -34,6 +36,17 @@ def read_deployment(pulumi: Pulumi, *, show_secrets: bool = False) -> dict[str, 
     document = json.loads(pulumi.output_of("stack", "export", *(["--show-secrets"] if show_secrets else [])))
     deployment: dict[str, Any] = document.get("deployment") or {}
     return deployment
+
+
+def change_resources(pulumi: Pulumi, change: Callable[[Resources], bool]) -> None:
+    """Change the resources in the stack's state; `change` returns whether it has changed anything."""
+    document = json.loads(pulumi.output_of("stack", "export"))
+    if not change(document["deployment"].get("resources") or []):
+        return
+    with tempfile.NamedTemporaryFile("w", prefix="state-", suffix=".json") as file:
+        json.dump(document, file)
+        file.flush()
+        pulumi.output_of("stack", "import", f"--file={file.name}")
 
 
 def resource_types(deployment: Deployment) -> list[str]:

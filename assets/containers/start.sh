@@ -6,8 +6,15 @@
 # - The password file is read only when the database is made. Setting the password at every start, before the server
 #   listens, makes it what the stack says, so that replacing the secret is all that a rotation takes. The statement
 #   goes through standard input: it shows in no process list and in no log.
+# - Another major version of the server does not start on a database; `make upgrade` takes it there.
 set -eu
 
+version=$(cat "$PGDATA/PG_VERSION" 2>/dev/null || true)
+server=$(postgres --version | sed 's/[^0-9]*\([0-9]*\).*/\1/')
+if [ "${version:-$server}" != "$server" ]; then
+    echo "the database is of PostgreSQL $version, and this is $server: make upgrade takes it there" >&2
+    exit 1
+fi
 if [ ! -s "$PGDATA/PG_VERSION" ]; then
     rm -rf "$PGDATA.new"
     PGDATA="$PGDATA.new" docker-entrypoint.sh postgres -c listen_addresses= -c unix_socket_directories=/tmp &

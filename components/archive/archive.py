@@ -8,9 +8,11 @@ from components.archive.choice import ArchiveChoice, ArchiveChoiceArgs
 from components.archive.dcm4chee import Dcm4chee
 from components.archive.interface import Archive, ArchiveArgs
 from components.archive.orthanc import RESTRICTED_SECRET, Orthanc
+from images import Image
 from route import ArchiveRoot
 from settings import Archive as ArchiveSettings
 from settings import ArchiveKind
+from settings.images import database_majors
 
 _MAKERS: Mapping[ArchiveKind, type[Orthanc] | type[Dcm4chee]] = {
     ArchiveKind.ORTHANC: Orthanc,
@@ -33,14 +35,17 @@ def archive_roots(kind: ArchiveKind) -> Sequence[ArchiveRoot]:
     return _MAKERS[kind].ROOTS
 
 
-def require_confirmed_archive(name: str, settings: ArchiveSettings) -> pulumi.ResourceOptions:
-    """Keep the choice of the archive in the stack's state.
+def require_confirmed_archive(
+    name: str, settings: ArchiveSettings, images: Mapping[str, Image]
+) -> pulumi.ResourceOptions:
+    """Keep the choice of the archive and the versions of the databases in the stack's state.
 
-    Resources created with the returned options wait until a change of the archive is confirmed.
+    Resources created with the returned options wait until what runs now can use the data that are there.
     """
     args = ArchiveChoiceArgs(
         archive=settings.kind,
         confirmed=settings.confirm_switch,
         immutable_settings=_MAKERS[settings.kind].immutable_settings(settings),
+        databases=database_majors(images, settings.kind),
     )
     return pulumi.ResourceOptions(depends_on=ArchiveChoice(name, args).accepted)

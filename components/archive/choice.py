@@ -1,11 +1,11 @@
-"""Which archive the stack's studies are in."""
+"""Which archive the stack's studies are in, and of which version its databases are."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pulumi
 
-from names import ARCHIVE_CHOICE_TYPE, former_archive_fix, former_archive_problem
+from names import ARCHIVE_CHOICE_TYPE, DATABASE_MAJORS, former_archive_fix, former_archive_problem
 from settings import ArchiveKind
 
 
@@ -18,10 +18,13 @@ class ArchiveChoiceArgs:
     """Whether another archive may take the place of the one that the state knows."""
     immutable_settings: Mapping[str, str] = field(default_factory=dict)
     """Settings, by their keys, that the archive has written into its data, so that they hold from then on."""
+    databases: Mapping[str, str] = field(default_factory=dict)
+    """Major versions of the databases, by key of their images."""
 
 
 class ArchiveChoice(pulumi.ComponentResource):
-    """Remembers the archive in the stack's state, and refuses another one that nobody confirmed.
+    """Remembers the archive in the stack's state, and refuses another one that nobody confirmed. The same for the
+    databases' major versions, which only `make upgrade` changes.
 
     What depends on `accepted` is touched only after that, in an update and in a preview alike: without it, one changed
     word in the configuration would take the archive away and put an empty one in its place. It makes nothing.
@@ -40,7 +43,11 @@ class ArchiveChoice(pulumi.ComponentResource):
         super().__init__(
             ARCHIVE_CHOICE_TYPE,
             name,
-            {"archive": args.archive.value, "written": dict(args.immutable_settings)},
+            {
+                "archive": args.archive.value,
+                "written": dict(args.immutable_settings),
+                DATABASE_MAJORS: dict(args.databases),
+            },
             pulumi.ResourceOptions.merge(
                 opts, pulumi.ResourceOptions(hooks=pulumi.ResourceHookBinding(before_update=[hook]))
             ),
@@ -59,6 +66,13 @@ def refusal(before: Mapping[str, object], now: ArchiveChoiceArgs) -> str | None:
             return (
                 f"Configuration ohif:{key}: {now.archive.value} wrote {value!r} into its data when that was made, "
                 f"and goes on using it. Set it back to {value!r}. Nothing was changed."
+            )
+    databases = before.get(DATABASE_MAJORS)
+    for key, version in databases.items() if isinstance(databases, Mapping) else ():
+        if (wanted := now.databases.get(key, version)) != version:
+            return (
+                f"Configuration ohif:images.{key}: the databases are of PostgreSQL {version}, and {wanted} does not "
+                "start on them. `make upgrade` takes them there. Nothing was changed."
             )
     return None
 

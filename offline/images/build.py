@@ -34,12 +34,12 @@ from offline.images.recipes import (
     HERE,
     PROGRAM,
     RECIPES,
-    REHEARSAL,
     SUITE,
     Recipe,
     inputs_hash,
     missing,
     moved,
+    of_tests,
     table,
     version_number,
 )
@@ -222,10 +222,11 @@ def ensure() -> Path:
     return target
 
 
-def ensure_rehearsal() -> dict[str, str]:
-    """Build the missing images of the rehearsal; return their names by key. Raises UserError."""
-    found = build_missing(REHEARSAL)
-    return {key: found[key, inputs_hash(key)] for key in REHEARSAL}
+def ensure_for_tests(tests: str) -> dict[str, str]:
+    """Build the missing images that only these tests use; return their names by key. Raises UserError."""
+    wanted = of_tests(tests)
+    found = build_missing(wanted)
+    return {key: found[key, inputs_hash(key)] for key in wanted}
 
 
 def name_of(key: str) -> str:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import platform
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from offline.images.downloads import Artifact, GoProgram, MavenArtifact, NpmPackage
+from offline.images.downloads import Artifact, FileInJar, GoProgram, MavenArtifact, NpmPackage
 
 HERE = Path(__file__).resolve().parent
 SUITE = "trixie"
 BASE = "base"
+ARM = platform.machine() == "aarch64"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,8 +32,8 @@ class Recipe:
     recorded: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     """Debian packages and versions that the program was last tested with. A build reports others."""
     optimized: bool = False
-    rehearsal: bool = field(default=False, repr=False)
-    """Whether only the rehearsal of production uses the image, and not the program."""
+    tests: str | None = field(default=None, repr=False)
+    """The tests that alone use the image, and not the program: `rehearsal` or `upgrade`."""
 
 
 ORTHANC = (
@@ -74,12 +76,28 @@ RECIPES: dict[str, Recipe] = {
     ),
     "certbot": Recipe(package="certbot", oldest="4"),
     "backup": Recipe(package="restic", oldest="0.18"),
-    "vm": Recipe(package="docker.io", oldest="26", rehearsal=True),
-    "pebble": Recipe(package="pebble", oldest="2.6", rehearsal=True),
+    "vm": Recipe(package="docker.io", oldest="26", tests="rehearsal"),
+    "postgres-16": Recipe(
+        parent="postgres",
+        artifact=FileInJar(
+            name="postgres-16.txz",
+            version="16.15.0",
+            group="io.zonky.test.postgres",
+            artifact=f"embedded-postgres-binaries-linux-{'arm64v8' if ARM else 'amd64'}",
+            packaging="jar",
+            member=f"postgres-linux-{'arm_64' if ARM else 'x86_64'}.txz",
+        ),
+        tests="upgrade",
+    ),
+    "pebble": Recipe(package="pebble", oldest="2.6", tests="rehearsal"),
 }
 
-PROGRAM = tuple(key for key, recipe in RECIPES.items() if not recipe.rehearsal)
-REHEARSAL = tuple(key for key, recipe in RECIPES.items() if recipe.rehearsal)
+PROGRAM = tuple(key for key, recipe in RECIPES.items() if recipe.tests is None)
+
+
+def of_tests(tests: str) -> list[str]:
+    """Keys of the images that only these tests use."""
+    return [key for key, recipe in RECIPES.items() if recipe.tests == tests]
 
 
 def inputs_hash(key: str, recipes: Mapping[str, Recipe] = RECIPES, root: Path = HERE) -> str:

@@ -97,7 +97,7 @@ def world(port: int = 0) -> Iterator[World]:
     """Makes the world; one at a time on a machine. Images that are missing are built first."""
     engine = docker.from_env()
     with exclusive_lock(cache() / "rehearsal.lock", "another rehearsal is running"), contextlib.closing(engine):
-        own = stand_ins.ensure_rehearsal()
+        own = stand_ins.ensure_for_tests("rehearsal")
         remove_leftovers(engine)
         try:
             disk = template(engine, vm=own["vm"], images=local_images(), directory=cache() / "rehearsal")

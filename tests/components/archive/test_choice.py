@@ -17,9 +17,17 @@ from tests.program.harness import PROJECT, ROOT, Deployment, RecordingMonitor, i
 WRITTEN = {"aeTitle": "DCM4CHEE", "dcm4chee.deviceName": "dcm4chee-arc"}
 
 
-def now(*, confirmed: bool = False, ae_title: str = "DCM4CHEE", device: str = "dcm4chee-arc") -> ArchiveChoiceArgs:
+def now(
+    *,
+    confirmed: bool = False,
+    ae_title: str = "DCM4CHEE",
+    device: str = "dcm4chee-arc",
+    databases: dict[str, str] | None = None,
+) -> ArchiveChoiceArgs:
     written = {"aeTitle": ae_title, "dcm4chee.deviceName": device}
-    return ArchiveChoiceArgs(archive=ArchiveKind.DCM4CHEE, confirmed=confirmed, immutable_settings=written)
+    return ArchiveChoiceArgs(
+        archive=ArchiveKind.DCM4CHEE, confirmed=confirmed, immutable_settings=written, databases=databases or {}
+    )
 
 
 @pytest.mark.parametrize(
@@ -33,6 +41,12 @@ def now(*, confirmed: bool = False, ae_title: str = "DCM4CHEE", device: str = "d
         ({"archive": "dcm4chee", "written": WRITTEN}, now(ae_title="WARD"), "ohif:aeTitle"),
         ({"archive": "dcm4chee", "written": WRITTEN}, now(ae_title="WARD", confirmed=True), "back to 'DCM4CHEE'"),
         ({"archive": "dcm4chee", "written": WRITTEN}, now(device="ward"), "dcm4chee.deviceName"),
+        ({"archive": "dcm4chee", "databases": {"postgres": "16"}}, now(databases={"postgres": "16"}), None),
+        ({"archive": "dcm4chee", "databases": {"postgres": "16"}}, now(databases={"postgres": "17"}), "make upgrade"),
+        ({"archive": "dcm4chee", "databases": {"postgres": "17"}}, now(databases={"postgres": "16"}), "make upgrade"),
+        # A name without a tag says nothing, nor does a state from before.
+        ({"archive": "dcm4chee", "databases": {"postgres": "16"}}, now(), None),
+        ({"archive": "dcm4chee"}, now(databases={"postgres": "17"}), None),
     ],
 )
 def test_refusal(before: dict[str, Any], after: ArchiveChoiceArgs, says: str | None) -> None:
@@ -59,6 +73,7 @@ def asked(deployment: Deployment, before: dict[str, Any]) -> str | None:
 def test_program_refuses_by_its_hook() -> None:
     assert "are in dcm4chee" in str(asked(run_program(), {"archive": "dcm4chee", "written": WRITTEN}))
     assert asked(run_program({"confirmArchiveSwitch": True}), {"archive": "dcm4chee", "written": WRITTEN}) is None
+    assert "ohif:images.postgres" in str(asked(run_program(), {"archive": "orthanc", "databases": {"postgres": "16"}}))
     # Orthanc may be renamed: the name is in its configuration only.
     assert asked(run_program({"aeTitle": "WARD"}), {"archive": "orthanc", "written": {}}) is None
 

@@ -1,0 +1,115 @@
+"""Databases that are kept aside while their servers begin with empty ones, in the same volumes.
+
+So an upgrade can go back to exactly what was there, whatever a newer version has done meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import docker
+import docker.errors
+from docker.models.containers import Container
+
+from bootstrap.console import UserError
+from names import ARCHIVE_CHOICE_TYPE, DATABASE_MAJORS, PROJECT, docker_labels
+from tools import preflight
+from tools.container_exec import run
+from tools.pulumi_run import Pulumi
+from tools.restore import STOPPED
+from tools.stack_state import Resources, change_resources
+
+# Each can be repeated after it was interrupted.
+SET_ASIDE = '[ ! -d "$PGDATA" ] || [ -d "$PGDATA.former" ] || mv "$PGDATA" "$PGDATA.former"'
+PUT_BACK = '[ ! -d "$PGDATA.former" ] || { rm -rf "$PGDATA" && mv "$PGDATA.former" "$PGDATA"; }'
+ARE_THERE = '[ ! -d "$PGDATA.former" ] || echo yes'
+REMOVE = 'rm -rf "$PGDATA.former"'
+
+
+def set_aside(engine: docker.DockerClient, pulumi: Pulumi) -> None:
+    """Stop the stack and put its databases aside. Their servers make empty ones when they start again."""
+    _stop(engine, pulumi.stack)
+    _in_volumes(engine, pulumi.stack, SET_ASIDE)
+    _forget_majors(pulumi)
+
+
+def put_back(engine: docker.DockerClient, pulumi: Pulumi) -> None:
+    """Stop the stack and put the former databases in place of those that are there now."""
+    _stop(engine, pulumi.stack)
+    _in_volumes(engine, pulumi.stack, PUT_BACK)
+    _forget_majors(pulumi)
+
+
+def remove(engine: docker.DockerClient, stack: str) -> None:
+    """Remove the former databases, once what came after them works."""
+    _in_volumes(engine, stack, REMOVE)
+
+
+def there_are(engine: docker.DockerClient, stack: str) -> bool:
+    """Whether there are former databases: an upgrade runs, or was interrupted."""
+    for server in _servers(engine, stack):
+        if server.status == "running":
+            found = run(server, ["/bin/sh", "-c", ARE_THERE]).output
+        else:
+            found = _in_volume(engine, stack, server, ARE_THERE).decode()
+        if found.strip():
+            return True
+    return False
+
+
+def refuse(engine: docker.DockerClient, stack: str) -> None:
+    """Raise UserError if there are former databases, because what runs now may lack what is in them."""
+    if there_are(engine, stack):
+        raise UserError(
+            f"stack {stack}: an upgrade was interrupted, and its databases are kept aside",
+            f"make upgrade STACK={stack} puts them back. Nothing was changed.",
+        )
+
+
+def _servers(engine: docker.DockerClient, stack: str) -> Sequence[Container]:
+    found = preflight.find(engine, stack).containers
+    # Those of the dumps have the same images.
+    return [it for it in found if any(entry.startswith("POSTGRES_DB=") for entry in it.attrs["Config"]["Env"])]
+
+
+def _stop(engine: docker.DockerClient, stack: str) -> None:
+    containers = preflight.by_alias(engine, stack)
+    for container in [*(containers[name] for name in STOPPED if name in containers), *_servers(engine, stack)]:
+        container.stop(timeout=60)
+
+
+def _in_volumes(engine: docker.DockerClient, stack: str, script: str) -> None:
+    for server in _servers(engine, stack):
+        _in_volume(engine, stack, server, script)
+
+
+def _in_volume(engine: docker.DockerClient, stack: str, server: Container, script: str) -> bytes:
+    """What a script prints that runs with the volume of a database, whether its server runs or not."""
+    try:
+        return bytes(
+            engine.containers.run(
+                str(server.attrs["Image"]),
+                entrypoint=["/bin/sh", "-c", script],
+                environment=server.attrs["Config"]["Env"],
+                user=server.attrs["Config"]["User"],
+                volumes_from=[str(server.id)],
+                network_mode="none",
+                cap_drop=["ALL"],
+                labels=dict(docker_labels(PROJECT, stack)),
+                remove=True,
+            )
+        )
+    except docker.errors.DockerException as error:
+        raise UserError(f"{server.name}: {error}", "Run the command again.") from error
+
+
+def _forget_majors(pulumi: Pulumi) -> None:
+    """Let the state no longer say of which version the databases are: the next update writes it again."""
+
+    def change(resources: Resources) -> bool:
+        found = [it for it in resources if it["type"] == ARCHIVE_CHOICE_TYPE]
+        for resource in found:
+            resource["inputs"].pop(DATABASE_MAJORS, None)
+        return bool(found)
+
+    change_resources(pulumi, change)
