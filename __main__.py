@@ -21,12 +21,13 @@ from settings import load
 
 settings = load()
 stack = StackContext(settings.project, settings.stack, settings.images, settings.protect_data)
-after_archive_check = require_confirmed_archive("archive-choice", settings.archive, settings.images)
+after_archive_check = require_confirmed_archive("archive-choice", settings)
 secrets_args = SecretsArgs(
     users=settings.user_names,
     programs=settings.program_names,
-    archive=archive_secrets(settings.archive),
+    archive=archive_secrets(settings.archive, own_database=settings.database is None),
     backup=settings.backup is not None,
+    own_databases=settings.database is None,
 )
 secrets = Secrets("secrets", secrets_args, after_archive_check)
 host = make_host("host", stack, settings)
@@ -34,9 +35,11 @@ on_host = ResourceOptions.merge(after_archive_check, ResourceOptions(providers=[
 endpoint = Output.from_input(settings.host or host.address).apply(settings.endpoint)
 networks = Networks("networks", NetworksArgs(stack=stack, ipv6=settings.listeners.dual_stack), on_host)
 
-archive_args = ArchiveArgs(stack, networks, secrets.archive, settings.archive, settings.listeners.dicom)
+archive_args = ArchiveArgs(
+    *(stack, networks, secrets.archive, settings.archive, settings.listeners.dicom, settings.database)
+)
 archive = make_archive("archive", archive_args, on_host)
-keycloak_args = KeycloakArgs(stack, networks, endpoint, secrets.keycloak, settings.sign_in)
+keycloak_args = KeycloakArgs(stack, networks, endpoint, secrets.keycloak, settings.sign_in, settings.database)
 keycloak = Keycloak("keycloak", keycloak_args, on_host)
 auth_proxy_args = AuthProxyArgs(stack, networks, endpoint, secrets.auth_proxy, settings.sign_in, keycloak.address)
 auth_proxy = AuthProxy("auth-proxy", auth_proxy_args, on_host)
@@ -56,5 +59,5 @@ entrance = PublicEntrance(entrance_args, on_host)
 if settings.backup and secrets.backup:
     data = stack_data(settings.archive.kind, archive, keycloak, certificate)
     Backup("backup", BackupArgs(stack, networks, settings.backup, secrets.backup, data, settings.smtp), on_host)
-Identity("identity", IdentityArgs(entrance.origin, settings.sign_in, secrets.identity, keycloak.database.volume))
+Identity("identity", IdentityArgs(entrance.origin, settings.sign_in, secrets.identity, keycloak.database.lasts_with))
 outputs.export(endpoint, secrets, host)

@@ -29,13 +29,16 @@ class SecretsArgs:
     """Names of the archive's secrets."""
     backup: bool
     """Whether backups are made."""
+    own_databases: bool
+    """Whether the stack runs the servers of its databases."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class KeycloakSecrets:
     """Secrets of the Keycloak server."""
 
-    database: pulumi.Output[str]
+    database: pulumi.Output[str] | None
+    """`None`: its database is on a server that others run."""
     console: pulumi.Output[str]
     """Initial password of the user of Keycloak's console."""
 
@@ -97,7 +100,8 @@ class Secrets(pulumi.ComponentResource):
         console = secret(user_secret(CONSOLE_USER), TYPED_LENGTH)
         users = {user: secret(user_secret(user), TYPED_LENGTH) for user in args.users}
         programs = {program: secret(program_secret(program)) for program in args.programs}
-        self.keycloak = KeycloakSecrets(database=secret("keycloak-database"), console=console)
+        database = secret("keycloak-database") if args.own_databases else None
+        self.keycloak = KeycloakSecrets(database=database, console=console)
         self.auth_proxy = AuthProxySecrets(
             client=client, cookie=secret("cookie"), session_store=secret("session-store")
         )

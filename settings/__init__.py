@@ -15,6 +15,7 @@ from settings import (
     addresses,
     archive,
     backup,
+    database,
     dicom,
     directory,
     dns,
@@ -31,6 +32,7 @@ from settings import (
 from settings.addresses import EVERY_NETWORK
 from settings.model.archive import Archive, ArchiveKind, CharacterSet, Dicom, DicomTls, LabelRule, Rights, ShareLinks
 from settings.model.backup import Backup, Keep, S3Access, SftpAccess
+from settings.model.database import DatabaseLogin, DatabaseServer
 from settings.model.entrance import Acme, DuckDns, LinodeZone, Listeners, ProvidedCertificate, Proxy, ProxyProtocol
 from settings.model.federation import Directory, DirectoryKind, LoginProvider, OpenIdProvider, SamlProvider
 from settings.model.machine import LocalMachine, Machine, Network, Server, Vm
@@ -49,6 +51,8 @@ __all__ = [
     "Backup",
     "CharacterSet",
     "ConfigurationError",
+    "DatabaseLogin",
+    "DatabaseServer",
     "Dicom",
     "DicomTls",
     "Directory",
@@ -112,6 +116,7 @@ KEYS = frozenset(
         "aeTitle",
         "dcm4chee",
         "confirmArchiveSwitch",
+        "database",
         "dicom",
         "users",
         "directory",
@@ -195,6 +200,7 @@ def load() -> Settings:
         certificate=certificate,
         dns=dns.dns(config, host, machine_settings),
         archive=archive.within_volume(kept_in, machine_settings),
+        database=database.database(config, kept_in.kind),
         users=users.users(config, of_rights),
         directory=directory.directory(config, of_rights),
         login_providers=login_providers.login_providers(config, of_rights),

@@ -12,8 +12,9 @@ import docker.errors
 from docker.models.containers import Container
 
 from bootstrap.console import UserError
-from names import ARCHIVE_CHOICE_TYPE, DATABASE_MAJORS, PROJECT, docker_labels
+from names import ARCHIVE_CHOICE_TYPE, DATABASE_MAJORS, EXTERNAL_DATABASE, OWN_DATABASE_TYPE, PROJECT, docker_labels
 from tools import preflight
+from tools.archive_change import VOLUME_TYPE
 from tools.container_exec import run
 from tools.pulumi_run import Pulumi
 from tools.restore import STOPPED
@@ -43,6 +44,38 @@ def put_back(engine: docker.DockerClient, pulumi: Pulumi) -> None:
 def remove(engine: docker.DockerClient, stack: str) -> None:
     """Remove the former databases, once what came after them works."""
     _in_volumes(engine, stack, REMOVE)
+
+
+def leave(engine: docker.DockerClient, pulumi: Pulumi) -> None:
+    """Stop the stack and let go of its own servers: their volumes stay on the engine."""
+    _stop(engine, pulumi.stack)
+    for server in _servers(engine, pulumi.stack):
+        # What is not there cannot be waited for, while the state still knows it.
+        server.remove()
+
+    def change(resources: Resources) -> bool:
+        for volume in resources:
+            if volume["type"] == VOLUME_TYPE and f"{OWN_DATABASE_TYPE}$" in volume["urn"]:
+                volume["retainOnDelete"] = True
+                volume.pop("protect", None)
+        return _remember(resources, external=True)
+
+    change_resources(pulumi, change)
+
+
+def volumes_left(engine: docker.DockerClient, stack: str) -> Sequence[str]:
+    """Names of the volumes whose servers the stack has left."""
+    return [str(it.name) for it in preflight.find(engine, stack).volumes if str(it.name).endswith("-db")]
+
+
+def come_back(pulumi: Pulumi) -> None:
+    """Let the next update run the stack's own servers again, on the volumes that it left."""
+    change_resources(pulumi, lambda resources: _remember(resources, external=False))
+
+
+def are_own(engine: docker.DockerClient, stack: str) -> bool:
+    """Whether the stack runs servers of its own."""
+    return bool(_servers(engine, stack))
 
 
 def there_are(engine: docker.DockerClient, stack: str) -> bool:
@@ -104,12 +137,13 @@ def _in_volume(engine: docker.DockerClient, stack: str, server: Container, scrip
 
 
 def _forget_majors(pulumi: Pulumi) -> None:
-    """Let the state no longer say of which version the databases are: the next update writes it again."""
+    change_resources(pulumi, lambda resources: _remember(resources, external=False))
 
-    def change(resources: Resources) -> bool:
-        found = [it for it in resources if it["type"] == ARCHIVE_CHOICE_TYPE]
-        for resource in found:
-            resource["inputs"].pop(DATABASE_MAJORS, None)
-        return bool(found)
 
-    change_resources(pulumi, change)
+def _remember(resources: Resources, *, external: bool) -> bool:
+    """Write where the databases are into the state, and no longer of which version: the next update writes that."""
+    found = [it for it in resources if it["type"] == ARCHIVE_CHOICE_TYPE]
+    for resource in found:
+        resource["inputs"].pop(DATABASE_MAJORS, None)
+        resource["inputs"][EXTERNAL_DATABASE] = external
+    return bool(found)

@@ -17,24 +17,21 @@ from tools.pulumi_run import Pulumi
 
 
 @contextmanager
-def without_state(pulumi: Pulumi) -> Iterator[Pulumi]:
+def without_state(pulumi: Pulumi, **environment: str) -> Iterator[Pulumi]:
     """A stack of the same configuration in a temporary place, as if nothing had been made yet."""
     with tempfile.TemporaryDirectory(prefix="preview-") as scratch:
         config = Path(scratch) / f"Pulumi.{pulumi.stack}.yaml"
         shutil.copyfile(pulumi.config_file or Path(f"Pulumi.{pulumi.stack}.yaml"), config)
-        environment = pulumi.environment | {
-            "PULUMI_BACKEND_URL": f"file://{scratch}",
-            "PULUMI_CONFIG_PASSPHRASE": secrets.token_hex(),
-        }
-        state.ensure_stack(pulumi.stack, environment, config)
-        yield Pulumi(pulumi.stack, config, environment)
+        there = pulumi.environment | {"PULUMI_BACKEND_URL": f"file://{scratch}"} | environment
+        state.ensure_stack(pulumi.stack, there, config)
+        yield Pulumi(pulumi.stack, config, there)
 
 
 def preview(pulumi: Pulumi, *arguments: str) -> int:
     """Show what `up` would do. A stack without a state is previewed with a temporary one, so it works anywhere."""
     own = pulumi.environment.get("PULUMI_BACKEND_URL") == state.BACKEND_URL
     if own and not (BACKEND / ".pulumi" / "stacks" / PROJECT / f"{pulumi.stack}.json").exists():
-        with without_state(pulumi) as temporary:
+        with without_state(pulumi, PULUMI_CONFIG_PASSPHRASE=secrets.token_hex()) as temporary:
             return temporary.run_attached("preview", *arguments)
     return pulumi.run_attached("preview", *arguments)
 

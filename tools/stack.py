@@ -30,6 +30,7 @@ from tools import (
     backup,
     command_line,
     directory,
+    external_database,
     former_databases,
     mail,
     placeholders,
@@ -74,7 +75,9 @@ def _check(pulumi: Pulumi, deployment: Deployment, config: dict[str, Any]) -> No
     if not any(container.status == "running" for container in found.containers):
         memory = psutil.virtual_memory()
         preflight.refuse_little_memory(memory.available, int(client.info()["MemTotal"]), needed_memory(config))
-    preflight.refuse_missing_images(client, image_names(config))
+    names = image_names(config)
+    preflight.refuse_missing_images(client, names)
+    external_database.check(client, pulumi, names["postgres"], must_be_empty=False)
 
 
 def _published_ports(config: dict[str, Any]) -> dict[str, int]:

@@ -1,7 +1,7 @@
-"""Take a stack to the images of its configuration: `python -m tools.upgrade --stack prod`.
+"""Take a stack to the images and databases of its configuration: `python -m tools.upgrade --stack prod`.
 
-A backup comes first. Databases that the new version does not start on are made again from it. If the new images do not
-come up, or the smoke test fails, the stack gets back its former images and its data of before.
+A backup comes first. Databases that the new version does not start on, or that are to be elsewhere, are made from it.
+If the new images do not come up, or the smoke test fails, the stack gets back its former images and its data of before.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from bootstrap import state
 from bootstrap.console import UserError, print_error, print_line
 from bootstrap.paths import ROOT, STATE
 from names import PROJECT
-from tools import backup, command_line, former_databases, preflight, recovery, smoke, stack
+from tools import backup, command_line, external_database, former_databases, preflight, recovery, smoke, stack
 from tools.backup import Snapshot, backup_container
 from tools.dicomweb import GatewayClientError
 from tools.previews import without_state
@@ -49,40 +49,55 @@ def upgrade(pulumi: Pulumi, wanted: str | None) -> None:
     config = read_config(pulumi)
     running, after = description(container), image_names(config)
     found = moves(running["images"], after)
-    if not found:
+    server = external_database.settings(pulumi)
+    leaving = bool(server) and former_databases.are_own(engine, pulumi.stack)
+    if not found and not leaving:
         print_line(f"Stack {pulumi.stack} has the images of its configuration; `make up` applies other changes.")
         return
     print_line(f"Stack {pulumi.stack}")
-    _show(found)
+    _show(found, str(server["host"]) if leaving else None)
     older = chosen(container, pulumi.stack, wanted) if wanted else None
     _refuse(found, container, older, {"archive": config["archive"], "images": after})
     if config["target"] == "local":
         preflight.refuse_missing_images(engine, after)
+    if leaving:
+        external_database.check(engine, pulumi, after["postgres"], must_be_empty=True)
     # Whatever the program has to say against the configuration, it says before anything is changed.
     with without_state(pulumi) as as_if_new:
         as_if_new.output_of("preview", config=True)
     made = backup.make(pulumi)
-    former = with_images(pulumi, {it.key: it.before for it in found})
+    former = with_images(pulumi, {it.key: it.before for it in found}, own_databases=leaving)
     through_backup = any(it.through_backup for it in found)
     try:
-        if through_backup:
+        if leaving:
+            print_line(f"  the databases move to {server['host']}")
+            former_databases.leave(engine, pulumi)
+            restore(pulumi, (older or made).id, pulumi.stack, confirmed=True)
+        elif through_backup:
             _through_backup(pulumi, engine, older or made)
         else:
             stack.up(pulumi)
         smoke.check(pulumi.stack, config)
     except (UserError, GatewayClientError) as error:
         print_error(error if isinstance(error, UserError) else UserError(str(error), "It is undone."))
-        _undo(former, engine, lambda: made if any(it.key in READS_NEWER for it in found) else None)
+        if leaving:
+            former_databases.come_back(former)
+        _undo(former, engine, lambda: made if any(it.key in READS_NEWER for it in found) and not leaving else None)
         raise UserError(
             f"upgrade: undone, stack {pulumi.stack} runs the former images with its data of before",
             "Set ohif:images to them, or the program back, until the cause is removed; `make up` would try again.",
         ) from error
-    if through_backup:
+    if through_backup and not leaving:
         former_databases.remove(engine, pulumi.stack)
+    if leaving:
+        volumes = " ".join(former_databases.volumes_left(engine, pulumi.stack))
+        print_line(f"  kept on the engine: {volumes}\n  To delete these data for good: docker volume rm {volumes}")
     print_line(f"upgraded in {time.monotonic() - started:.0f} s; the way back is backup {made.id}")
 
 
-def _show(found: Sequence[Move]) -> None:
+def _show(found: Sequence[Move], server: str | None) -> None:
+    if server:
+        print_line(f"  databases     this stack's own -> {server}")
     for move in found:
         print_line(f"  {move.key:<13} {shown(move.before)} -> {shown(move.after)}")
         for advisory in move.fixed:
@@ -129,11 +144,13 @@ def _undo_interrupted(pulumi: Pulumi, engine: docker.DockerClient, container: Co
     _undo(with_images(pulumi, images), engine, lambda: None)
 
 
-def with_images(pulumi: Pulumi, images: Mapping[str, str]) -> Pulumi:
-    """The same stack with these images, by key, whatever is known against them."""
+def with_images(pulumi: Pulumi, images: Mapping[str, str], *, own_databases: bool = False) -> Pulumi:
+    """The same stack with these images, by key, whatever is known against them, and, if wanted, its own databases."""
     source = pulumi.config_file or ROOT / f"Pulumi.{pulumi.stack}.yaml"
     document = yaml.safe_load(source.read_text()) or {}
     config = document.setdefault("config", {})
+    if own_databases:
+        config.pop(f"{PROJECT}:database", None)
     entries = config.setdefault(f"{PROJECT}:images", {})
     for key, name in images.items():
         accepted = [it.identifier for it in ADVISORIES if it.image == key and it.concerns(name)]

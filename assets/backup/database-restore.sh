@@ -11,7 +11,8 @@ case "$1" in
 prepare)
     sql --command="DROP DATABASE IF EXISTS \"$aside\""
     sql --command="CREATE DATABASE \"$aside\" TEMPLATE template0"
-    pg_restore --exit-on-error --dbname="$aside" "$DUMP.dump"
+    # The owner is who restores: on another server the service has another user.
+    pg_restore --exit-on-error --no-owner --no-privileges --dbname="$aside" "$DUMP.dump"
     ;;
 commit)
     sql --command="DROP DATABASE IF EXISTS \"$before\""

@@ -6,12 +6,11 @@ import pulumi
 
 from components.archive.choice import ArchiveChoice, ArchiveChoiceArgs
 from components.archive.dcm4chee import Dcm4chee
-from components.archive.interface import Archive, ArchiveArgs
+from components.archive.interface import DATABASE_SECRET, Archive, ArchiveArgs
 from components.archive.orthanc import RESTRICTED_SECRET, Orthanc
-from images import Image
 from route import ArchiveRoot
 from settings import Archive as ArchiveSettings
-from settings import ArchiveKind
+from settings import ArchiveKind, Settings
 from settings.images import database_majors
 
 _MAKERS: Mapping[ArchiveKind, type[Orthanc] | type[Dcm4chee]] = {
@@ -25,9 +24,10 @@ def make_archive(name: str, args: ArchiveArgs, opts: pulumi.ResourceOptions | No
     return _MAKERS[args.settings.kind](name, args, opts)
 
 
-def archive_secrets(settings: ArchiveSettings) -> Sequence[str]:
+def archive_secrets(settings: ArchiveSettings, *, own_database: bool) -> Sequence[str]:
     """Names of the generated secrets of an archive."""
-    return [*_MAKERS[settings.kind].SECRETS, *([RESTRICTED_SECRET] if settings.rights else [])]
+    wanted = [*_MAKERS[settings.kind].SECRETS, *([RESTRICTED_SECRET] if settings.rights else [])]
+    return [it for it in wanted if own_database or it != DATABASE_SECRET]
 
 
 def archive_roots(kind: ArchiveKind) -> Sequence[ArchiveRoot]:
@@ -35,17 +35,16 @@ def archive_roots(kind: ArchiveKind) -> Sequence[ArchiveRoot]:
     return _MAKERS[kind].ROOTS
 
 
-def require_confirmed_archive(
-    name: str, settings: ArchiveSettings, images: Mapping[str, Image]
-) -> pulumi.ResourceOptions:
-    """Keep the choice of the archive and the versions of the databases in the stack's state.
+def require_confirmed_archive(name: str, settings: Settings) -> pulumi.ResourceOptions:
+    """Keep the choice of the archive, and where and of which versions the databases are, in the stack's state.
 
     Resources created with the returned options wait until what runs now can use the data that are there.
     """
     args = ArchiveChoiceArgs(
-        archive=settings.kind,
-        confirmed=settings.confirm_switch,
-        immutable_settings=_MAKERS[settings.kind].immutable_settings(settings),
-        databases=database_majors(images, settings.kind),
+        archive=settings.archive.kind,
+        confirmed=settings.archive.confirm_switch,
+        immutable_settings=_MAKERS[settings.archive.kind].immutable_settings(settings.archive),
+        databases={} if settings.database else database_majors(settings.images, settings.archive.kind),
+        external=settings.database is not None,
     )
     return pulumi.ResourceOptions(depends_on=ArchiveChoice(name, args).accepted)

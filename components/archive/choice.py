@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pulumi
 
-from names import ARCHIVE_CHOICE_TYPE, DATABASE_MAJORS, former_archive_fix, former_archive_problem
+from names import ARCHIVE_CHOICE_TYPE, DATABASE_MAJORS, EXTERNAL_DATABASE, former_archive_fix, former_archive_problem
 from settings import ArchiveKind
 
 
@@ -19,7 +19,9 @@ class ArchiveChoiceArgs:
     immutable_settings: Mapping[str, str] = field(default_factory=dict)
     """Settings, by their keys, that the archive has written into its data, so that they hold from then on."""
     databases: Mapping[str, str] = field(default_factory=dict)
-    """Major versions of the databases, by key of their images."""
+    """Major versions of the stack's own databases, by key of their images."""
+    external: bool = False
+    """Whether the databases are on a server that others run."""
 
 
 class ArchiveChoice(pulumi.ComponentResource):
@@ -47,6 +49,7 @@ class ArchiveChoice(pulumi.ComponentResource):
                 "archive": args.archive.value,
                 "written": dict(args.immutable_settings),
                 DATABASE_MAJORS: dict(args.databases),
+                EXTERNAL_DATABASE: args.external,
             },
             pulumi.ResourceOptions.merge(
                 opts, pulumi.ResourceOptions(hooks=pulumi.ResourceHookBinding(before_update=[hook]))
@@ -67,6 +70,13 @@ def refusal(before: Mapping[str, object], now: ArchiveChoiceArgs) -> str | None:
                 f"Configuration ohif:{key}: {now.archive.value} wrote {value!r} into its data when that was made, "
                 f"and goes on using it. Set it back to {value!r}. Nothing was changed."
             )
+    if now.external is not bool(before.get(EXTERNAL_DATABASE)):
+        place, fix = (
+            ("in this stack's own volumes", "`make upgrade` moves them")
+            if now.external
+            else ("on the server that it named", "Set it back")
+        )
+        return f"Configuration ohif:database: the databases are {place}. {fix}. Nothing was changed."
     databases = before.get(DATABASE_MAJORS)
     for key, version in databases.items() if isinstance(databases, Mapping) else ():
         if (wanted := now.databases.get(key, version)) != version:

@@ -8,9 +8,9 @@ import pulumi
 from components.archive.dcm4chee_directory import BASE_DN, LDAP_PORT, LDAP_URL, make_directory
 from components.archive.dcm4chee_images import AS_ROOT, ASSETS, DIMSE_PORT, SECRET_FILES, STORAGE, secret_files
 from components.archive.interface import ArchiveArgs, ArchiveData, DicomWebSource
-from components.containers.database import Database, DatabaseArgs
 from components.containers.networks import data_volume
 from components.containers.service import File, Healthcheck, Service, ServiceArgs, http_probe
+from components.database.own import OwnDatabase, OwnDatabaseArgs
 from public_paths import ADMIN_PATH
 from route import ArchiveRoot
 from settings import Archive as ArchiveSettings
@@ -103,9 +103,9 @@ class Dcm4chee(pulumi.ComponentResource):
             },
         )
         secrets = args.secrets
-        database = Database(
+        database = OwnDatabase(
             f"{name}-database",
-            DatabaseArgs(
+            OwnDatabaseArgs(
                 stack=args.stack,
                 owner="dcm4chee",
                 password=secrets["archive-database"],
@@ -114,7 +114,9 @@ class Dcm4chee(pulumi.ComponentResource):
             ),
             opts=pulumi.ResourceOptions(parent=self),
         )
-        directory = make_directory(f"{name}-directory", args, database.network, self)
+        connection = database.connection
+        address = connection.address
+        directory = make_directory(f"{name}-directory", args, connection.network, self)
         volume = data_volume(f"{name}-volume", "dcm4chee", args.stack, self)
         self.data = ArchiveData(files=volume, dumps=[database.dump, directory.dump])
         Service(
@@ -123,7 +125,7 @@ class Dcm4chee(pulumi.ComponentResource):
                 stack=args.stack,
                 image="dcm4chee",
                 alias="dcm4chee",
-                networks=[args.networks.archive, database.network],
+                networks=[args.networks.archive, connection.network],
                 user=None,
                 # It becomes its own user by way of chroot(8).
                 capabilities=[*AS_ROOT, "CAP_SYS_CHROOT"],
@@ -135,14 +137,14 @@ class Dcm4chee(pulumi.ComponentResource):
                     "LDAP_BASE_DN": BASE_DN,
                     "LDAP_ROOTPASS_FILE": f"{SECRET_FILES}/archive-ldap",
                     "ARCHIVE_DEVICE_NAME": args.settings.device_name,
-                    "POSTGRES_HOST": database.host,
-                    "POSTGRES_DB": database.name,
-                    "POSTGRES_USER": database.name,
+                    "POSTGRES_HOST": address.host,
+                    "POSTGRES_DB": address.name,
+                    "POSTGRES_USER": address.user,
                     "POSTGRES_PASSWORD_FILE": f"{SECRET_FILES}/archive-database",
                     "WILDFLY_ADMIN_USER": "admin",
                     "WILDFLY_ADMIN_PASSWORD_FILE": f"{SECRET_FILES}/archive-console",
                     "WILDFLY_CHOWN": f"/opt/wildfly/standalone {STORAGE}",
-                    "WILDFLY_WAIT_FOR": f"dcm4chee-ldap:{LDAP_PORT} {database.host}:5432",
+                    "WILDFLY_WAIT_FOR": f"dcm4chee-ldap:{LDAP_PORT} {address.host}:{address.port}",
                     "KEYSTORE": "/run/keystores/key.p12",
                     "KEYSTORE_TYPE": "PKCS12",
                     "KEYSTORE_PASSWORD_FILE": f"{SECRET_FILES}/archive-keystore",
@@ -174,7 +176,7 @@ class Dcm4chee(pulumi.ComponentResource):
                 ),
                 memory_mib=args.settings.memory_mib,
                 stop_seconds=60,
-                depends_on=[database, directory.service],
+                depends_on=[*database.ready, directory.service],
             ),
             opts=pulumi.ResourceOptions(parent=self),
         )

@@ -12,7 +12,10 @@ from components.containers.networks import Networks
 from components.containers.stack_context import StackContext
 from route import ArchiveRoot
 from settings import Archive as ArchiveSettings
-from settings import Dicom
+from settings import DatabaseServer, Dicom
+
+DATABASE_SECRET = "archive-database"  # noqa: S105 - a name
+"""Its password, where the stack runs the server."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,8 @@ class ArchiveArgs:
     settings: ArchiveSettings
     dicom: Dicom | None
     """`None`: the DICOM port is closed."""
+    database: DatabaseServer | None
+    """`None`: a server of its own for its index."""
 
 
 @dataclass(frozen=True, kw_only=True)

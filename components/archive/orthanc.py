@@ -8,10 +8,10 @@ from typing import ClassVar
 import pulumi
 
 from components.archive import orthanc_config
-from components.archive.interface import ArchiveArgs, ArchiveData, DicomWebSource
-from components.containers.database import Database, DatabaseArgs
+from components.archive.interface import DATABASE_SECRET, ArchiveArgs, ArchiveData, DicomWebSource
 from components.containers.networks import data_volume
 from components.containers.service import File, Healthcheck, Service, ServiceArgs, http_probe
+from components.database.database import DatabaseArgs, make_database
 from public_paths import ADMIN_PATH
 from route import ArchiveRoot
 from settings import Archive as ArchiveSettings
@@ -32,7 +32,7 @@ class Orthanc(pulumi.ComponentResource):
     Settings: Orthanc Book, "Securing Orthanc" and "Scalability of Orthanc".
     """
 
-    SECRETS: ClassVar[Sequence[str]] = ("archive-database", "archive")
+    SECRETS: ClassVar[Sequence[str]] = (DATABASE_SECRET, "archive")
     ROOTS: ClassVar[Sequence[ArchiveRoot]] = (
         ArchiveRoot(
             route="archive-explorer",
@@ -73,7 +73,7 @@ class Orthanc(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: ArchiveArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("ohif:index:Orthanc", name, None, opts)
-        credential, database_password = args.secrets["archive"], args.secrets["archive-database"]
+        credential = args.secrets["archive"]
         self.address = f"orthanc:{orthanc_config.PORT}"
         self.dimse_address = f"orthanc:{orthanc_config.DIMSE_PORT}"
         self.dicomweb_root = orthanc_config.DICOMWEB_ROOT
@@ -100,26 +100,24 @@ class Orthanc(pulumi.ComponentResource):
                 "singlepart": "bulkdata,video",
             },
         )
-        database = Database(
-            f"{name}-database",
-            DatabaseArgs(
-                stack=args.stack,
-                owner="orthanc",
-                password=database_password,
-            ),
-            opts=pulumi.ResourceOptions(parent=self),
+        database_args = DatabaseArgs(
+            stack=args.stack,
+            owner="orthanc",
+            password=args.secrets.get(DATABASE_SECRET),
+            server=args.database,
+            login=args.database.archive if args.database else None,
         )
+        database = make_database(f"{name}-database", database_args, pulumi.ResourceOptions(parent=self))
+        connection = database.connection
         volume = data_volume(f"{name}-volume", "orthanc", args.stack, self)
         self.data = ArchiveData(files=volume, dumps=[database.dump])
-        configuration = pulumi.Output.all(credential, database_password, restricted).apply(
+        configuration = pulumi.Output.all(credential, connection.password, restricted).apply(
             lambda passwords: orthanc_config.render(
                 orthanc_config.OrthancConfig(
                     name="Archive",
                     user=GATEWAY_USER,
                     password=passwords[0],
-                    database_host=database.host,
-                    database_name=database.name,
-                    database_password=passwords[1],
+                    database=orthanc_config.index(connection.address, passwords[1]),
                     storage_path=STORAGE_PATH,
                     ae_title=args.settings.ae_title,
                     memory_mib=args.settings.memory_mib,
@@ -136,7 +134,7 @@ class Orthanc(pulumi.ComponentResource):
                 stack=args.stack,
                 image="orthanc",
                 alias="orthanc",
-                networks=[args.networks.archive, database.network],
+                networks=[args.networks.archive, connection.network],
                 # By name: the image's own user, whose number differs between its versions.
                 user="orthanc",
                 # Without root it cannot write the machine's identity, and does not need it.
@@ -145,6 +143,7 @@ class Orthanc(pulumi.ComponentResource):
                     File(path="/etc/orthanc/orthanc.json", content=configuration),
                     *scripts(orthanc_config.IDENTITY_SCRIPT, *orthanc_config.PYTHON_SCRIPTS),
                     File(path=AUTHORIZATION_FILE, content=self.authorization),
+                    *connection.files,
                     *rights_files(args.settings.rights, self.restricted_authorization),
                 ],
                 volumes={STORAGE_PATH: volume},
@@ -165,7 +164,7 @@ class Orthanc(pulumi.ComponentResource):
                 # hardly used.
                 process_memory_mib=args.settings.memory_mib * 7 // 8 + orthanc_config.THREAD_STACKS_MIB,
                 stop_seconds=60,
-                depends_on=[database],
+                depends_on=database.ready,
             ),
             opts=pulumi.ResourceOptions(parent=self),
         )

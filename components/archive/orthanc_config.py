@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from components.database.address import DatabaseAddress
 from public_paths import DICOMWEB_PATH
 
 PORT = 8042
@@ -71,9 +72,8 @@ class OrthancConfig:
     name: str
     user: str
     password: str
-    database_host: str
-    database_name: str
-    database_password: str
+    database: Mapping[str, object]
+    """Where the index is (`index`)."""
     storage_path: str
     ae_title: str
     memory_mib: int
@@ -86,6 +86,20 @@ class OrthancConfig:
     """Size of all stored files at which further ones are refused; 0: no limit."""
     restricted_password: str | None
     """Of the user for those who may not read every study; `None`: there are none."""
+
+
+def index(address: DatabaseAddress, password: str) -> Mapping[str, object]:
+    """Keys of the PostgreSQL plugin. A server elsewhere would hold the lock of a machine that died for hours."""
+    if address.encrypted:
+        return {"ConnectionUri": address.uri(password), "Lock": False}
+    return {
+        "Host": address.host,
+        "Port": address.port,
+        "Database": address.name,
+        "Username": address.user,
+        "Password": password,
+        "EnableSsl": False,
+    }
 
 
 def render(config: OrthancConfig) -> str:
@@ -137,12 +151,7 @@ def render(config: OrthancConfig) -> str:
             "PostgreSQL": {
                 "EnableIndex": True,
                 "EnableStorage": False,
-                "Host": config.database_host,
-                "Port": 5432,
-                "Database": config.database_name,
-                "Username": config.database_name,
-                "Password": config.database_password,
-                "EnableSsl": False,
+                **config.database,
                 "IndexConnectionsCount": INDEX_CONNECTIONS,
                 "MaximumConnectionRetries": 120,
                 "ConnectionRetryInterval": 1,

@@ -35,6 +35,7 @@ class DumpSource:
     healthy: Sequence[str]
     """Command that succeeds when the service answers."""
     environment: Mapping[str, str] = field(default_factory=dict)
+    files: Sequence[File] = ()
     after: pulumi.Resource | None = None
 
 
@@ -75,6 +76,7 @@ class Dump(pulumi.ComponentResource):
                     File(path=DUMP_SCRIPT, content=(ASSETS / f"{source.scripts}-dump.sh").read_text()),
                     File(path=RESTORE_SCRIPT, content=(ASSETS / f"{source.scripts}-restore.sh").read_text()),
                     File(path=PASSWORD_FILE, content=source.password_file, mode="0400"),
+                    *source.files,
                 ],
                 volumes={DUMPS: volume},
                 healthcheck=Healthcheck(command=source.healthy, interval=30),

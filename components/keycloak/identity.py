@@ -39,8 +39,8 @@ class IdentityArgs:
     """Known once Keycloak answers there: its provider logs in once, without a retry."""
     sign_in: SignIn
     secrets: IdentitySecrets
-    database_volume: pulumi.Resource
-    """The volume with everything that Keycloak stores."""
+    lasts_with: pulumi.Resource
+    """When this leaves the stack, all that Keycloak stores is out of its reach."""
 
 
 class Identity(pulumi.ComponentResource):
@@ -69,7 +69,7 @@ class Identity(pulumi.ComponentResource):
         )
         # What Keycloak holds goes with its database: a destroy need not take it apart, so it works when Keycloak
         # is down.
-        child = pulumi.ResourceOptions(parent=self, provider=provider, deleted_with=args.database_volume)
+        child = pulumi.ResourceOptions(parent=self, provider=provider, deleted_with=args.lasts_with)
 
         realm = make_realm(f"{name}-realm", args.sign_in, child)
         keycloak.RealmEvents(

@@ -6,14 +6,15 @@ from pathlib import Path
 
 import pulumi
 
-from components.containers.database import Database, DatabaseArgs
 from components.containers.networks import Networks
 from components.containers.service import File, Healthcheck, Service, ServiceArgs, http_probe
 from components.containers.stack_context import StackContext
+from components.database.database import DatabaseArgs, make_database
+from components.database.interface import Database
 from components.secrets import KeycloakSecrets
 from public_endpoint import PublicEndpoint
 from public_paths import KEYCLOAK_PATH
-from settings import CONSOLE_USER, SignIn
+from settings import CONSOLE_USER, DatabaseServer, SignIn
 
 THEMES = Path(__file__).parents[2] / "assets" / "keycloak" / "themes"
 TRUSTSTORE = "/opt/keycloak/conf/truststores"
@@ -36,7 +37,7 @@ found safely.
 
 START = f"""\
 # Keycloak gives up when its database is not there yet, as after a reboot, when the engine starts all at once.
-until (exec 3<>"/dev/tcp/$KC_DB_URL_HOST/5432") 2>/dev/null; do sleep 0.3; done
+until (exec 3<>"/dev/tcp/$KC_DB_URL_HOST/$KC_DB_URL_PORT") 2>/dev/null; do sleep 0.3; done
 exec /opt/keycloak/bin/kc.sh "$@" > >(exec sed -u -E '{UNKNOWN_NAMES}')
 """
 
@@ -52,6 +53,7 @@ class KeycloakArgs:
     secrets: KeycloakSecrets
     sign_in: SignIn
     """Says whether it needs outbound access, and which private authorities it trusts."""
+    database: DatabaseServer | None
 
 
 class Keycloak(pulumi.ComponentResource):
@@ -70,11 +72,16 @@ class Keycloak(pulumi.ComponentResource):
     def __init__(self, name: str, args: KeycloakArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("ohif:index:Keycloak", name, None, opts)
         self.address = f"keycloak:{PORT}"
-        self.database = Database(
-            f"{name}-database",
-            DatabaseArgs(stack=args.stack, owner="keycloak", password=args.secrets.database),
-            opts=pulumi.ResourceOptions(parent=self),
+        database_args = DatabaseArgs(
+            stack=args.stack,
+            owner="keycloak",
+            password=args.secrets.database,
+            server=args.database,
+            login=args.database.keycloak if args.database else None,
         )
+        self.database = make_database(f"{name}-database", database_args, pulumi.ResourceOptions(parent=self))
+        connection = self.database.connection
+        address = connection.address
         server = Service(
             f"{name}-server",
             ServiceArgs(
@@ -83,7 +90,7 @@ class Keycloak(pulumi.ComponentResource):
                 alias="keycloak",
                 networks=[
                     args.networks.identity,
-                    self.database.network,
+                    connection.network,
                     *([args.networks.edge] if args.sign_in.connects_out else []),
                 ],
                 user="1000:0",
@@ -91,10 +98,12 @@ class Keycloak(pulumi.ComponentResource):
                 command=["start", "--optimized"] if args.stack.images["keycloak"].optimized else ["start"],
                 environment={
                     "KC_DB": "postgres",
-                    "KC_DB_URL_HOST": self.database.host,
-                    "KC_DB_URL_DATABASE": self.database.name,
-                    "KC_DB_USERNAME": self.database.name,
-                    "KC_DB_PASSWORD": args.secrets.database,
+                    "KC_DB_URL_HOST": address.host,
+                    "KC_DB_URL_PORT": str(address.port),
+                    "KC_DB_URL_DATABASE": address.name,
+                    "KC_DB_URL_PROPERTIES": address.tls,
+                    "KC_DB_USERNAME": address.user,
+                    "KC_DB_PASSWORD": connection.password,
                     "KC_DB_POOL_INITIAL_SIZE": "1",
                     "KC_DB_POOL_MIN_SIZE": "1",
                     "KC_DB_POOL_MAX_SIZE": "30",
@@ -116,6 +125,7 @@ class Keycloak(pulumi.ComponentResource):
                 },
                 files=[
                     *theme_files(),
+                    *connection.files,
                     *(
                         File(path=f"{TRUSTSTORE}/{authority}.pem", content=pem)
                         for authority, pem in sorted(args.sign_in.authorities.items())
@@ -125,7 +135,7 @@ class Keycloak(pulumi.ComponentResource):
                     command=http_probe(MANAGEMENT_PORT, f"{KEYCLOAK_PATH}/health/ready"), start_period=180, interval=3
                 ),
                 memory_mib=1024,
-                depends_on=[self.database],
+                depends_on=self.database.ready,
             ),
             opts=pulumi.ResourceOptions(parent=self),
         )

@@ -8,6 +8,7 @@ from public_endpoint import PublicEndpoint
 from route import Role
 from settings.model.archive import Archive
 from settings.model.backup import Backup
+from settings.model.database import DatabaseServer
 from settings.model.entrance import Acme, DuckDns, LinodeZone, Listeners, ProvidedCertificate
 from settings.model.federation import Directory, LoginProvider
 from settings.model.machine import Machine
@@ -29,6 +30,8 @@ class Settings:
     """`None`: HTTP, patients' data is sent unencrypted."""
     dns: LinodeZone | DuckDns | None
     archive: Archive
+    database: DatabaseServer | None
+    """`None`: each service that needs one has a PostgreSQL server of its own."""
     audit_days: int
     """How long lines about users' requests are kept on a volume; 0: they are not."""
     sessions: SessionLimits

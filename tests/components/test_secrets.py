@@ -11,7 +11,13 @@ def made() -> Deployment:
     def program() -> None:
         Secrets(
             "secrets",
-            SecretsArgs(users=["viewer"], programs=["triage"], archive=["archive-database", "archive"], backup=True),
+            SecretsArgs(
+                users=["viewer"],
+                programs=["triage"],
+                archive=["archive-database", "archive"],
+                backup=True,
+                own_databases=True,
+            ),
         )
 
     return record(program)

@@ -5,20 +5,24 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import re
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import docker
 import httpx
 import pytest
 import yaml  # type: ignore[import-untyped]
+from docker.models.containers import Container
 
 from offline.images import build
+from tests.certificates import signed
 from tests.e2e.backup_settings import backup_to
-from tests.e2e.harness import ROOT, state_environment
+from tests.e2e.harness import ROOT, listens, state_environment, wait_until
 from tests.e2e.objects import picture, stow
 from tools import preflight
 from tools.container_exec import run as run_in
@@ -28,6 +32,8 @@ from tools.keycloak_console import console
 pytestmark = pytest.mark.skipif("OHIF_IMAGES" not in state_environment(), reason="the old images are built here")
 
 NAME = "e2e-upgrade"
+SERVER_PORT = 8491
+BACKUP = backup_to("")
 USER = {
     "username": "curie",
     "enabled": True,
@@ -47,9 +53,11 @@ class OldStack:
     sha256: str
     """Of the study's only instance, as it was read."""
 
-    def run(self, module: str, *arguments: str, images: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
-        """A tool, with these images in the configuration."""
-        return run(self.folder, module, *arguments, images=images)
+    def run(
+        self, module: str, *arguments: str, images: Mapping[str, str], **settings: object
+    ) -> subprocess.CompletedProcess[str]:
+        """A tool, with these images and settings in the configuration."""
+        return run(self.folder, module, *arguments, images=images, **settings)
 
     def image_ids(self) -> dict[str, str]:
         return {name: str(it.attrs["Image"]) for name, it in preflight.by_alias(self.engine, NAME).items()}
@@ -68,10 +76,13 @@ class OldStack:
             return digest_of(session, self.study) == self.sha256
 
 
-def run(folder: Path, module: str, *arguments: str, images: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+def run(
+    folder: Path, module: str, *arguments: str, images: Mapping[str, str], **more: object
+) -> subprocess.CompletedProcess[str]:
     users = [{"name": "pacsadmin", "roles": ["pacsadmin"]}]
-    backup = backup_to(str(folder / "repository"))
+    backup = {**BACKUP, "repository": str(folder / "repository")}
     settings = {"port": 8490, "users": users, "protectData": False, "backup": backup, "images": dict(images)}
+    settings |= more
     config = folder / f"Pulumi.{NAME}.yaml"
     config.write_text(yaml.safe_dump({"config": {f"ohif:{key}": value for key, value in settings.items()}}))
     return subprocess.run(
@@ -109,13 +120,15 @@ def old(engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory) -
     finally:
         if os.environ.get("KEEP") != "1":
             run(folder, "stack", "destroy", images=images)
+            for volume in preflight.find(engine, NAME).volumes:
+                volume.remove()
 
 
 @pytest.fixture(scope="module")
 def broken_viewer(engine: docker.DockerClient) -> Iterator[str]:
     """An image that is healthy, and shows nothing."""
     viewer = build.name_of("viewer")
-    text = f"FROM {viewer}\nRUN rm /usr/share/nginx/html/index.html\n"
+    text = f"FROM {viewer}\nUSER 0\nRUN rm /usr/share/nginx/html/index.html\n"
     image, _ = engine.images.build(fileobj=io.BytesIO(text.encode()), tag="ohif-test/viewer:99.0.0")
     yield "ohif-test/viewer:99.0.0"
     engine.images.remove(str(image.id), force=True)
@@ -167,3 +180,106 @@ def test_postgresql_16_becomes_17_and_all_is_there(old: OldStack) -> None:
     again = old.run("stack", "up", images={})
     assert "nothing changed" in again.stdout, again.stdout
     assert "has the images of its configuration" in old.run("upgrade", images={}).stdout
+
+
+@dataclass(frozen=True, kw_only=True)
+class Elsewhere:
+    """A PostgreSQL server that others run, as far as the tests are concerned."""
+
+    container: Container
+    settings: dict[str, Any]
+
+    def sql(self, *statements: str) -> str:
+        words = [f"--command={it}" for it in statements]
+        answer = run_in(self.container, ["psql", f"--port={SERVER_PORT}", "--username=postgres", "-XAqt", *words])
+        assert answer.code == 0, answer.reason
+        return answer.output
+
+
+@pytest.fixture(scope="module")
+def elsewhere(
+    engine: docker.DockerClient, old: OldStack, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Elsewhere]:
+    """On this machine, outside of the stack's networks, with TLS and two empty databases."""
+    authority = signed("authority of the hospital")
+    # This machine's address on a network from which containers reach out.
+    address = engine.networks.get(f"ohif-{NAME}-edge").attrs["IPAM"]["Config"][0]["Gateway"]
+    server = signed("database", by=authority, covers=(address,))
+    folder = tmp_path_factory.mktemp("server")
+    for name, text in (("certificate.pem", server.pem), ("key.pem", server.key_pem)):
+        (folder / name).write_text(text)
+        os.chown(folder / name, 999, 999)
+        (folder / name).chmod(0o600)
+    for parent in (folder, *folder.parents[:2]):
+        parent.chmod(0o755)
+    options = {
+        "port": SERVER_PORT,
+        "ssl": "on",
+        "ssl_cert_file": "/tls/certificate.pem",
+        "ssl_key_file": "/tls/key.pem",
+    }
+    container = engine.containers.run(
+        build.name_of("postgres"),
+        command=["postgres", *(word for name, value in options.items() for word in ("-c", f"{name}={value}"))],
+        environment={"POSTGRES_PASSWORD": "administrator", "PGDATA": "/var/lib/postgresql/data/of-tests"},
+        volumes={str(folder): {"bind": "/tls", "mode": "ro"}},
+        tmpfs={"/var/lib/postgresql/data": "uid=999"},
+        network_mode="host",
+        detach=True,
+    )
+    logins = {"keycloak": "kc:p@ss/word", "archive": "in\\dex"}
+    made = Elsewhere(
+        container=container,
+        settings={
+            "host": address,
+            "port": SERVER_PORT,
+            "caCertificate": authority.pem,
+            **{key: {"name": f"ohif-{key}", "user": key, "password": it} for key, it in logins.items()},
+        },
+    )
+    try:
+        wait_until(lambda: listens("127.0.0.1", SERVER_PORT), "database server", 30)
+        for key, password in logins.items():
+            made.sql(
+                f"CREATE ROLE {key} LOGIN CREATEDB PASSWORD '{password}'", f'CREATE DATABASE "ohif-{key}" OWNER {key}'
+            )
+        yield made
+    finally:
+        container.remove(force=True)
+
+
+def test_a_server_that_cannot_be_used_is_refused_before_anything_is_changed(
+    old: OldStack, elsewhere: Elsewhere
+) -> None:
+    before = old.image_ids()
+    assert "make upgrade` moves them" in old.run("stack", "up", images={}, database=elsewhere.settings).stdout
+    wrong_password = {**elsewhere.settings, "archive": {**elsewhere.settings["archive"], "password": "wrong"}}
+    other_authority = {**elsewhere.settings, "caCertificate": signed("somebody").pem}
+    for settings, says in ((wrong_password, "password authentication failed"), (other_authority, "certificate verify")):
+        done = old.run("upgrade", images={}, database=settings)
+        assert done.returncode == 1
+        assert says in done.stdout
+    elsewhere.sql("ALTER ROLE archive NOCREATEDB")
+    assert "may not make databases" in old.run("upgrade", images={}, database=elsewhere.settings).stdout
+    elsewhere.sql("ALTER ROLE archive CREATEDB", '\\c "ohif-archive"', "CREATE TABLE of_others (it text)")
+    assert "has 1 tables already" in old.run("upgrade", images={}, database=elsewhere.settings).stdout
+    elsewhere.sql('\\c "ohif-archive"', "DROP TABLE of_others")
+    assert old.image_ids() == before
+
+
+def test_the_databases_move_to_another_server(old: OldStack, elsewhere: Elsewhere) -> None:
+    done = old.run("upgrade", images={}, database=elsewhere.settings)
+    assert done.returncode == 0, done.stdout
+    assert old.is_whole()
+    assert not {"keycloak-db", "orthanc-db"} & set(old.image_ids())
+    encrypted = elsewhere.sql(
+        "SELECT DISTINCT usename, ssl FROM pg_stat_activity JOIN pg_stat_ssl USING (pid) WHERE usename <> 'postgres'"
+    )
+    assert sorted(encrypted.split()) == ["archive|t", "keycloak|t"]
+    assert "nothing changed" in old.run("stack", "up", images={}, database=elsewhere.settings).stdout
+    assert "Set it back" in old.run("stack", "up", images={}).stdout
+    # The former ones are still there, and say so.
+    assert re.search(rf"docker volume rm .*ohif-{NAME}-keycloak-db", done.stdout)
+    restored = old.run("restore", images={}, database=elsewhere.settings)
+    assert restored.returncode == 0, restored.stdout
+    assert old.is_whole()

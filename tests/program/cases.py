@@ -31,6 +31,15 @@ FACTORS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
                 "rules": [{"when": {"ClinicalTrialProtocolID": "T-7*"}, "labels": ["trial-7"]}],
             },
         },
+        "orthanc-with-its-index-elsewhere": {
+            "archive": "orthanc",
+            "database": {
+                "host": "db.example.org",
+                "caCertificate": PROVIDED.pem,
+                "keycloak": {"name": "keycloak", "user": "kc", "password": "S3cret.of-keycloak"},
+                "archive": {"name": "pacs", "user": "pacs", "password": "S3cret.of-the-index"},
+            },
+        },
         "dcm4chee-configured": {
             "archive": "dcm4chee",
             "archiveMemory": 3000,
@@ -319,6 +328,16 @@ class Case:
         """The archive that runs."""
         kind: str = self.config["archive"]
         return kind
+
+    @property
+    def databases(self) -> set[str]:
+        """Host names of the database servers that the stack runs."""
+        return set() if "database" in self.config else {"keycloak-db", f"{self.archive}-db"}
+
+    @property
+    def databases_elsewhere(self) -> set[str]:
+        """Names of the networks by which services reach databases that others run."""
+        return {f"ohif-dev-{it}-external-db" for it in ("keycloak", "orthanc")} if "database" in self.config else set()
 
     @property
     def machine(self) -> str:

@@ -97,7 +97,9 @@ def test_data_volumes_are_protected_exactly_when_configured(case: Case, deployme
     volumes = [it for it in every if it.inputs["name"] not in working]
     may_leave = [*(["certificates"] if case.issued else []), *(["audit"] if case.chose("audit-volume") else [])]
     assert {it.inputs["name"] for it in volumes} == {
-        f"ohif-dev-{thing}" for thing in ("keycloak-db", *VOLUMES_OF[case.archive], *may_leave)
+        f"ohif-dev-{thing}"
+        for thing in ("keycloak-db", *VOLUMES_OF[case.archive], *may_leave)
+        if not thing.endswith("-db") or thing in case.databases
     }
     assert len(every) - len(volumes) == (0 if case.chose("no-backup") else len(working))
     disks, zones = deployment.of_type("linode:index/volume:Volume"), deployment.of_type("Domain")
@@ -109,12 +111,13 @@ def test_data_volumes_are_protected_exactly_when_configured(case: Case, deployme
         assert (it.protect, it.retain_on_delete) == (kept and not may, kept), it.urn
 
 
-def test_what_keycloak_holds_goes_with_its_database(deployment: Deployment) -> None:
-    volume = deployment.one("Volume", "keycloak-database-volume")
+def test_what_keycloak_holds_goes_with_its_database(case: Case, deployment: Deployment) -> None:
+    kind, name = ("Volume", "volume") if case.databases else ("Network", "network")
+    lasts_with = deployment.one(kind, f"keycloak-database-{name}")
     held = [it for it in deployment.resources if it.type.startswith("keycloak:")]
     assert held
     for it in held:
-        assert it.deleted_with == volume.urn, it.urn
+        assert it.deleted_with == lasts_with.urn, it.urn
 
 
 def test_realm_is_made_when_keycloak_and_gateway_are_healthy(deployment: Deployment) -> None:
@@ -124,8 +127,8 @@ def test_realm_is_made_when_keycloak_and_gateway_are_healthy(deployment: Deploym
 
 
 def test_service_starts_after_its_database(case: Case, deployment: Deployment) -> None:
-    for alias in ("keycloak", case.archive):
-        assert deployment.container(f"{alias}-db").urn in deployment.container(alias).dependencies
+    for database in case.databases:
+        assert deployment.container(database).urn in deployment.container(database.removesuffix("-db")).dependencies
 
 
 def words(texts: Iterator[str]) -> Iterator[str]:
@@ -139,8 +142,8 @@ def words(texts: Iterator[str]) -> Iterator[str]:
                 continue
 
 
-def test_no_secret_travels_in_the_open(deployment: Deployment) -> None:
-    assert len(deployment.secrets) >= 7
+def test_no_secret_travels_in_the_open(case: Case, deployment: Deployment) -> None:
+    assert len(deployment.secrets) >= 5 + len(case.databases)
     places = {it.urn: it.marked_inputs for it in deployment.resources} | deployment.marked_outputs
     for urn, values in places.items():
         for text in words(open_texts(values)):
@@ -189,8 +192,13 @@ def networks_of(container: Resource) -> set[str]:
 
 def test_only_what_must_get_out_is_on_a_network_with_a_way_out(case: Case, deployment: Deployment) -> None:
     outside = {it.inputs["name"] for it in deployment.of_type("Network") if not it.inputs["internal"]}
-    assert outside == {"ohif-dev-edge"}
-    on_it = {it.inputs["hostname"] for it in deployment.of_type("Container") if networks_of(it) & outside}
+    assert outside == {"ohif-dev-edge"} | case.databases_elsewhere
+    containers = deployment.of_type("Container")
+    for network in case.databases_elsewhere:
+        service = network.removeprefix("ohif-dev-").removesuffix("-external-db")
+        on_it = {it.inputs["hostname"] for it in containers if network in networks_of(it)}
+        assert on_it == {service, *({f"{service}-db-dump"} & {f"{it}-dump" for it in case.dumped})}
+    on_it = {it.inputs["hostname"] for it in containers if "ohif-dev-edge" in networks_of(it)}
     # A SAML provider's messages come and go by browsers.
     asked = [it for it in case.config.get("loginProviders", []) if "issuer" in it]
     may = {
@@ -205,7 +213,8 @@ def test_only_what_must_get_out_is_on_a_network_with_a_way_out(case: Case, deplo
 def test_database_shares_its_network_with_its_service_only(case: Case, deployment: Deployment) -> None:
     containers = deployment.of_type("Container")
     archive = {thing for thing in VOLUMES_OF[case.archive] if not thing.endswith("settings")}
-    for stores, service in (({"keycloak-db"}, "keycloak"), (archive, case.archive), ({"sessions"}, "auth-proxy")):
+    databases = [({"keycloak-db"}, "keycloak"), (archive, case.archive)] if case.databases else []
+    for stores, service in (*databases, ({"sessions"}, "auth-proxy")):
         networks = {network for store in stores - {service} for network in networks_of(deployment.container(store))}
         (network,) = networks
         dumps = {f"{store}-dump" for store in stores & case.dumped}
@@ -218,7 +227,8 @@ def test_database_shares_its_network_with_its_service_only(case: Case, deploymen
 def test_archive_shares_a_network_with_the_gateway_and_what_it_stores_in_only(
     case: Case, deployment: Deployment
 ) -> None:
-    assert networks_of(deployment.container(case.archive)) == {"ohif-dev-archive", f"ohif-dev-{case.archive}-db"}
+    stores = f"ohif-dev-{case.archive}-{'' if case.databases else 'external-'}db"
+    assert networks_of(deployment.container(case.archive)) == {"ohif-dev-archive", stores}
     containers = deployment.of_type("Container")
     on_network = {it.inputs["hostname"] for it in containers if "ohif-dev-archive" in networks_of(it)}
     assert on_network == {"gateway", case.archive}

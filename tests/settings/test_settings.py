@@ -13,6 +13,7 @@ from public_endpoint import PublicEndpoint
 from route import Role
 from settings import ConfigurationError, Mfa, Settings
 from settings import images as image_settings
+from tests.certificates import signed
 from tests.program.harness import ROOT, defaults, load_settings, project_config, run_program, stack_config
 from tests.saml_metadata import metadata
 
@@ -25,6 +26,13 @@ SFTP = {
     "hostKey": HOST_KEY,
 }
 PROXY = {"trusted": ["10.0.0.0/29"]}
+LOGIN = {"name": "pacs", "user": "pacs", "password": "p"}
+SERVER = {
+    "host": "db.example.org",
+    "caCertificate": signed("authority").pem,
+    "keycloak": {"name": "k", "user": "k", "password": "p"},
+    "archive": LOGIN,
+}
 SMTP = {"host": "mail.example.org", "from": "pacs@example.org"}
 
 
@@ -379,6 +387,19 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("passwordRules.digits", {"passwordRules": {"digits": 2}}, "from 0 to 1"),
     ("passwordRules.temporary", {"passwordRules": {"temporary": 1}}, "true or false"),
     ("passwordRules", {"passwordRules": {"specialChars": 1}}, "'specialChars' is not known"),
+    ("database", {"database": {"host": "db.example.org"}}, "needs host, caCertificate, keycloak and archive"),
+    ("database", {"database": SERVER, "archive": "dcm4chee"}, "no effect with dcm4chee"),
+    ("database.host", {"database": {**SERVER, "host": "127.0.0.1"}}, "each container itself"),
+    ("database.host", {"database": {**SERVER, "host": "db.example.org:5432"}}, "no name"),
+    ("database.port", {"database": {**SERVER, "port": "5432"}}, "whole number"),
+    ("database.caCertificate", {"database": {**SERVER, "caCertificate": "none"}}, "PEM"),
+    (
+        "database.archive",
+        {"database": {**SERVER, "archive": {"name": "a", "user": "b"}}},
+        "needs name, user and password",
+    ),
+    ("database.archive", {"database": {**SERVER, "archive": {**LOGIN, "name": "a b"}}}, "letters"),
+    ("database", {"database": {**SERVER, "archive": {**LOGIN, "user": "k"}}}, "a database and a user each"),
     ("smtp", {"smtp": []}, "map"),
     ("smtp", {"smtp": "mail.example.org"}, "map"),
     ("smtp", {"smtp": {"host": "mail.example.org"}}, "host and from"),

@@ -23,10 +23,15 @@ def now(
     ae_title: str = "DCM4CHEE",
     device: str = "dcm4chee-arc",
     databases: dict[str, str] | None = None,
+    external: bool = False,
 ) -> ArchiveChoiceArgs:
     written = {"aeTitle": ae_title, "dcm4chee.deviceName": device}
     return ArchiveChoiceArgs(
-        archive=ArchiveKind.DCM4CHEE, confirmed=confirmed, immutable_settings=written, databases=databases or {}
+        archive=ArchiveKind.DCM4CHEE,
+        confirmed=confirmed,
+        immutable_settings=written,
+        databases=databases or {},
+        external=external,
     )
 
 
@@ -44,6 +49,9 @@ def now(
         ({"archive": "dcm4chee", "databases": {"postgres": "16"}}, now(databases={"postgres": "16"}), None),
         ({"archive": "dcm4chee", "databases": {"postgres": "16"}}, now(databases={"postgres": "17"}), "make upgrade"),
         ({"archive": "dcm4chee", "databases": {"postgres": "17"}}, now(databases={"postgres": "16"}), "make upgrade"),
+        ({"archive": "dcm4chee"}, now(external=True), "make upgrade"),
+        ({"archive": "dcm4chee", "externalDatabase": True}, now(external=True), None),
+        ({"archive": "dcm4chee", "externalDatabase": True}, now(), "Set it back"),
         # A name without a tag says nothing, nor does a state from before.
         ({"archive": "dcm4chee", "databases": {"postgres": "16"}}, now(), None),
         ({"archive": "dcm4chee"}, now(databases={"postgres": "17"}), None),

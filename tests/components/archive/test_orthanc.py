@@ -5,7 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from components.archive.orthanc_config import DICOMWEB_ROOT, ENCODINGS, PYTHON_SCRIPTS, OrthancConfig, render
+from components.archive.orthanc_config import DICOMWEB_ROOT, ENCODINGS, PYTHON_SCRIPTS, OrthancConfig, index, render
+from components.database.address import DatabaseAddress
 from settings import CharacterSet
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -14,9 +15,9 @@ ORTHANC = OrthancConfig(
     name="Archive",
     user="gateway",
     password='p"w\\',
-    database_host="orthanc-db",
-    database_name="orthanc",
-    database_password="dbpw",
+    database=index(
+        DatabaseAddress(host="orthanc-db", port=5432, name="orthanc", user="orthanc", encrypted=False), "dbpw"
+    ),
     storage_path="/var/lib/orthanc/db",
     ae_title="ARCHIVE",
     memory_mib=1024,
@@ -65,14 +66,25 @@ def test_credential_is_asked() -> None:
 def test_index_is_in_its_database_and_files_on_the_volume() -> None:
     actual = parsed()
     assert actual["StorageDirectory"] == "/var/lib/orthanc/db"
-    index = actual["PostgreSQL"]
-    assert (index["EnableIndex"], index["EnableStorage"]) == (True, False)
-    assert (index["Host"], index["Database"], index["Username"], index["Password"]) == (
+    plugin = actual["PostgreSQL"]
+    assert (plugin["EnableIndex"], plugin["EnableStorage"]) == (True, False)
+    assert (plugin["Host"], plugin["Database"], plugin["Username"], plugin["Password"]) == (
         "orthanc-db",
         "orthanc",
         "orthanc",
         "dbpw",
     )
+
+
+def test_an_index_elsewhere_is_reached_by_tls_only() -> None:
+    address = DatabaseAddress(host="db.example.org", port=5433, name="pacs", user="orthanc", encrypted=True)
+    made = index(address, "a:b/c@d")
+    assert made["ConnectionUri"] == (
+        "postgresql://orthanc:a%3Ab%2Fc%40d@db.example.org:5433/pacs"
+        "?sslmode=verify-full&sslrootcert=/etc/database-ca.pem"
+    )
+    # The lock of a machine that died would keep its successor out.
+    assert made["Lock"] is False
 
 
 def test_known_problem_19_waits_for_its_database() -> None:
