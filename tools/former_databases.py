@@ -1,6 +1,8 @@
-"""Databases that are kept aside while their servers begin with empty ones, in the same volumes.
+"""Databases that an upgrade leaves behind, and goes back to if it does not work.
 
-So an upgrade can go back to exactly what was there, whatever a newer version has done meanwhile.
+Either they are kept aside in their volumes while their servers begin with empty ones, or their volumes stay on the
+engine while the stack moves to a server that others run. What says so is in the volumes themselves, so that an
+interrupted upgrade is seen by whatever comes next.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import docker.errors
 from docker.models.containers import Container
 
 from bootstrap.console import UserError
+from components.database.own import POSTGRES_UID
 from names import ARCHIVE_CHOICE_TYPE, DATABASE_MAJORS, EXTERNAL_DATABASE, OWN_DATABASE_TYPE, PROJECT, docker_labels
 from tools import preflight
 from tools.archive_change import VOLUME_TYPE
@@ -25,6 +28,9 @@ SET_ASIDE = '[ ! -d "$PGDATA" ] || [ -d "$PGDATA.former" ] || mv "$PGDATA" "$PGD
 PUT_BACK = '[ ! -d "$PGDATA.former" ] || { rm -rf "$PGDATA" && mv "$PGDATA.former" "$PGDATA"; }'
 ARE_THERE = '[ ! -d "$PGDATA.former" ] || echo yes'
 REMOVE = 'rm -rf "$PGDATA.former"'
+LEFT = "/left"
+"""A volume that no server uses any more, in a container of its own."""
+IS_MOVING, STOP_MOVING = f"ls -d {LEFT}/*.moving 2>/dev/null || true", f"rm -f {LEFT}/*.moving"
 
 
 def set_aside(engine: docker.DockerClient, pulumi: Pulumi) -> None:
@@ -47,8 +53,9 @@ def remove(engine: docker.DockerClient, stack: str) -> None:
 
 
 def leave(engine: docker.DockerClient, pulumi: Pulumi) -> None:
-    """Stop the stack and let go of its own servers: their volumes stay on the engine."""
+    """Stop the stack and let go of its own servers: their volumes stay on the engine, marked until `have_moved`."""
     _stop(engine, pulumi.stack)
+    _in_volumes(engine, pulumi.stack, 'touch "$PGDATA.moving"')
     for server in _servers(engine, pulumi.stack):
         # What is not there cannot be waited for, while the state still knows it.
         server.remove()
@@ -63,13 +70,25 @@ def leave(engine: docker.DockerClient, pulumi: Pulumi) -> None:
     change_resources(pulumi, change)
 
 
-def volumes_left(engine: docker.DockerClient, stack: str) -> Sequence[str]:
+def have_moved(engine: docker.DockerClient, stack: str) -> Sequence[str]:
+    """Remove the mark, once all is well on the other server; return the names of the volumes that are left."""
+    _in_left_volumes(engine, stack, STOP_MOVING)
+    return _volumes_left(engine, stack)
+
+
+def are_moving(engine: docker.DockerClient, stack: str) -> bool:
+    """Whether a move to another server runs, or was interrupted."""
+    return not are_own(engine, stack) and bool(_in_left_volumes(engine, stack, IS_MOVING).strip())
+
+
+def _volumes_left(engine: docker.DockerClient, stack: str) -> Sequence[str]:
     """Names of the volumes whose servers the stack has left."""
     return [str(it.name) for it in preflight.find(engine, stack).volumes if str(it.name).endswith("-db")]
 
 
-def come_back(pulumi: Pulumi) -> None:
+def come_back(engine: docker.DockerClient, pulumi: Pulumi) -> None:
     """Let the next update run the stack's own servers again, on the volumes that it left."""
+    _in_left_volumes(engine, pulumi.stack, STOP_MOVING)
     change_resources(pulumi, lambda resources: _remember(resources, external=False))
 
 
@@ -91,8 +110,8 @@ def there_are(engine: docker.DockerClient, stack: str) -> bool:
 
 
 def refuse(engine: docker.DockerClient, stack: str) -> None:
-    """Raise UserError if there are former databases, because what runs now may lack what is in them."""
-    if there_are(engine, stack):
+    """Raise UserError after an interrupted upgrade, because what runs now may lack what is in the former databases."""
+    if there_are(engine, stack) or are_moving(engine, stack):
         raise UserError(
             f"stack {stack}: an upgrade was interrupted, and its databases are kept aside",
             f"make upgrade STACK={stack} puts them back. Nothing was changed.",
@@ -136,14 +155,40 @@ def _in_volume(engine: docker.DockerClient, stack: str, server: Container, scrip
         raise UserError(f"{server.name}: {error}", "Run the command again.") from error
 
 
+def _in_left_volumes(engine: docker.DockerClient, stack: str, script: str) -> bytes:
+    """What a script prints that runs with the volumes which no server uses, one after the other."""
+    containers = preflight.find(engine, stack).containers
+    names = _volumes_left(engine, stack) if containers else ()
+    return b"".join(
+        bytes(
+            engine.containers.run(
+                # Any has a shell.
+                str(containers[0].attrs["Image"]),
+                entrypoint=["/bin/sh", "-c", script],
+                user=POSTGRES_UID,
+                volumes={name: {"bind": LEFT, "mode": "rw"}},
+                network_mode="none",
+                cap_drop=["ALL"],
+                labels=dict(docker_labels(PROJECT, stack)),
+                remove=True,
+            )
+        )
+        for name in names
+    )
+
+
 def _forget_majors(pulumi: Pulumi) -> None:
-    change_resources(pulumi, lambda resources: _remember(resources, external=False))
+    change_resources(pulumi, _remember)
 
 
-def _remember(resources: Resources, *, external: bool) -> bool:
-    """Write where the databases are into the state, and no longer of which version: the next update writes that."""
+def _remember(resources: Resources, *, external: bool | None = None) -> bool:
+    """Write where the databases are into the state, and no longer of which version: the next update writes that.
+
+    `None`: where they are stays as it is.
+    """
     found = [it for it in resources if it["type"] == ARCHIVE_CHOICE_TYPE]
     for resource in found:
         resource["inputs"].pop(DATABASE_MAJORS, None)
-        resource["inputs"][EXTERNAL_DATABASE] = external
+        if external is not None:
+            resource["inputs"][EXTERNAL_DATABASE] = external
     return bool(found)

@@ -10,7 +10,8 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,27 @@ from tools.stack_state import image_names, read_config, read_deployment
 from tools.versions import READS_NEWER, Move, description, moves, refuse_unfitting, shown
 
 
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What an upgrade changes."""
+
+    moves: Sequence[Move]
+    server: str | None
+    """Host of the server that the databases move to; `None`: they stay where they are."""
+    older: Snapshot | None
+    """Backup that takes the place of the data, to go back to older versions; `None`: the one that the upgrade makes."""
+
+    @property
+    def begins_empty(self) -> bool:
+        """Whether the databases begin empty where they are, and are restored."""
+        return self.server is None and (self.older is not None or any(it.through_backup for it in self.moves))
+
+    @property
+    def changes_data(self) -> bool:
+        """Whether the new images may change the data in a way that the former ones do not read."""
+        return self.server is None and any(it.key in READS_NEWER for it in self.moves)
+
+
 def upgrade(pulumi: Pulumi, wanted: str | None) -> None:
     """Run the upgrade; with `wanted`, the id of a backup, go back to the older versions that made it.
 
@@ -44,104 +66,125 @@ def upgrade(pulumi: Pulumi, wanted: str | None) -> None:
     engine = recovery.connect(pulumi, read_deployment(pulumi))
     container = backup_container(engine, pulumi.stack)
     assert engine is not None  # noqa: S101 - it has a container
-    if former_databases.there_are(engine, pulumi.stack):
-        _undo_interrupted(pulumi, engine, container)
-    config = read_config(pulumi)
-    running, after = description(container), image_names(config)
-    found = moves(running["images"], after)
-    server = external_database.settings(pulumi)
-    leaving = bool(server) and former_databases.are_own(engine, pulumi.stack)
-    if not found and not leaving:
+    _undo_interrupted(pulumi, engine, container)
+    config, images = read_config(pulumi), image_names(read_config(pulumi))
+    server = external_database.settings(pulumi).get("host")
+    plan = Plan(
+        moves=moves(description(container)["images"], images),
+        server=str(server) if server and former_databases.are_own(engine, pulumi.stack) else None,
+        older=chosen(container, pulumi.stack, wanted) if wanted else None,
+    )
+    if not plan.moves and plan.server is None:
         print_line(f"Stack {pulumi.stack} has the images of its configuration; `make up` applies other changes.")
         return
     print_line(f"Stack {pulumi.stack}")
-    _show(found, str(server["host"]) if leaving else None)
-    older = chosen(container, pulumi.stack, wanted) if wanted else None
-    _refuse(found, container, older, {"archive": config["archive"], "images": after})
-    if config["target"] == "local":
-        preflight.refuse_missing_images(engine, after)
-    if leaving:
-        external_database.check(engine, pulumi, after["postgres"], must_be_empty=True)
-    # Whatever the program has to say against the configuration, it says before anything is changed.
-    with without_state(pulumi) as as_if_new:
-        as_if_new.output_of("preview", config=True)
+    _show(plan)
+    _check(pulumi, engine, container, plan, config, images)
     made = backup.make(pulumi)
-    former = with_images(pulumi, {it.key: it.before for it in found}, own_databases=leaving)
-    through_backup = any(it.through_backup for it in found)
+    former = with_images(pulumi, {it.key: it.before for it in plan.moves}, own_databases=plan.server is not None)
     try:
-        if leaving:
-            print_line(f"  the databases move to {server['host']}")
-            former_databases.leave(engine, pulumi)
-            restore(pulumi, (older or made).id, pulumi.stack, confirmed=True)
-        elif through_backup:
-            _through_backup(pulumi, engine, older or made)
-        else:
-            stack.up(pulumi)
+        _run(plan, pulumi, engine, plan.older or made)
         smoke.check(pulumi.stack, config)
     except (UserError, GatewayClientError) as error:
         print_error(error if isinstance(error, UserError) else UserError(str(error), "It is undone."))
-        if leaving:
-            former_databases.come_back(former)
-        _undo(former, engine, lambda: made if any(it.key in READS_NEWER for it in found) and not leaving else None)
+        if plan.server:
+            former_databases.come_back(engine, former)
+        _undo(former, engine, made if plan.changes_data else None)
         raise UserError(
-            f"upgrade: undone, stack {pulumi.stack} runs the former images with its data of before",
-            "Set ohif:images to them, or the program back, until the cause is removed; `make up` would try again.",
+            f"upgrade: undone, stack {pulumi.stack} runs as before, with its data of before",
+            "Set ohif:images and ohif:database back, or the program, until the cause is removed; `make up` would try "
+            "again.",
         ) from error
-    if through_backup and not leaving:
-        former_databases.remove(engine, pulumi.stack)
-    if leaving:
-        volumes = " ".join(former_databases.volumes_left(engine, pulumi.stack))
+    if plan.server:
+        volumes = " ".join(former_databases.have_moved(engine, pulumi.stack))
         print_line(f"  kept on the engine: {volumes}\n  To delete these data for good: docker volume rm {volumes}")
+    elif plan.begins_empty:
+        former_databases.remove(engine, pulumi.stack)
     print_line(f"upgraded in {time.monotonic() - started:.0f} s; the way back is backup {made.id}")
 
 
-def _show(found: Sequence[Move], server: str | None) -> None:
-    if server:
-        print_line(f"  databases     this stack's own -> {server}")
-    for move in found:
+def _show(plan: Plan) -> None:
+    if plan.server:
+        print_line(f"  {'databases':<13} this stack's own -> {plan.server}")
+    for move in plan.moves:
         print_line(f"  {move.key:<13} {shown(move.before)} -> {shown(move.after)}")
         for advisory in move.fixed:
             print_line(f"  {'':<13} without {advisory.identifier}: {advisory.harm} ({advisory.source})")
 
 
-def _refuse(found: Sequence[Move], container: Container, older: Snapshot | None, wanted: Mapping[str, Any]) -> None:
-    """Reject older versions without a backup that they can read. Raises UserError."""
-    if older:
-        return refuse_unfitting(older, description(container, older), wanted)
-    back = [it for it in found if it.back]
-    if back:
+def _check(
+    pulumi: Pulumi,
+    engine: docker.DockerClient,
+    container: Container,
+    plan: Plan,
+    config: Mapping[str, Any],
+    images: Mapping[str, str],
+) -> None:
+    """Check everything that would make the upgrade fail, before anything changes. Raises UserError."""
+    back = [it for it in plan.moves if it.back]
+    if plan.older:
+        wanted = {"archive": config["archive"], "images": images}
+        refuse_unfitting(plan.older, description(container, plan.older), wanted)
+    elif back:
         raise UserError(
             f"upgrade: {back[0].key} {shown(back[0].after)} does not read what {shown(back[0].before)} has written",
             "Choose a backup that the older version made, with SNAPSHOT (`make backups`); what came since is lost.",
         )
-    return None
+    if plan.begins_empty and not former_databases.are_own(engine, pulumi.stack):
+        raise UserError(
+            "upgrade: the databases are on a server that others run, and would have to begin empty there",
+            "Name empty databases in ohif:database, run make up and then make restore. Nothing was changed.",
+        )
+    if config["target"] == "local":
+        preflight.refuse_missing_images(engine, images)
+    if plan.server:
+        external_database.check(engine, pulumi, images["postgres"], must_be_empty=True)
+    with without_state(pulumi) as as_if_new:
+        as_if_new.output_of("preview", config=True)
 
 
-def _through_backup(pulumi: Pulumi, engine: docker.DockerClient, snapshot: Snapshot) -> None:
+def _run(plan: Plan, pulumi: Pulumi, engine: docker.DockerClient, snapshot: Snapshot) -> None:
+    if plan.server:
+        print_line(f"  the databases move to {plan.server}")
+        former_databases.leave(engine, pulumi)
+        restore(pulumi, snapshot.id, pulumi.stack, confirmed=True)
+    elif plan.begins_empty:
+        _begin_empty(pulumi, engine, snapshot)
+    else:
+        stack.up(pulumi)
+
+
+def _begin_empty(pulumi: Pulumi, engine: docker.DockerClient, snapshot: Snapshot) -> None:
     """Let the databases begin empty, and put the backup into them."""
     print_line("  the databases are made again from the backup")
     former_databases.set_aside(engine, pulumi)
     restore(pulumi, snapshot.id, pulumi.stack, confirmed=True)
 
 
-def _undo(former: Pulumi, engine: docker.DockerClient, snapshot: Callable[[], Snapshot | None]) -> None:
-    """Bring back the former images and the data of before."""
-    print_line("  going back to the former images")
+def _undo(former: Pulumi, engine: docker.DockerClient, snapshot: Snapshot | None) -> None:
+    """Bring back the former images and the data of before, which newer images may have changed if there is a backup."""
+    print_line("  going back to what was before")
     if former_databases.there_are(engine, former.stack):
         former_databases.put_back(engine, former)
-    elif made := snapshot():
-        # A newer version may have changed its database.
-        _through_backup(former, engine, made)
+        stack.up(former)
+    elif snapshot:
+        _begin_empty(former, engine, snapshot)
         former_databases.remove(engine, former.stack)
-        return
-    stack.up(former)
+    else:
+        stack.up(former)
 
 
 def _undo_interrupted(pulumi: Pulumi, engine: docker.DockerClient, container: Container) -> None:
     """Put back what an interrupted upgrade had kept aside. The latest backup was made before it."""
+    moving = former_databases.are_moving(engine, pulumi.stack)
+    if not moving and not former_databases.there_are(engine, pulumi.stack):
+        return
     print_line("  an earlier upgrade was interrupted")
     images = description(container, chosen(container, pulumi.stack, "latest"))["images"]
-    _undo(with_images(pulumi, images), engine, lambda: None)
+    former = with_images(pulumi, images, own_databases=moving)
+    if moving:
+        former_databases.come_back(engine, former)
+    _undo(former, engine, None)
 
 
 def with_images(pulumi: Pulumi, images: Mapping[str, str], *, own_databases: bool = False) -> Pulumi:
