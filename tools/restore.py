@@ -127,6 +127,15 @@ def has_data(writing: Container) -> bool:
     return bool(run(writing, ["find", ARCHIVE_FILES, "-type", "f", "-print", "-quit"]).output.strip())
 
 
+def confirm(command: str, stack: str, snapshot: Snapshot, *, confirmed: bool) -> None:
+    """Ask before a backup takes the place of data. Raises UserError unless it is `confirmed`."""
+    question = (
+        f"This replaces ALL studies and users of stack {stack} by those of {snapshot.time[:19]} UTC.\n"
+        "What came since is lost. Type the stack's name to continue: "
+    )
+    command_line.confirm(command, stack, question, confirmed=confirmed)
+
+
 def user_names(pulumi: Pulumi) -> frozenset[str]:
     """Names of the realm's users; empty if Keycloak cannot be asked."""
     try:
@@ -148,13 +157,7 @@ def restore(pulumi: Pulumi, wanted: str, source: str, *, confirmed: bool) -> Non
     refuse_unfitting(snapshot, description(backup, snapshot), description(backup))
     with writer(engine, backup, pulumi.stack) as writing:
         if has_data(writing):
-            command_line.confirm(
-                "restore",
-                pulumi.stack,
-                f"This replaces ALL studies and users of stack {pulumi.stack} by those of {snapshot.time[:19]} UTC.\n"
-                "What came since is lost. Type the stack's name to continue: ",
-                confirmed=confirmed,
-            )
+            confirm("restore", pulumi.stack, snapshot, confirmed=confirmed)
         print_line(f"Stack {pulumi.stack}: backup {snapshot.id} of {snapshot.time[:19]} UTC")
         containers = preflight.by_alias(engine, pulumi.stack)
         stopped = [containers[name] for name in STOPPED if name in containers]

@@ -29,7 +29,7 @@ from tools.backup import Snapshot, backup_container
 from tools.dicomweb import GatewayClientError
 from tools.previews import without_state
 from tools.pulumi_run import Pulumi
-from tools.restore import chosen, restore
+from tools.restore import chosen, confirm, restore
 from tools.stack_state import image_names, read_config, read_deployment
 from tools.versions import READS_NEWER, Move, description, moves, refuse_unfitting, shown
 
@@ -80,6 +80,8 @@ def upgrade(pulumi: Pulumi, wanted: str | None) -> None:
     print_line(f"Stack {pulumi.stack}")
     _show(plan)
     _check(pulumi, engine, container, plan, config, images)
+    if plan.older:
+        confirm("upgrade", pulumi.stack, plan.older, confirmed=os.environ.get("YES") == "1")
     made = backup.make(pulumi)
     former = with_images(pulumi, {it.key: it.before for it in plan.moves}, own_databases=plan.server is not None)
     try:
