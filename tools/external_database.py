@@ -17,8 +17,6 @@ from tools.container_exec import run
 from tools.pulumi_run import Pulumi
 from tools.versions import version
 
-OLDEST = 14
-"""Of Keycloak 26 ("Configuring the database")."""
 QUERY = """
 SELECT current_setting('server_version_num')::int / 10000,
        (SELECT rolcreatedb OR rolsuper FROM pg_roles WHERE rolname = current_user),
@@ -48,14 +46,13 @@ def check(engine: docker.DockerClient, pulumi: Pulumi, image: str, *, must_be_em
     except docker.errors.ImageNotFound:
         return
     for login in LOGINS:
-        newest = version(image)[:1]
         major, may_create, tables = _ask(engine, pulumi.stack, image, server, server[login])
         where = f"ohif:database.{login}: {server[login]['name']} at {server['host']}"
-        if major < OLDEST or (newest and major > newest[0]):
+        if version(image)[:1] not in ((), (major,)):
+            # pg_dump reads no newer server, and what pg_restore writes is not understood by an older one.
             raise UserError(
-                f"{where} is of PostgreSQL {major}",
-                f"{OLDEST} to {newest[0] if newest else 'the version of ohif:images.postgres'} can be used, as the "
-                "stack's own pg_dump makes the backups. Nothing was changed.",
+                f"{where} is of PostgreSQL {major}, and the programs for its backups are of {version(image)[0]}",
+                f"Set ohif:images.postgres to an image of PostgreSQL {major} (16 or 17). Nothing was changed.",
             )
         if not may_create:
             raise UserError(

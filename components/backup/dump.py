@@ -79,7 +79,8 @@ class Dump(pulumi.ComponentResource):
                     *source.files,
                 ],
                 volumes={DUMPS: volume},
-                healthcheck=Healthcheck(command=source.healthy, interval=30),
+                # The first check comes after one interval, and each update and restore waits for it.
+                healthcheck=Healthcheck(command=source.healthy, interval=10),
                 memory_mib=96,
                 depends_on=[] if source.after is None else [source.after],
             ),
