@@ -182,6 +182,8 @@ def _undo_interrupted(pulumi: Pulumi, engine: docker.DockerClient, container: Co
     if not moving and not former_databases.there_are(engine, pulumi.stack):
         return
     print_line("  an earlier upgrade was interrupted")
+    # An imported state no longer says which operations were under way.
+    recovery.remove_pending_containers(pulumi, read_deployment(pulumi))
     images = description(container, chosen(container, pulumi.stack, "latest"))["images"]
     former = with_images(pulumi, images, own_databases=moving)
     if moving:
