@@ -77,7 +77,9 @@ def _check(pulumi: Pulumi, deployment: Deployment, config: dict[str, Any]) -> No
         preflight.refuse_little_memory(memory.available, int(client.info()["MemTotal"]), needed_memory(config))
     names = image_names(config)
     preflight.refuse_missing_images(client, names)
-    external_database.check(client, pulumi, names["postgres"], must_be_empty=False)
+    # None where it holds a secret, as the configuration is read without them.
+    if config["database"] != {}:
+        external_database.check(client, pulumi, names["postgres"], must_be_empty=False)
 
 
 def _published_ports(config: dict[str, Any]) -> dict[str, int]:
@@ -99,13 +101,14 @@ def up(pulumi: Pulumi) -> None:
     config = read_config(pulumi)
     _check(pulumi, deployment, config)
     in_engine = not set(ENGINE_TYPES).isdisjoint(resource_types(deployment))
-    if in_engine and (engine := recovery.connect(pulumi, deployment)):
+    engine = recovery.connect(pulumi, deployment) if in_engine else None
+    if engine:
         former_databases.refuse(engine, pulumi.stack)
     print_line(f"Stack {pulumi.stack}")
     recovery.remove_pending(pulumi, deployment)
+    if engine:
+        recovery.remove_unattachable(engine, pulumi.stack)
     if in_engine:
-        if engine := recovery.connect(pulumi, deployment):
-            recovery.remove_unattachable(engine, pulumi.stack)
         # Detects what no longer runs or was removed. A full refresh would fail while Keycloak is down.
         pulumi.update("refresh", *IN_ENGINE)
     archive_change.keep_former_volumes(pulumi)

@@ -67,7 +67,8 @@ def upgrade(pulumi: Pulumi, wanted: str | None) -> None:
     container = backup_container(engine, pulumi.stack)
     assert engine is not None  # noqa: S101 - it has a container
     _undo_interrupted(pulumi, engine, container)
-    config, images = read_config(pulumi), image_names(read_config(pulumi))
+    config = read_config(pulumi)
+    images = image_names(config)
     server = external_database.settings(pulumi).get("host")
     plan = Plan(
         moves=moves(description(container)["images"], images),
