@@ -17,8 +17,11 @@ DATABASE_MAJORS = "databases"
 """Its input with the databases' major versions, by key of their images."""
 OWN_DATABASE_TYPE = f"{PROJECT}:index:Database"
 """Type token of the component that runs a PostgreSQL server for one service."""
-EXTERNAL_DATABASE = "externalDatabase"
-"""Its input: whether the databases are on a server that others run."""
+PLACES = "places"
+"""Its input: where the data are, by the key of the setting that says so."""
+OWN_PLACE, SERVER_PLACE, NO_PLACE = "own volume", "server", "none yet"
+"""In it: on a volume of the stack's own (also where nothing is said), on a server that others run, and nowhere, after
+`make recover`."""
 ARCHIVE_COMPONENT = "archive"
 """Name of the component that runs the archive, whatever its kind."""
 

@@ -15,7 +15,16 @@ from docker.models.containers import Container
 
 from bootstrap.console import UserError
 from components.database.own import POSTGRES_UID
-from names import ARCHIVE_CHOICE_TYPE, DATABASE_MAJORS, EXTERNAL_DATABASE, OWN_DATABASE_TYPE, PROJECT, docker_labels
+from names import (
+    ARCHIVE_CHOICE_TYPE,
+    DATABASE_MAJORS,
+    OWN_DATABASE_TYPE,
+    OWN_PLACE,
+    PLACES,
+    PROJECT,
+    SERVER_PLACE,
+    docker_labels,
+)
 from tools import preflight
 from tools.archive_change import VOLUME_TYPE
 from tools.container_exec import run
@@ -65,7 +74,7 @@ def leave(engine: docker.DockerClient, pulumi: Pulumi) -> None:
             if volume["type"] == VOLUME_TYPE and f"{OWN_DATABASE_TYPE}$" in volume["urn"]:
                 volume["retainOnDelete"] = True
                 volume.pop("protect", None)
-        return _remember(resources, external=True)
+        return _remember(resources, place=SERVER_PLACE)
 
     change_resources(pulumi, change)
 
@@ -89,7 +98,7 @@ def _volumes_left(engine: docker.DockerClient, stack: str) -> Sequence[str]:
 def come_back(engine: docker.DockerClient, pulumi: Pulumi) -> None:
     """Let the next update run the stack's own servers again, on the volumes that it left."""
     _in_left_volumes(engine, pulumi.stack, STOP_MOVING)
-    change_resources(pulumi, lambda resources: _remember(resources, external=False))
+    change_resources(pulumi, lambda resources: _remember(resources, place=OWN_PLACE))
 
 
 def are_own(engine: docker.DockerClient, stack: str) -> bool:
@@ -181,7 +190,7 @@ def _forget_majors(pulumi: Pulumi) -> None:
     change_resources(pulumi, _remember)
 
 
-def _remember(resources: Resources, *, external: bool | None = None) -> bool:
+def _remember(resources: Resources, *, place: str | None = None) -> bool:
     """Write where the databases are into the state, and no longer of which version: the next update writes that.
 
     `None`: where they are stays as it is.
@@ -189,6 +198,6 @@ def _remember(resources: Resources, *, external: bool | None = None) -> bool:
     found = [it for it in resources if it["type"] == ARCHIVE_CHOICE_TYPE]
     for resource in found:
         resource["inputs"].pop(DATABASE_MAJORS, None)
-        if external is not None:
-            resource["inputs"][EXTERNAL_DATABASE] = external
+        if place is not None:
+            resource["inputs"].setdefault(PLACES, {})["database"] = place
     return bool(found)

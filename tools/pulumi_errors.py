@@ -44,6 +44,12 @@ KNOWN_FAILURES: Sequence[tuple[str, str, str]] = (
         "Stop the program that listens there, or set another port: pulumi config set ohif:port 8080 -s dev.",
     ),
     (
+        r"(?i)(non-overlapping IPv4 address pool|predefined address pools have been fully subnetted)",
+        "the engine has no addresses left for another network (Docker has about 30 networks, a stack takes 8)",
+        "docker network prune removes networks that nothing uses; or give the engine smaller ones in its daemon.json: "
+        '"default-address-pools": [{"base": "172.16.0.0/12", "size": 24}].',
+    ),
+    (
         r"(?i)keycloak.*(\b409\b|already exists)",
         "Keycloak has an object that is not in this state",
         "An interrupted update left it. Import it into the state (pulumi import), delete it in Keycloak's console, "

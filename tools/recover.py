@@ -16,7 +16,8 @@ from typing import Any
 from bootstrap import state
 from bootstrap.console import UserError, print_line
 from bootstrap.paths import ROOT
-from names import PROJECT
+from components.archive.choice import MOVABLE
+from names import ARCHIVE_CHOICE_TYPE, DATABASE_MAJORS, NO_PLACE, PLACES, PROJECT
 from tools import command_line
 from tools.backup import STATE_FILE
 from tools.pulumi_run import Pulumi
@@ -25,6 +26,8 @@ from tools.stack_state import read_deployment
 STACK = "pulumi:pulumi:Stack"
 GONE = ("docker:", "linode:", "pulumi:providers:docker", "pulumi:providers:linode")
 """First parts of the types of what was on the machine, or is the machine."""
+OF_KEYCLOAK = "keycloak:"
+"""First part of the types of what is in the realm."""
 
 
 def remaining(document: Mapping[str, Any], stack: str) -> dict[str, Any]:
@@ -58,6 +61,12 @@ def _without(resource: Mapping[str, Any], gone: set[str]) -> dict[str, Any]:
     }
     if resource.get("deletedWith") in gone:
         del made["deletedWith"]
+    if made["type"] == ARCHIVE_CHOICE_TYPE:
+        made["inputs"] = {**resource["inputs"], PLACES: dict.fromkeys(MOVABLE, NO_PLACE), DATABASE_MAJORS: {}}
+    if made["type"].startswith(OF_KEYCLOAK):
+        # Until an update gives this stack a Keycloak of its own, the saved address is that of the stack that the state
+        # was saved from, which may be running. Removing this stack must not remove the users of that one.
+        made["retainOnDelete"] = True
     return made
 
 

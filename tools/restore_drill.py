@@ -34,15 +34,13 @@ from tools.smoke import smoke
 from tools.stack import destroy
 from tools.stack_state import read_config, read_deployment
 
-OF_THE_PLACE = (
-    *("target", "vm", "server", "ssh", "host", "port", "httpsPort", "bindAddress", "adminNetworks", "proxy"),
-    *("tls", "acme", "tlsCertificate", "tlsKey", "tlsCa", "dns", "linodeDns", "duckDns", "dicom"),
-    # Passkeys belong to the name.
-    "passkeys",
-    # The drill sends nothing to anybody outside.
-    *("smtp", "directory", "loginProviders"),
+OF_THE_DATA = (
+    *("archive", "archiveMemory", "archiveMaximumGb", "defaultCharacterSet", "aeTitle", "dcm4chee", "rights"),
+    *("users", "programs", "downloadRoles", "auditDays", "sessionIdle", "sessionMax", "accessTokenLife", "mfa"),
+    *("passwordRules", "viewer", "backup", "images"),
 )
-"""Keys that say where a stack is and whom it talks to; the drill has its own place, and talks to nobody."""
+"""Keys that the drill takes over. All others say where a stack is, where its data are and whom it talks to; the drill
+has its own place and its own data, and talks to nobody."""
 
 
 def free_port() -> int:
@@ -59,7 +57,7 @@ def drill_config(saved: Mapping[str, Any], port: int) -> dict[str, Any]:
     kept = {
         key: value
         for key, value in (saved.get("config") or {}).items()
-        if key.startswith(prefix) and key.removeprefix(prefix) not in OF_THE_PLACE
+        if key.startswith(prefix) and key.removeprefix(prefix) in OF_THE_DATA
     }
     backup = {**kept[f"{prefix}backup"], "paused": True, "mailTo": []}
     own = {f"{prefix}port": port, f"{prefix}protectData": False, f"{prefix}backup": backup}

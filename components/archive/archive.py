@@ -8,6 +8,7 @@ from components.archive.choice import ArchiveChoice, ArchiveChoiceArgs
 from components.archive.dcm4chee import Dcm4chee
 from components.archive.interface import DATABASE_SECRET, Archive, ArchiveArgs
 from components.archive.orthanc import RESTRICTED_SECRET, Orthanc
+from names import SERVER_PLACE
 from route import ArchiveRoot
 from settings import Archive as ArchiveSettings
 from settings import ArchiveKind, Settings
@@ -45,6 +46,6 @@ def require_confirmed_archive(name: str, settings: Settings) -> pulumi.ResourceO
         confirmed=settings.archive.confirm_switch,
         immutable_settings=_MAKERS[settings.archive.kind].immutable_settings(settings.archive),
         databases={} if settings.database else database_majors(settings.images, settings.archive.kind),
-        external=settings.database is not None,
+        places={"database": SERVER_PLACE} if settings.database else {},
     )
     return pulumi.ResourceOptions(depends_on=ArchiveChoice(name, args).accepted)

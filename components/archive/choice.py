@@ -5,8 +5,19 @@ from dataclasses import dataclass, field
 
 import pulumi
 
-from names import ARCHIVE_CHOICE_TYPE, DATABASE_MAJORS, EXTERNAL_DATABASE, former_archive_fix, former_archive_problem
+from names import (
+    ARCHIVE_CHOICE_TYPE,
+    DATABASE_MAJORS,
+    NO_PLACE,
+    OWN_PLACE,
+    PLACES,
+    former_archive_fix,
+    former_archive_problem,
+)
 from settings import ArchiveKind
+
+MOVABLE: Mapping[str, tuple[str, str]] = {"database": ("the databases", "on the server that it named")}
+"""Data that may be somewhere else than on the stack's volumes: by key of the setting, what and where it is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,8 +31,8 @@ class ArchiveChoiceArgs:
     """Settings, by their keys, that the archive has written into its data, so that they hold from then on."""
     databases: Mapping[str, str] = field(default_factory=dict)
     """Major versions of the stack's own databases, by key of their images."""
-    external: bool = False
-    """Whether the databases are on a server that others run."""
+    places: Mapping[str, str] = field(default_factory=dict)
+    """Where the data are, by the key of the setting that says so; what is not named is on a volume of the stack."""
 
 
 class ArchiveChoice(pulumi.ComponentResource):
@@ -49,7 +60,7 @@ class ArchiveChoice(pulumi.ComponentResource):
                 "archive": args.archive.value,
                 "written": dict(args.immutable_settings),
                 DATABASE_MAJORS: dict(args.databases),
-                EXTERNAL_DATABASE: args.external,
+                PLACES: dict(args.places),
             },
             pulumi.ResourceOptions.merge(
                 opts, pulumi.ResourceOptions(hooks=pulumi.ResourceHookBinding(before_update=[hook]))
@@ -70,13 +81,17 @@ def refusal(before: Mapping[str, object], now: ArchiveChoiceArgs) -> str | None:
                 f"Configuration ohif:{key}: {now.archive.value} wrote {value!r} into its data when that was made, "
                 f"and goes on using it. Set it back to {value!r}. Nothing was changed."
             )
-    if now.external is not bool(before.get(EXTERNAL_DATABASE)):
-        place, fix = (
-            ("in this stack's own volumes", "`make upgrade` moves them")
-            if now.external
-            else ("on the server that it named", "Set it back")
-        )
-        return f"Configuration ohif:database: the databases are {place}. {fix}. Nothing was changed."
+    places = before.get(PLACES)
+    for key, (things, named) in MOVABLE.items():
+        place = places.get(key, OWN_PLACE) if isinstance(places, Mapping) else OWN_PLACE
+        wanted = now.places.get(key, OWN_PLACE)
+        if place not in (NO_PLACE, wanted):
+            known, fix = (
+                ("on this stack's own volumes", "`make upgrade` moves them")
+                if place == OWN_PLACE
+                else (named.format(place), "Set it back")
+            )
+            return f"Configuration ohif:{key}: {things} are {known}. {fix}. Nothing was changed."
     databases = before.get(DATABASE_MAJORS)
     for key, version in databases.items() if isinstance(databases, Mapping) else ():
         if (wanted := now.databases.get(key, version)) != version:

@@ -17,11 +17,12 @@ from components.backup.backup import DATA, SCRIPT, WORK
 from settings import ArchiveKind
 from tests.e2e.backup_settings import backup_to
 from tests.e2e.conftest import UpWith
-from tests.e2e.harness import ARCHIVE, NAME, Stack, start_tool, tool, wait_until
+from tests.e2e.harness import ARCHIVE, NAME, Stack, run, start_tool, state_environment, tool, wait_until
 from tests.e2e.objects import picture, stow
 from tests.e2e.realm import Realm
 from tests.e2e.s3_server import s3_server
 from tests.e2e.sftp_server import sftp_server
+from tools.backup import STATE_FILE
 from tools.dicomweb import StackOutputs, sign_in
 
 pytestmark = pytest.mark.skipif(ARCHIVE is ArchiveKind.DCM4CHEE, reason="studies are deleted by Orthanc's own API")
@@ -44,6 +45,16 @@ def backup(repository: Path, up_with: UpWith) -> str:
     container = f"ohif-{NAME}-backup"
     wait_until(lambda: last(container).get("outcome") == "ok", "first backup", 120)
     return container
+
+
+@pytest.fixture(scope="module")
+def saved(backup: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder into which the state of the latest backup is unpacked."""
+    folder = tmp_path_factory.mktemp("saved")
+    dumped = inside(backup, "/bin/sh", SCRIPT, "restic", "dump", "--tag", "state", "latest", "state.tar")
+    assert dumped.returncode == 0
+    subprocess.run(["tar", "-x"], input=dumped.stdout, cwd=folder, check=True)
+    return folder
 
 
 @pytest.fixture
@@ -189,15 +200,20 @@ def test_all_that_was_there_comes_back_and_nothing_else(
     stack.wait_for_login(outputs.credentials)
 
 
-def test_the_state_is_in_the_repository(backup: str, tmp_path: Path) -> None:
-    dumped = inside(backup, "/bin/sh", SCRIPT, "restic", "dump", "--tag", "state", "latest", "state.tar")
-    assert dumped.returncode == 0
-    (tmp_path / "state.tar").write_bytes(dumped.stdout)
-    subprocess.run(["tar", "-xf", "state.tar"], cwd=tmp_path, check=True)
-    state = json.loads((tmp_path / ".state/deployment.json").read_text())
+def test_the_state_is_in_the_repository(saved: Path) -> None:
+    state = json.loads((saved / STATE_FILE).read_text())
     assert state["deployment"]["resources"]
-    assert (tmp_path / ".state/passphrase").read_text().strip()
-    assert "repository" in (tmp_path / f"Pulumi.{NAME}.yaml").read_text()
+    assert (saved / ".state/passphrase").read_text().strip()
+    assert "repository" in (saved / f"Pulumi.{NAME}.yaml").read_text()
+
+
+def test_a_stack_that_took_up_the_state_is_removed_alone(stack: Stack, outputs: StackOutputs, saved: Path) -> None:
+    """Before it has a Keycloak of its own: the saved address is that of the stack that runs."""
+    where = ("--stack", f"{NAME}-taken-up", "--config-file", str(saved / f"Pulumi.{NAME}.yaml"))
+    environment = {**state_environment(), "YES": "1"}
+    run("python3", "-m", "tools.recover", *where, "--state", str(saved / STATE_FILE), env=environment)
+    run("python3", "-m", "tools.stack", "destroy", *where, env=environment)
+    stack.wait_for_login(outputs.credentials)
 
 
 def test_the_repository_holds_nothing_readable(repository: Path, backup: str) -> None:

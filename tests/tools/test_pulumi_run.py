@@ -24,6 +24,7 @@ from tools.pulumi_progress import Changes, Progress
         ("Unable to read Docker image into resource: unable to pull image nginx:1", "OFFLINE=1"),
         ("Error response from daemon: pull access denied for nginx", "OFFLINE=1"),
         ("driver failed programming: Bind for 127.0.0.1:80 failed: port is already allocated", "ohif:port"),
+        ("could not find an available, non-overlapping IPv4 address pool among the defaults", "network prune"),
     ],
 )
 def test_known_failures_come_with_their_fix(output: str, word: str) -> None:

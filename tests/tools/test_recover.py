@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 
 from bootstrap.console import UserError
+from components.archive.choice import ArchiveChoiceArgs, refusal
+from names import ARCHIVE_CHOICE_TYPE, SERVER_PLACE
+from settings import ArchiveKind
 from tools.recover import remaining
 
 STACK = "urn:pulumi:prod::ohif::"
@@ -47,6 +50,31 @@ def test_secrets_and_realm_stay_and_the_machine_goes() -> None:
     assert realm["propertyDependencies"] == {"realm": [], "smtpServer": []}
     assert "deletedWith" not in realm
     assert made["deployment"]["secrets_providers"] == {"type": "passphrase"}
+
+
+def test_the_realm_of_the_stack_that_was_saved_is_not_deleted() -> None:
+    made = remaining(document(ROOT, SECRET, REALM), "drill")
+    _, secret, realm = made["deployment"]["resources"]
+    assert (realm["retainOnDelete"], "retainOnDelete" in secret) == (True, False)
+
+
+def test_where_the_data_were_no_longer_holds() -> None:
+    """What is wanted of an archive that wrote into its data still does: those come back."""
+    written = {"archive": "dcm4chee", "written": {"aeTitle": "WARD"}}
+    choice = {
+        "urn": f"{STACK}{ARCHIVE_CHOICE_TYPE}::archive-choice",
+        "type": ARCHIVE_CHOICE_TYPE,
+        "inputs": {**written, "databases": {"postgres": "16"}, "places": {"database": SERVER_PLACE}},
+    }
+    made = remaining(document(ROOT, choice), "drill")["deployment"]["resources"][1]["inputs"]
+    settings: dict[str, Any] = {
+        "archive": ArchiveKind.DCM4CHEE,
+        "confirmed": False,
+        "immutable_settings": written["written"],
+    }
+    for places in ({}, {"database": SERVER_PLACE}):
+        assert refusal(made, ArchiveChoiceArgs(**settings, databases={"postgres": "17"}, places=places)) is None
+    assert refusal(made, ArchiveChoiceArgs(**{**settings, "immutable_settings": {}}))
 
 
 def test_another_stack_takes_it_up_under_its_own_name() -> None:

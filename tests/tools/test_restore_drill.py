@@ -5,11 +5,13 @@ from typing import Any
 import pytest
 
 from tests.certificates import signed
+from tests.program.cases import FACTORS
 from tests.program.harness import run_program
 from tools.restore_drill import drill_config
 
 NAMED = {"host": "pacs.example.org", "adminNetworks": ["10.1.0.0/16"]}
 BEHIND_A_PROXY = {**NAMED, "proxy": {"trusted": ["10.0.0.0/29"]}}
+SERVER = FACTORS["archive"]["orthanc-with-its-index-elsewhere"]["database"]
 PROVIDED = signed("a hospital", covers=("pacs.example.org",))
 
 
@@ -20,8 +22,9 @@ PROVIDED = signed("a hospital", covers=("pacs.example.org",))
         {**BEHIND_A_PROXY, "rights": {"shares": {}}, "users": [{"name": "curie", "roles": ["viewer", "sharer"]}]},
         {**NAMED, "tls": "provided", "tlsCertificate": PROVIDED.pem, "tlsKey": PROVIDED.key_pem},
         {"smtp": {"host": "mail.example.org", "from": "a@example.org"}, "backup": {"mailTo": ["b@example.org"]}},
+        {"database": SERVER},
     ],
-    ids=["passkeys", "share links", "certificate", "mails"],
+    ids=["passkeys", "share links", "certificate", "mails", "database"],
 )
 def test_the_drills_own_stack_comes_up(settings: dict[str, Any]) -> None:
     backup = {"repository": "/srv/backup", **settings.get("backup", {})}
@@ -30,4 +33,6 @@ def test_the_drills_own_stack_comes_up(settings: dict[str, Any]) -> None:
     made = drill_config(saved, 8123)["config"]
     deployment = run_program({key.removeprefix("ohif:"): value for key, value in made.items()})
     assert deployment.stack_outputs["viewerUrl"] == "http://127.0.0.1:8123/"
-    assert "backup-mails" not in {it.inputs["hostname"] for it in deployment.of_type("Container")}
+    containers = {it.inputs["hostname"] for it in deployment.of_type("Container")}
+    assert "backup-mails" not in containers
+    assert {"keycloak-db", "orthanc-db"} <= containers, "the drill would use, and replace, the data of the stack"

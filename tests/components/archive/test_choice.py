@@ -11,6 +11,7 @@ from pulumi.runtime.proto import resource_pb2
 from pulumi.runtime.stack import run_in_stack
 
 from components.archive.choice import ArchiveChoiceArgs, refusal
+from names import NO_PLACE, SERVER_PLACE
 from settings import ArchiveKind
 from tests.program.harness import PROJECT, ROOT, Deployment, RecordingMonitor, isolated, run_program
 
@@ -23,7 +24,7 @@ def now(
     ae_title: str = "DCM4CHEE",
     device: str = "dcm4chee-arc",
     databases: dict[str, str] | None = None,
-    external: bool = False,
+    places: dict[str, str] | None = None,
 ) -> ArchiveChoiceArgs:
     written = {"aeTitle": ae_title, "dcm4chee.deviceName": device}
     return ArchiveChoiceArgs(
@@ -31,7 +32,7 @@ def now(
         confirmed=confirmed,
         immutable_settings=written,
         databases=databases or {},
-        external=external,
+        places=places or {},
     )
 
 
@@ -49,9 +50,12 @@ def now(
         ({"archive": "dcm4chee", "databases": {"postgres": "16"}}, now(databases={"postgres": "16"}), None),
         ({"archive": "dcm4chee", "databases": {"postgres": "16"}}, now(databases={"postgres": "17"}), "make upgrade"),
         ({"archive": "dcm4chee", "databases": {"postgres": "17"}}, now(databases={"postgres": "16"}), "make upgrade"),
-        ({"archive": "dcm4chee"}, now(external=True), "make upgrade"),
-        ({"archive": "dcm4chee", "externalDatabase": True}, now(external=True), None),
-        ({"archive": "dcm4chee", "externalDatabase": True}, now(), "Set it back"),
+        ({"archive": "dcm4chee"}, now(places={"database": SERVER_PLACE}), "make upgrade"),
+        ({"archive": "dcm4chee", "places": {"database": SERVER_PLACE}}, now(places={"database": SERVER_PLACE}), None),
+        ({"archive": "dcm4chee", "places": {"database": SERVER_PLACE}}, now(), "Set it back"),
+        # Nothing is left of them where a saved state was taken up.
+        ({"archive": "dcm4chee", "places": {"database": NO_PLACE}}, now(places={"database": SERVER_PLACE}), None),
+        ({"archive": "dcm4chee", "places": {"database": NO_PLACE}}, now(), None),
         # A name without a tag says nothing, nor does a state from before.
         ({"archive": "dcm4chee", "databases": {"postgres": "16"}}, now(), None),
         ({"archive": "dcm4chee"}, now(databases={"postgres": "17"}), None),
