@@ -36,7 +36,8 @@ endpoint = Output.from_input(settings.host or host.address).apply(settings.endpo
 networks = Networks("networks", NetworksArgs(stack=stack, ipv6=settings.listeners.dual_stack), on_host)
 
 archive_args = ArchiveArgs(
-    *(stack, networks, secrets.archive, settings.archive, settings.listeners.dicom, settings.database)
+    *(stack, networks, secrets.archive, settings.archive, settings.listeners.dicom),
+    *(settings.database, settings.files_folder),
 )
 archive = make_archive("archive", archive_args, on_host)
 keycloak_args = KeycloakArgs(stack, networks, endpoint, secrets.keycloak, settings.sign_in, settings.database)

@@ -19,6 +19,7 @@ from settings import (
     dicom,
     directory,
     dns,
+    files,
     images,
     login_providers,
     machine,
@@ -117,6 +118,7 @@ KEYS = frozenset(
         "dcm4chee",
         "confirmArchiveSwitch",
         "database",
+        "files",
         "dicom",
         "users",
         "directory",
@@ -190,6 +192,7 @@ def load() -> Settings:
         dicom=dicom.dicom(config),
         proxy=in_front,
     )
+    backups = backup.backup(config, mails=mail_server is not None)
     rights.require_https(kept_in.rights, secure=secure or listeners.loopback_only)
     return Settings(
         project=pulumi.get_project(),
@@ -201,6 +204,7 @@ def load() -> Settings:
         dns=dns.dns(config, host, machine_settings),
         archive=archive.within_volume(kept_in, machine_settings),
         database=database.database(config, kept_in.kind),
+        files_folder=files.folder(config, kept_in.kind, machine_settings, backups),
         users=users.users(config, of_rights),
         directory=directory.directory(config, of_rights),
         login_providers=login_providers.login_providers(config, of_rights),
@@ -213,7 +217,7 @@ def load() -> Settings:
         password_rules=users.password_rules(config),
         smtp=mail_server,
         viewer=viewer.viewer(config, secure=secure),
-        backup=backup.backup(config, mails=mail_server is not None),
+        backup=backups,
         protect_data=parsing.boolean(config, "protectData"),
         images=table,
     )

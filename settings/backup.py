@@ -15,8 +15,6 @@ FIELDS = frozenset(
     {"repository", "accessKey", "secretKey", "sshKey", "hostKey", "caCertificate", "times", "keepDaily"}
     | {"keepWeekly", "keepMonthly", "mailTo", "paused"}
 )
-FOLDER = re.compile(r"/[^\s\\,:]+")
-"""Docker hands it to mount(8) as an option."""
 HOST_KEY = re.compile(r"(ssh-ed25519|ecdsa-sha2-nistp(256|384|521)|ssh-rsa) [A-Za-z0-9+/]{40,}={0,2}")
 PRIVATE_KEY = re.compile(r"-----BEGIN ([A-Z]+ )?PRIVATE KEY-----\n.+", re.DOTALL)
 SHORTEST_BUCKET = 3
@@ -89,7 +87,7 @@ def _access(repository: str, text: Mapping[str, str | None]) -> S3Access | SftpA
         if not PRIVATE_KEY.match(private_key):
             raise ConfigurationError("backup.sshKey", "is not a private key in PEM, as ssh-keygen writes it.")
         return SftpAccess(private_key=pulumi.Output.secret(f"{private_key.strip()}\n"), host_key=host_key)
-    if not FOLDER.fullmatch(repository):
+    if not parsing.FOLDER.fullmatch(repository):
         raise ConfigurationError(
             "backup.repository",
             f"{repository!r} is neither a folder from the root on, nor sftp://user@host/path, nor s3:https://host/bucket",

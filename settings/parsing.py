@@ -21,6 +21,10 @@ SHORTEST = 10
 _KINDS = {list: "a list", dict: "a map of keys to values"}
 
 
+FOLDER = re.compile(r"/[^\s\\,:]+")
+"""A folder of the machine. Docker hands it to mount(8) as an option."""
+
+
 class ConfigurationError(pulumi.RunError):
     """A configuration value that cannot be used: the key and how to fix it. Nothing was changed."""
 

@@ -9,8 +9,11 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
+
+import yaml  # type: ignore[import-untyped]
 
 from bootstrap.console import UserError, print_line
 from bootstrap.paths import ROOT, STATE
@@ -106,6 +109,20 @@ def _follow(process: subprocess.Popen[bytes], lines: Iterator[str], progress: Pr
     if interrupted:
         raise KeyboardInterrupt
     return process.returncode
+
+
+def changed_config(pulumi: Pulumi, name: str, change: Callable[[dict[str, Any]], None]) -> Pulumi:
+    """The same stack with a changed copy of its configuration, which is named after the change.
+
+    `change` gets the part `config` of the file, with the project's name before each key.
+    """
+    source = pulumi.config_file or ROOT / f"Pulumi.{pulumi.stack}.yaml"
+    document = yaml.safe_load(source.read_text()) or {}
+    change(document.setdefault("config", {}))
+    file = STATE / "config" / f"Pulumi.{pulumi.stack}-{name}.yaml"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(yaml.safe_dump(document))
+    return Pulumi(pulumi.stack, file, pulumi.environment)
 
 
 def copy_config(config_file: Path | None) -> Path | None:

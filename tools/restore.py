@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import docker
 import docker.errors
@@ -30,7 +31,7 @@ from tools.container_exec import Result, run
 from tools.dicomweb import GatewayClientError, stack_outputs
 from tools.health import wait_until_healthy
 from tools.keycloak_console import console
-from tools.pulumi_run import Pulumi
+from tools.pulumi_run import Pulumi, changed_config
 from tools.recovery import ENGINE_TYPES, IN_ENGINE
 from tools.stack_state import read_deployment, resource_types
 from tools.versions import description, refuse_unfitting
@@ -146,13 +147,16 @@ def user_names(pulumi: Pulumi) -> frozenset[str]:
         return frozenset()
 
 
-def restore(pulumi: Pulumi, wanted: str, source: str, *, confirmed: bool) -> None:
-    """Put a backup of stack `source` back into this stack."""
+def restore(pulumi: Pulumi, wanted: str, source: str, *, confirmed: bool, closed: bool = False) -> None:
+    """Put a backup of stack `source` back into this stack.
+
+    `closed`: its data are not there yet, so nothing may be stored before they are, which would not be in the backup.
+    """
     started = time.monotonic()
     state.ensure_stack(pulumi.stack, pulumi.environment, pulumi.config_file)
     recovery.release_lock(pulumi)
     before = user_names(pulumi)
-    engine, backup = _running(pulumi)
+    engine, backup = _running(pulumi, closed=closed)
     snapshot = chosen(backup, source, wanted)
     refuse_unfitting(snapshot, description(backup, snapshot), description(backup))
     with writer(engine, backup, pulumi.stack) as writing:
@@ -186,17 +190,24 @@ def restore(pulumi: Pulumi, wanted: str, source: str, *, confirmed: bool) -> Non
         print_line(f"  These users are back: {', '.join(returned)}. Delete them in Keycloak if they should not be.")
 
 
-def _running(pulumi: Pulumi) -> tuple[docker.DockerClient, Container]:
+def _running(pulumi: Pulumi, *, closed: bool) -> tuple[docker.DockerClient, Container]:
     """The engine and the container of the backup; what is missing of the stack's containers is made first."""
-    if not set(ENGINE_TYPES).isdisjoint(resource_types(read_deployment(pulumi))):
+    is_new = set(ENGINE_TYPES).isdisjoint(resource_types(read_deployment(pulumi)))
+    if not is_new:
         pulumi.update("refresh", *IN_ENGINE)
     # The realm comes with the backup: one that was made now would be in its way. Its provider is not left out, so that
     # the refresh afterwards asks this stack's Keycloak.
-    pulumi.update("up", "--exclude=**$keycloak:**")
+    # Nobody can sign in before it is there; modalities need no login.
+    first = changed_config(pulumi, "closed", _without_dicom) if is_new or closed else pulumi
+    first.update("up", "--exclude=**$keycloak:**")
     engine = recovery.connect(pulumi, read_deployment(pulumi))
     backup = backup_container(engine, pulumi.stack)
     assert engine is not None  # noqa: S101 - it has a container
     return engine, backup
+
+
+def _without_dicom(config: dict[str, Any]) -> None:
+    config.pop(f"{PROJECT}:dicom", None)
 
 
 def _without_file(containers: Mapping[str, Container], writing: Container) -> Sequence[str]:

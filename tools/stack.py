@@ -22,7 +22,7 @@ from docker.models.containers import Container
 from bootstrap import network, state
 from bootstrap.console import UserError, print_error, print_line
 from bootstrap.paths import BACKEND
-from names import PROJECT, docker_name
+from names import NO_PLACE, PROJECT, docker_name
 from settings.addresses import LOOPBACK
 from settings.dicom import USUAL_PORT
 from tools import (
@@ -31,7 +31,8 @@ from tools import (
     command_line,
     directory,
     external_database,
-    former_databases,
+    files_folder,
+    left_volumes,
     mail,
     placeholders,
     preflight,
@@ -77,6 +78,11 @@ def _check(pulumi: Pulumi, deployment: Deployment, config: dict[str, Any]) -> No
         preflight.refuse_little_memory(memory.available, int(client.info()["MemTotal"]), needed_memory(config))
     names = image_names(config)
     preflight.refuse_missing_images(client, names)
+    if folder := config["files"].get("path"):
+        known = left_volumes.place(deployment, "files")
+        files_folder.check(
+            client, pulumi.stack, folder, names["orthanc"], must_be_empty=known not in (folder, NO_PLACE)
+        )
     # None where it holds a secret, as the configuration is read without them.
     if config["database"] != {}:
         external_database.check(client, pulumi, names["postgres"], must_be_empty=False)
@@ -103,7 +109,7 @@ def up(pulumi: Pulumi) -> None:
     in_engine = not set(ENGINE_TYPES).isdisjoint(resource_types(deployment))
     engine = recovery.connect(pulumi, deployment) if in_engine else None
     if engine:
-        former_databases.refuse(engine, pulumi.stack)
+        left_volumes.refuse(engine, pulumi.stack)
     print_line(f"Stack {pulumi.stack}")
     recovery.remove_pending(pulumi, deployment)
     if engine:

@@ -6,53 +6,38 @@ If the new images do not come up, or the smoke test fails, the stack gets back i
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import docker
-import yaml  # type: ignore[import-untyped]
 from docker.models.containers import Container
 
-from advisories import ADVISORIES
 from bootstrap import state
 from bootstrap.console import UserError, print_error, print_line
-from bootstrap.paths import ROOT, STATE
-from names import PROJECT
-from tools import backup, command_line, external_database, former_databases, preflight, recovery, smoke, stack
+from names import OWN_PLACE
+from tools import (
+    backup,
+    command_line,
+    external_database,
+    files_folder,
+    former_databases,
+    left_volumes,
+    preflight,
+    recovery,
+    smoke,
+    stack,
+)
 from tools.backup import Snapshot, backup_container
 from tools.dicomweb import GatewayClientError
 from tools.previews import without_state
 from tools.pulumi_run import Pulumi
 from tools.restore import chosen, confirm, restore
 from tools.stack_state import image_names, read_config, read_deployment
-from tools.versions import READS_NEWER, Move, description, moves, refuse_unfitting, shown
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """What an upgrade changes."""
-
-    moves: Sequence[Move]
-    server: str | None
-    """Host of the server that the databases move to; `None`: they stay where they are."""
-    older: Snapshot | None
-    """Backup that takes the place of the data, to go back to older versions; `None`: the one that the upgrade makes."""
-
-    @property
-    def begins_empty(self) -> bool:
-        """Whether the databases begin empty where they are, and are restored."""
-        return self.server is None and (self.older is not None or any(it.through_backup for it in self.moves))
-
-    @property
-    def changes_data(self) -> bool:
-        """Whether the new images may change the data in a way that the former ones do not read."""
-        return self.server is None and any(it.key in READS_NEWER for it in self.moves)
+from tools.upgrade_plan import Plan, wanted_places, with_images
+from tools.versions import description, moves, refuse_unfitting, shown
 
 
 def upgrade(pulumi: Pulumi, wanted: str | None) -> None:
@@ -69,13 +54,13 @@ def upgrade(pulumi: Pulumi, wanted: str | None) -> None:
     _undo_interrupted(pulumi, engine, container)
     config = read_config(pulumi)
     images = image_names(config)
-    server = external_database.settings(pulumi).get("host")
+    own = {key for key in left_volumes.VOLUMES if left_volumes.are_own(engine, pulumi.stack, key)}
     plan = Plan(
         moves=moves(description(container)["images"], images),
-        server=str(server) if server and former_databases.are_own(engine, pulumi.stack) else None,
+        places={key: place for key, place in wanted_places(pulumi, config).items() if key in own},
         older=chosen(container, pulumi.stack, wanted) if wanted else None,
     )
-    if not plan.moves and plan.server is None:
+    if not plan.moves and not plan.places:
         print_line(f"Stack {pulumi.stack} has the images of its configuration; `make up` applies other changes.")
         return
     print_line(f"Stack {pulumi.stack}")
@@ -83,32 +68,32 @@ def upgrade(pulumi: Pulumi, wanted: str | None) -> None:
     _check(pulumi, engine, container, plan, config, images)
     if plan.older:
         confirm("upgrade", pulumi.stack, plan.older, confirmed=os.environ.get("YES") == "1")
-    made = backup.make(pulumi)
-    former = with_images(pulumi, {it.key: it.before for it in plan.moves}, own_databases=plan.server is not None)
+    made = _back_up(pulumi, engine, plan)
+    former = with_images(pulumi, {it.key: it.before for it in plan.moves}, own=plan.places)
     try:
         _run(plan, pulumi, engine, plan.older or made)
         smoke.check(pulumi.stack, config)
     except (UserError, GatewayClientError) as error:
         print_error(error if isinstance(error, UserError) else UserError(str(error), "It is undone."))
-        if plan.server:
-            former_databases.come_back(engine, former)
+        if plan.places:
+            left_volumes.come_back(engine, former, plan.places)
         _undo(former, engine, made if plan.changes_data else None)
         raise UserError(
             f"upgrade: undone, stack {pulumi.stack} runs as before, with its data of before",
-            "Set ohif:images and ohif:database back, or the program, until the cause is removed; `make up` would try "
-            "again.",
+            "Set ohif:images, ohif:database or ohif:files back, or the program, until the cause is removed; `make up` "
+            "would try again.",
         ) from error
-    if plan.server:
-        volumes = " ".join(former_databases.have_moved(engine, pulumi.stack))
+    if plan.places:
+        volumes = " ".join(left_volumes.have_moved(engine, pulumi.stack, plan.places))
         print_line(f"  kept on the engine: {volumes}\n  To delete these data for good: docker volume rm {volumes}")
-    elif plan.begins_empty:
+    if plan.begins_empty:
         former_databases.remove(engine, pulumi.stack)
     print_line(f"upgraded in {time.monotonic() - started:.0f} s; the way back is backup {made.id}")
 
 
 def _show(plan: Plan) -> None:
-    if plan.server:
-        print_line(f"  {'databases':<13} this stack's own -> {plan.server}")
+    for key, place in plan.places.items():
+        print_line(f"  {key:<13} {OWN_PLACE} -> {place}")
     for move in plan.moves:
         print_line(f"  {move.key:<13} {shown(move.before)} -> {shown(move.after)}")
         for advisory in move.fixed:
@@ -133,26 +118,48 @@ def _check(
             f"upgrade: {back[0].key} {shown(back[0].after)} does not read what {shown(back[0].before)} has written",
             "Choose a backup that the older version made, with SNAPSHOT (`make backups`); what came since is lost.",
         )
-    if plan.begins_empty and not former_databases.are_own(engine, pulumi.stack):
+    if plan.begins_empty and not left_volumes.are_own(engine, pulumi.stack, "database"):
         raise UserError(
             "upgrade: the databases are on a server that others run, and would have to begin empty there",
             "Name empty databases in ohif:database, run make up and then make restore. Nothing was changed.",
         )
     if config["target"] == "local":
         preflight.refuse_missing_images(engine, images)
-    if plan.server:
+    if "database" in plan.places:
         external_database.check(engine, pulumi, images["postgres"], must_be_empty=True)
+    if "files" in plan.places:
+        files_folder.check(engine, pulumi.stack, plan.places["files"], images["orthanc"], must_be_empty=True)
     with without_state(pulumi) as as_if_new:
         as_if_new.output_of("preview", config=True)
 
 
+def _back_up(pulumi: Pulumi, engine: docker.DockerClient, plan: Plan) -> Snapshot:
+    """The backup that comes first. If the data are made from it, nothing is let in any more that it would not hold.
+
+    Nor is anybody who signed in before, until the users are back: Keycloak knows them then, without a password.
+    """
+    if not plan.restores:
+        return backup.make(pulumi)
+    containers = preflight.by_alias(engine, pulumi.stack)
+    closed = [containers[name] for name in ("gateway", "sessions") if name in containers]
+    for container in closed:
+        container.stop(timeout=60)
+    try:
+        return backup.make(pulumi)
+    except BaseException:
+        for container in reversed(closed):
+            container.start()
+        raise
+
+
 def _run(plan: Plan, pulumi: Pulumi, engine: docker.DockerClient, snapshot: Snapshot) -> None:
-    if plan.server:
-        print_line(f"  the databases move to {plan.server}")
-        former_databases.leave(engine, pulumi)
-        restore(pulumi, snapshot.id, pulumi.stack, confirmed=True)
-    elif plan.begins_empty:
+    if plan.places:
+        left_volumes.leave(engine, pulumi, plan.places)
+    if plan.begins_empty:
         _begin_empty(pulumi, engine, snapshot)
+    elif plan.places:
+        print_line("  what moves is made again from the backup")
+        restore(pulumi, snapshot.id, pulumi.stack, confirmed=True, closed=True)
     else:
         stack.up(pulumi)
 
@@ -161,7 +168,7 @@ def _begin_empty(pulumi: Pulumi, engine: docker.DockerClient, snapshot: Snapshot
     """Let the databases begin empty, and put the backup into them."""
     print_line("  the databases are made again from the backup")
     former_databases.set_aside(engine, pulumi)
-    restore(pulumi, snapshot.id, pulumi.stack, confirmed=True)
+    restore(pulumi, snapshot.id, pulumi.stack, confirmed=True, closed=True)
 
 
 def _undo(former: Pulumi, engine: docker.DockerClient, snapshot: Snapshot | None) -> None:
@@ -179,41 +186,17 @@ def _undo(former: Pulumi, engine: docker.DockerClient, snapshot: Snapshot | None
 
 def _undo_interrupted(pulumi: Pulumi, engine: docker.DockerClient, container: Container) -> None:
     """Put back what an interrupted upgrade had kept aside. The latest backup was made before it."""
-    moving = former_databases.are_moving(engine, pulumi.stack)
+    moving = left_volumes.are_moving(engine, pulumi.stack)
     if not moving and not former_databases.there_are(engine, pulumi.stack):
         return
     print_line("  an earlier upgrade was interrupted")
     # An imported state no longer says which operations were under way.
     recovery.remove_pending_containers(pulumi, read_deployment(pulumi))
     images = description(container, chosen(container, pulumi.stack, "latest"))["images"]
-    former = with_images(pulumi, images, own_databases=moving)
+    former = with_images(pulumi, images, own=moving)
     if moving:
-        former_databases.come_back(engine, former)
+        left_volumes.come_back(engine, former, moving)
     _undo(former, engine, None)
-
-
-def with_images(pulumi: Pulumi, images: Mapping[str, str], *, own_databases: bool = False) -> Pulumi:
-    """The same stack with these images, by key, whatever is known against them, and, if wanted, its own databases."""
-    source = pulumi.config_file or ROOT / f"Pulumi.{pulumi.stack}.yaml"
-    document = yaml.safe_load(source.read_text()) or {}
-    config = document.setdefault("config", {})
-    if own_databases:
-        config.pop(f"{PROJECT}:database", None)
-    entries = config.setdefault(f"{PROJECT}:images", {})
-    for key, name in images.items():
-        accepted = [it.identifier for it in ADVISORIES if it.image == key and it.concerns(name)]
-        entries[key] = {"name": name, "accept": accepted, "optimized": _optimized(name)}
-    file = STATE / "config" / f"Pulumi.{pulumi.stack}-former.yaml"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(yaml.safe_dump(document))
-    return Pulumi(pulumi.stack, file, pulumi.environment)
-
-
-def _optimized(name: str) -> bool:
-    """Whether the table of this machine's images says so. An image that is not used so starts slower."""
-    table = os.environ.get("OHIF_IMAGES")
-    entries = json.loads(Path(table).read_text()) if table else {}
-    return any(it.get("optimized", False) for it in entries.values() if it["name"] == name)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

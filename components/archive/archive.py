@@ -46,6 +46,12 @@ def require_confirmed_archive(name: str, settings: Settings) -> pulumi.ResourceO
         confirmed=settings.archive.confirm_switch,
         immutable_settings=_MAKERS[settings.archive.kind].immutable_settings(settings.archive),
         databases={} if settings.database else database_majors(settings.images, settings.archive.kind),
-        places={"database": SERVER_PLACE} if settings.database else {},
+        places=places(settings),
     )
     return pulumi.ResourceOptions(depends_on=ArchiveChoice(name, args).accepted)
+
+
+def places(settings: Settings) -> Mapping[str, str]:
+    """Where data are that are not on the stack's own volumes, by the key of the setting that says so."""
+    named = {"database": SERVER_PLACE if settings.database else None, "files": settings.files_folder}
+    return {key: place for key, place in named.items() if place}

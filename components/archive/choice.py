@@ -16,7 +16,10 @@ from names import (
 )
 from settings import ArchiveKind
 
-MOVABLE: Mapping[str, tuple[str, str]] = {"database": ("the databases", "on the server that it named")}
+MOVABLE: Mapping[str, tuple[str, str]] = {
+    "database": ("the databases", "on the server that it named"),
+    "files": ("the archive's files", "in {}"),
+}
 """Data that may be somewhere else than on the stack's volumes: by key of the setting, what and where it is."""
 
 

@@ -31,6 +31,8 @@ class ArchiveArgs:
     """`None`: the DICOM port is closed."""
     database: DatabaseServer | None
     """`None`: a server of its own for its index."""
+    files_folder: str | None
+    """Folder of the machine for its files; `None`: a volume."""
 
 
 @dataclass(frozen=True, kw_only=True)

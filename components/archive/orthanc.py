@@ -9,7 +9,7 @@ import pulumi
 
 from components.archive import orthanc_config
 from components.archive.interface import DATABASE_SECRET, ArchiveArgs, ArchiveData, DicomWebSource
-from components.containers.networks import data_volume
+from components.containers.networks import data_volume, folder_volume
 from components.containers.service import File, Healthcheck, Service, ServiceArgs, http_probe
 from components.database.database import DatabaseArgs, make_database
 from public_paths import ADMIN_PATH
@@ -109,7 +109,11 @@ class Orthanc(pulumi.ComponentResource):
         )
         database = make_database(f"{name}-database", database_args, pulumi.ResourceOptions(parent=self))
         connection = database.connection
-        volume = data_volume(f"{name}-volume", "orthanc", args.stack, self)
+        volume = (
+            folder_volume(f"{name}-files-volume", "files", args.files_folder, args.stack, self)
+            if args.files_folder
+            else data_volume(f"{name}-volume", "orthanc", args.stack, self)
+        )
         self.data = ArchiveData(files=volume, dumps=[database.dump])
         configuration = pulumi.Output.all(credential, connection.password, restricted).apply(
             lambda passwords: orthanc_config.render(

@@ -11,7 +11,7 @@ from components.archive.interface import Archive
 from components.backup import repository
 from components.backup.dump import ASSETS, DUMPS, Dump, DumpSource
 from components.backup.mails import BackupMails, BackupMailsArgs
-from components.containers.networks import Networks, private_network, working_volume
+from components.containers.networks import Networks, folder_volume, private_network, working_volume
 from components.containers.service import File, Healthcheck, Mount, Service, ServiceArgs
 from components.containers.stack_context import StackContext
 from components.keycloak.server import Keycloak
@@ -80,7 +80,7 @@ class Backup(pulumi.ComponentResource):
         ]
         settings, folder = args.settings, args.settings.folder
         repository_volumes = (
-            {repository.FOLDER: repository.folder_volume(f"{name}-repository", folder, args.stack, self)}
+            {repository.FOLDER: folder_volume(f"{name}-repository", "repository", folder, args.stack, self)}
             if folder
             else {}
         )

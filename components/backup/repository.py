@@ -3,10 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 import pulumi
-import pulumi_docker as docker
 
 from components.containers.service import File
-from components.containers.stack_context import StackContext
 from settings import Backup, S3Access, SftpAccess
 
 FOLDER = "/repository"
@@ -61,19 +59,3 @@ def ssh_config() -> str:
         "LogLevel": "ERROR",
     }
     return "".join(f"{name} {value}\n" for name, value in options.items())
-
-
-def folder_volume(name: str, folder: str, stack: StackContext, parent: pulumi.Resource) -> docker.Volume:
-    """A folder of the stack's machine as a volume, so that a missing one is an error and not made by the engine.
-
-    Source: Docker's documentation, "docker volume create", options of the local driver. Removing the volume leaves the
-    folder as it is.
-    """
-    return docker.Volume(
-        name,
-        name=stack.docker_name("repository"),
-        driver="local",
-        driver_opts={"type": "none", "o": "bind", "device": folder},
-        labels=[docker.VolumeLabelArgs(label=key, value=value) for key, value in stack.labels.items()],
-        opts=pulumi.ResourceOptions(parent=parent, delete_before_replace=True),
-    )

@@ -59,6 +59,22 @@ def working_volume(name: str, thing: str, stack: StackContext, parent: pulumi.Re
     )
 
 
+def folder_volume(name: str, thing: str, folder: str, stack: StackContext, parent: pulumi.Resource) -> docker.Volume:
+    """A folder of the stack's machine as a volume, so that a missing one is an error and not made by the engine.
+
+    Source: Docker's documentation, "docker volume create", options of the local driver. Removing the volume leaves the
+    folder as it is.
+    """
+    return docker.Volume(
+        name,
+        name=stack.docker_name(thing),
+        driver="local",
+        driver_opts={"type": "none", "o": "bind", "device": folder},
+        labels=[docker.VolumeLabelArgs(label=key, value=value) for key, value in stack.labels.items()],
+        opts=pulumi.ResourceOptions(parent=parent, delete_before_replace=True),
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class NetworksArgs:
     """Arguments of the networks."""

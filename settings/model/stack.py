@@ -32,6 +32,8 @@ class Settings:
     archive: Archive
     database: DatabaseServer | None
     """`None`: each service that needs one has a PostgreSQL server of its own."""
+    files_folder: str | None
+    """Folder of the stack's machine that has the archive's files; `None`: a volume of the stack has them."""
     audit_days: int
     """How long lines about users' requests are kept on a volume; 0: they are not."""
     sessions: SessionLimits

@@ -149,6 +149,22 @@ def test_default_images_are_used(archive: str) -> None:
     assert {it.inputs["name"] for it in made.of_type("RemoteImage")} == wanted
 
 
+def test_the_archives_files_are_in_a_folder_of_the_machine() -> None:
+    """Which the backup may read, and which is an error if it is missing: the engine makes no empty one."""
+    made = run_program({"files": {"path": "/mnt/nas/ohif"}, "backup": {"repository": "/srv/backup"}})
+    (volume,) = [it for it in made.of_type("Volume") if it.inputs["name"] == "ohif-dev-files"]
+    assert volume.inputs["driverOpts"] == {"type": "none", "o": "bind", "device": "/mnt/nas/ohif"}
+    assert "ohif-dev-orthanc" not in {it.inputs["name"] for it in made.of_type("Volume")}
+    mounted = {
+        name: [(it["containerPath"], it.get("readOnly")) for it in made.container(name).inputs["volumes"]]
+        for name in ("orthanc", "backup")
+    }
+    assert ("/var/lib/orthanc/db", None) in mounted["orthanc"]
+    assert ("/data/archive", True) in mounted["backup"]
+    (choice,) = made.of_type("ArchiveChoice")
+    assert choice.inputs["places"] == {"files": "/mnt/nas/ohif"}
+
+
 def test_known_problem_14_keycloak_knows_its_public_address(deployment: Deployment) -> None:
     environment = deployment.container("keycloak").environment
     assert environment["KC_HOSTNAME"] == deployment.stack_outputs["viewerUrl"] + "keycloak"

@@ -7,8 +7,10 @@ import io
 import os
 import re
 import subprocess
+import threading
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,8 +25,9 @@ from offline.images import build
 from tests.certificates import signed
 from tests.e2e.backup_settings import backup_to
 from tests.e2e.harness import ROOT, listens, state_environment, wait_until
+from tests.e2e.modality import Modality
 from tests.e2e.objects import picture, stow
-from tools import preflight
+from tools import debian_tools, preflight
 from tools.container_exec import run as run_in
 from tools.dicomweb import sign_in, stack_outputs
 from tools.keycloak_console import console
@@ -33,6 +36,7 @@ pytestmark = pytest.mark.skipif("OHIF_IMAGES" not in state_environment(), reason
 
 NAME = "e2e-upgrade"
 SERVER_PORT = 8491
+DICOM_PORT = 8492
 BACKUP = backup_to("")
 USER = {
     "username": "curie",
@@ -76,12 +80,46 @@ class OldStack:
             return digest_of(session, self.study) == self.sha256
 
 
+@contextmanager
+def ingest(old: OldStack) -> Iterator[None]:
+    """A modality sends all the time. In the end, whatever was acknowledged is there."""
+    modality = Modality(calling="MODALITY", called="ORTHANC", port=DICOM_PORT)
+    going = threading.Event()
+    going.set()
+    acknowledged = []
+
+    def work() -> None:
+        file = old.folder / "sent.dcm"
+        while going.is_set():
+            made = picture()
+            made.save_as(file, enforce_file_format=True)
+            if modality.stores(file):
+                acknowledged.append(str(made.StudyInstanceUID))
+            time.sleep(0.3)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield
+    finally:
+        going.clear()
+        thread.join()
+    outputs = stack_outputs(NAME, state_environment())
+    with closing(sign_in(outputs.base_url, "pacsadmin", outputs.credentials["pacsadmin"])) as session:
+        found = {it["0020000D"]["Value"][0] for it in session.get("/pacs/studies?limit=1000").json()}
+    assert len(acknowledged) > 10
+    assert not set(acknowledged) - found
+
+
 def run(
     folder: Path, module: str, *arguments: str, images: Mapping[str, str], **more: object
 ) -> subprocess.CompletedProcess[str]:
     users = [{"name": "pacsadmin", "roles": ["pacsadmin"]}]
     backup = {**BACKUP, "repository": str(folder / "repository")}
+    # What comes from this machine comes by the address of a bridge.
+    dicom = {"enabled": True, "port": DICOM_PORT, "callers": ["MODALITY"], "networks": ["172.16.0.0/12"]}
     settings = {"port": 8490, "users": users, "protectData": False, "backup": backup, "images": dict(images)}
+    settings["dicom"] = dicom
     settings |= more
     config = folder / f"Pulumi.{NAME}.yaml"
     config.write_text(yaml.safe_dump({"config": {f"ohif:{key}": value for key, value in settings.items()}}))
@@ -100,6 +138,7 @@ def digest_of(session: httpx.Client, study: str) -> str:
 
 @pytest.fixture(scope="module")
 def old(engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OldStack]:
+    debian_tools.ensure("dcmtk")
     folder = tmp_path_factory.mktemp("upgrade")
     (folder / "repository").mkdir()
     postgres = build.ensure_for_tests("upgrade")["postgres-16"]
@@ -173,7 +212,8 @@ def test_an_upgrade_that_does_not_work_is_undone(old: OldStack, broken_viewer: s
 
 
 def test_postgresql_16_becomes_17_and_all_is_there(old: OldStack) -> None:
-    done = old.run("upgrade", images={})
+    with ingest(old):
+        done = old.run("upgrade", images={})
     assert done.returncode == 0, done.stdout
     assert [old.major(it) for it in ("keycloak-db", "orthanc-db")] == ["17", "17"]
     assert old.is_whole()
@@ -267,16 +307,53 @@ def test_a_server_that_cannot_be_used_is_refused_before_anything_is_changed(
     assert old.image_ids() == before
 
 
-def test_the_databases_move_to_another_server(old: OldStack, elsewhere: Elsewhere) -> None:
-    done = old.run("upgrade", images={}, database=elsewhere.settings)
+@pytest.fixture(scope="module")
+def disk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of the engine's machine, as on a shared disk."""
+    return tmp_path_factory.mktemp("disk")
+
+
+def test_a_folder_that_cannot_be_used_is_refused_before_anything_is_changed(old: OldStack, disk: Path) -> None:
+    before = old.image_ids()
+    assert "make upgrade` moves them" in old.run("stack", "up", images={}, files={"path": str(disk)}).stdout
+    assert "is no folder of the engine's machine" in old.run("upgrade", images={}, files={"path": f"{disk}/no"}).stdout
+    (disk / "of-others").write_text("it")
+    assert "holds something already (of-others)" in old.run("upgrade", images={}, files={"path": str(disk)}).stdout
+    (disk / "of-others").unlink()
+    assert old.image_ids() == before
+
+
+def test_databases_and_files_move_elsewhere(old: OldStack, elsewhere: Elsewhere, disk: Path) -> None:
+    places: dict[str, Any] = {"database": elsewhere.settings, "files": {"path": str(disk)}}
+    with ingest(old):
+        done = old.run("upgrade", images={}, **places)
     assert done.returncode == 0, done.stdout
     assert old.is_whole()
     assert not {"keycloak-db", "orthanc-db"} & set(old.image_ids())
+    assert old.sha256 in {hashlib.sha256(it.read_bytes()).hexdigest() for it in disk.rglob("*") if it.is_file()}
     encrypted = elsewhere.sql(
         "SELECT DISTINCT usename, ssl FROM pg_stat_activity JOIN pg_stat_ssl USING (pid) WHERE usename <> 'postgres'"
     )
     assert sorted(encrypted.split()) == ["archive|t", "keycloak|t"]
-    assert "nothing changed" in old.run("stack", "up", images={}, database=elsewhere.settings).stdout
-    assert "Set it back" in old.run("stack", "up", images={}).stdout
+    assert "nothing changed" in old.run("stack", "up", images={}, **places).stdout
+    for key in places:
+        without = {name: value for name, value in places.items() if name != key}
+        refused = old.run("stack", "up", images={}, **without).stdout
+        assert f"ohif:{key}" in refused
+        assert "Set it back" in refused
     # The former ones are still there, and say so.
-    assert re.search(rf"docker volume rm .*ohif-{NAME}-keycloak-db", done.stdout)
+    for volume in ("keycloak-db", "orthanc-db", "orthanc"):
+        assert re.search(rf"docker volume rm .*ohif-{NAME}-{volume}\b", done.stdout)
+
+
+def test_a_drill_leaves_the_other_places_alone(old: OldStack, elsewhere: Elsewhere, disk: Path) -> None:
+    """Its own data are on this machine: those of the running stack would otherwise be replaced by the backup's."""
+    places: dict[str, Any] = {"database": elsewhere.settings, "files": {"path": str(disk)}}
+    databases = "SELECT oid, datname FROM pg_database ORDER BY oid"
+    assert old.run("backup", "now", images={}, **places).returncode == 0
+    before = elsewhere.sql(databases), sorted(disk.rglob("*"))
+    done = old.run("restore_drill", images={}, **places)
+    assert done.returncode == 0, done.stdout
+    assert re.search("[0-9]{2,} studies, [0-9]{2,} instances", done.stdout)
+    assert (elsewhere.sql(databases), sorted(disk.rglob("*"))) == before
+    assert old.is_whole()

@@ -89,6 +89,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("vm", {"vm": {"region": "eu-central"}}, "no effect with target local"),
     ("vm", {**SERVER, "vm": {"region": "eu-central"}}, "no effect with target server"),
     ("server", {"server": SERVER["server"]}, "no effect with target local"),
+    ("files", {**LINODE, "files": {"path": "/mnt/nas/ohif"}}, "lost when the VM is replaced"),
     ("server", {**LINODE, "server": SERVER["server"]}, "no effect with target linode"),
     ("ssh", {"ssh": {"publicKey": KEY}}, "no effect with target local"),
     # a VM

@@ -1,4 +1,4 @@
-"""Databases that an upgrade keeps aside, in real volumes of real servers: whatever ends it half way, they are there."""
+"""Data that an upgrade keeps aside, in real volumes: whatever ends it half way, they are there."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import docker
 import pytest
 
 from bootstrap.console import UserError
-from names import PROJECT, docker_labels
+from names import OWN_PLACE, PROJECT, SERVER_PLACE, docker_labels, docker_name
 from tests.components.gateway.real_nginx import engine, image
-from tools import former_databases, preflight
+from tools import former_databases, left_volumes, preflight
 from tools.container_exec import run
 from tools.pulumi_run import Pulumi
 
@@ -21,6 +21,7 @@ pytestmark = pytest.mark.engine
 
 STACK = "test-former"
 DATABASES = ("keycloak-db", "orthanc-db")
+FILES = "orthanc"
 VOLUME = "docker:index/volume:Volume"
 ROOT = "urn:pulumi:test-former::ohif::"
 
@@ -31,16 +32,33 @@ class FakePulumi:
     stack = STACK
 
     def __init__(self) -> None:
-        choice = {"archive": "orthanc", "databases": {"postgres": "16"}, "externalDatabase": False}
+        choice = {"archive": "orthanc", "databases": {"postgres": "16"}}
         self.resources: list[dict[str, Any]] = [
             {"type": "ohif:index:ArchiveChoice", "urn": f"{ROOT}ohif:index:ArchiveChoice::it", "inputs": choice},
-            {"type": VOLUME, "urn": f"{ROOT}ohif:index:Database${VOLUME}::it", "protect": True},
-            {"type": VOLUME, "urn": f"{ROOT}ohif:index:Orthanc${VOLUME}::files", "protect": True},
+            *(
+                {
+                    "type": VOLUME,
+                    "urn": f"{ROOT}{VOLUME}::{name}",
+                    "protect": True,
+                    "outputs": {"name": docker_name(PROJECT, STACK, name)},
+                }
+                for name in (*DATABASES, FILES)
+            ),
         ]
 
     @property
     def remembered(self) -> dict[str, Any]:
         return dict(self.resources[0]["inputs"])
+
+    @property
+    def protected(self) -> list[str]:
+        """Names of the volumes that only an administrator may let go."""
+        return [it["urn"].rpartition("::")[2] for it in self.resources if it.get("protect")]
+
+    @property
+    def kept(self) -> list[str]:
+        """Names of the volumes that stay on the engine when they leave the stack."""
+        return [it["urn"].rpartition("::")[2] for it in self.resources if it.get("retainOnDelete")]
 
     def output_of(self, *words: str, config: bool = False) -> str:
         if words == ("stack", "export"):
@@ -56,10 +74,10 @@ def pulumi() -> Pulumi:
 
 @pytest.fixture
 def servers() -> Iterator[docker.DockerClient]:
-    """Two servers of a stack with a database each, as far as folders go, and a third container without one."""
+    """Two servers of a stack with a database each, as far as folders go, an archive with files, and a gateway."""
     labels = dict(docker_labels(PROJECT, STACK))
     with engine() as client:
-        for name in (*DATABASES, "gateway"):
+        for name in (*DATABASES, FILES, "gateway"):
             volume = client.volumes.create(f"{PROJECT}-{STACK}-{name}", labels=labels)
             own = {"POSTGRES_DB": "it", "PGDATA": "/var/lib/postgresql/data/pgdata"} if name in DATABASES else {}
             client.containers.run(
@@ -68,7 +86,7 @@ def servers() -> Iterator[docker.DockerClient]:
                 entrypoint=["sleep", "600"],
                 environment=own,
                 user="999:999",
-                volumes={volume.name: {"bind": "/var/lib/postgresql/data", "mode": "rw"}} if own else {},
+                volumes={} if name == "gateway" else {volume.name: {"bind": "/var/lib/postgresql/data", "mode": "rw"}},
                 labels=labels,
                 init=True,
                 detach=True,
@@ -102,7 +120,7 @@ def texts(client: docker.DockerClient) -> list[str]:
 @pytest.mark.parametrize("running", [True, False], ids=["servers that run", "servers that are stopped"])
 def test_what_is_kept_aside_is_seen_and_comes_back(servers: docker.DockerClient, pulumi: Pulumi, running: bool) -> None:
     write(servers, "former")
-    former_databases.refuse(servers, STACK)
+    left_volumes.refuse(servers, STACK)
     former_databases.set_aside(servers, pulumi)
     # A second time, as after an interruption, changes nothing.
     former_databases.set_aside(servers, pulumi)
@@ -110,11 +128,11 @@ def test_what_is_kept_aside_is_seen_and_comes_back(servers: docker.DockerClient,
     if running:
         write(servers, "new")
     with pytest.raises(UserError, match="interrupted"):
-        former_databases.refuse(servers, STACK)
+        left_volumes.refuse(servers, STACK)
     former_databases.put_back(servers, pulumi)
     former_databases.put_back(servers, pulumi)
     assert texts(servers) == ["former", "former"]
-    former_databases.refuse(servers, STACK)
+    left_volumes.refuse(servers, STACK)
 
 
 def test_what_is_not_needed_any_more_goes(servers: docker.DockerClient, pulumi: Pulumi) -> None:
@@ -122,30 +140,43 @@ def test_what_is_not_needed_any_more_goes(servers: docker.DockerClient, pulumi: 
     former_databases.set_aside(servers, pulumi)
     write(servers, "new")
     former_databases.remove(servers, STACK)
-    former_databases.refuse(servers, STACK)
+    left_volumes.refuse(servers, STACK)
     former_databases.put_back(servers, pulumi)
     assert texts(servers) == ["new", "new"]
 
 
-def test_an_interrupted_move_to_another_server_is_seen(servers: docker.DockerClient, pulumi: Pulumi) -> None:
+MOVES = {
+    "database": ({"database": SERVER_PLACE}, DATABASES),
+    "files": ({"files": "/mnt/nas/ohif"}, (FILES,)),
+    "both": ({"database": SERVER_PLACE, "files": "/mnt/nas/ohif"}, (*DATABASES, FILES)),
+}
+
+
+@pytest.mark.parametrize(("places", "left"), MOVES.values(), ids=MOVES)
+def test_an_interrupted_move_to_another_place_is_seen(
+    servers: docker.DockerClient, pulumi: Pulumi, places: dict[str, str], left: tuple[str, ...]
+) -> None:
     state = cast("FakePulumi", pulumi)
-    write(servers, "former")
-    former_databases.leave(servers, pulumi)
-    assert state.remembered["externalDatabase"] is True
-    own, files = state.resources[1:]
-    assert own["retainOnDelete"] is True
-    assert "protect" not in own
-    assert files["protect"] is True
-    assert not former_databases.are_own(servers, STACK)
+    left_volumes.leave(servers, pulumi, places)
+    assert state.remembered["places"] == places
+    assert left_volumes.place({"resources": state.resources}, "files") == places.get("files", OWN_PLACE)
+    assert sorted(state.kept) == sorted(left)
+    assert sorted(state.protected) == sorted({*DATABASES, FILES} - set(left))
+    assert [it for it in left_volumes.VOLUMES if not left_volumes.are_own(servers, STACK, it)] == list(places)
+    assert left_volumes.are_moving(servers, STACK) == list(places)
     with pytest.raises(UserError, match="interrupted"):
-        former_databases.refuse(servers, STACK)
-    former_databases.come_back(servers, pulumi)
-    former_databases.refuse(servers, STACK)
-    assert state.remembered["externalDatabase"] is False
+        left_volumes.refuse(servers, STACK)
+    left_volumes.come_back(servers, pulumi, places)
+    left_volumes.refuse(servers, STACK)
+    assert state.remembered["places"] == dict.fromkeys(places, OWN_PLACE)
 
 
-def test_a_move_that_ended_well_leaves_the_volumes(servers: docker.DockerClient, pulumi: Pulumi) -> None:
-    former_databases.leave(servers, pulumi)
-    left = former_databases.have_moved(servers, STACK)
-    assert sorted(left) == sorted(f"{PROJECT}-{STACK}-{name}" for name in DATABASES)
-    former_databases.refuse(servers, STACK)
+@pytest.mark.parametrize(("places", "left"), MOVES.values(), ids=MOVES)
+def test_a_move_that_ended_well_leaves_the_volumes(
+    servers: docker.DockerClient, pulumi: Pulumi, places: dict[str, str], left: tuple[str, ...]
+) -> None:
+    left_volumes.leave(servers, pulumi, places)
+    names = left_volumes.have_moved(servers, STACK, places)
+    assert sorted(names) == sorted(docker_name(PROJECT, STACK, name) for name in left)
+    assert not left_volumes.are_moving(servers, STACK)
+    left_volumes.refuse(servers, STACK)
