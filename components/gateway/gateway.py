@@ -110,6 +110,7 @@ class Gateway(pulumi.ComponentResource):
                 },
                 files=[
                     File(path=f"{ROOT}/start.sh", content=(ASSETS / "gateway" / "start.sh").read_text()),
+                    File(path=f"{ROOT}/wait.js", content=(ASSETS / "gateway" / "wait.js").read_text()),
                     File(path=f"{ROOT}/nginx.conf", content=configuration.apply(nginx_config.render)),
                     *certificate_files(args.certificate, configuration),
                     *credential_files(args.upstreams.archive),

@@ -26,21 +26,25 @@ CONNECTIONS = 25
 """More than the archive's pool has."""
 
 
-@pytest.mark.parametrize("end", ["restart", "kill"])
-def test_no_read_fails_and_no_store_is_lost(stack: Stack, outputs: StackOutputs, end: str) -> None:
-    traffic, study, database = Traffic(), str(generate_uid()), stack.container(INDEX)
+@pytest.mark.parametrize(
+    ("part", "end"),
+    [(INDEX, "restart"), (INDEX, "kill"), (str(ARCHIVE), "restart"), ("auth-proxy", "kill")],
+    ids=["index-restart", "index-kill", "archive-restart", "auth-proxy-kill"],
+)
+def test_no_read_fails_and_no_store_is_lost(stack: Stack, outputs: StackOutputs, part: str, end: str) -> None:
+    traffic, study, container = Traffic(), str(generate_uid()), stack.container(part)
     try:
         with reading(outputs, traffic), storing(outputs, traffic, study):
             time.sleep(BEFORE)
             if end == "restart":
-                database.restart(timeout=10)
+                container.restart(timeout=10)
             else:
-                database.kill()
+                container.kill()
                 time.sleep(2)
-                database.start()
+                container.start()
             traffic.go_on(stores=STORES)
         print(
-            f"{end}: {traffic.good} reads, slowest {traffic.slowest:.1f} s; {len(traffic.acknowledged)} stores "
+            f"{part} {end}: {traffic.good} reads, slowest {traffic.slowest:.1f} s; {len(traffic.acknowledged)} stores "
             f"acknowledged, refused: {dict(traffic.refused)}"
         )
         assert Counter(traffic.wrong) == {}

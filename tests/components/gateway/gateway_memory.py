@@ -25,6 +25,8 @@ TLS = 96 * KIB
 """OpenSSL's state of a connection, with a record being read and one being written."""
 DEFLATE = 264 * KIB + 8 * KIB
 """zlib at its default window and memory level; less if the length of the answer is known and small."""
+SCRIPT = 40 * KIB
+"""njs's copy of the script for a request that waits (wait.js); measured with 384 and with 768 of them."""
 DEFAULTS = {
     "client_body_buffer_size": 16 * KIB,
     "client_header_buffer_size": KIB,
@@ -147,7 +149,7 @@ class Sum:
         static = buffers(self.http, "output_buffers")
         proxied = answer + buffers(self.http, "proxy_buffers")
         compressed = DEFLATE + buffers(self.http, "gzip_buffers")
-        return POOL + body + preread + max(static, proxied) + compressed + (POOL + answer)
+        return POOL + body + preread + max(static, proxied) + compressed + (POOL + answer) + SCRIPT
 
     def per_association(self) -> int:
         return POOL + TLS + 2 * largest(self.stream, "proxy_buffer_size", STREAM_DEFAULTS)

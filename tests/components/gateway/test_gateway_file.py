@@ -234,8 +234,12 @@ def test_every_error_shows_a_page_of_ours() -> None:
         # Those never answer a client.
         if it is sign_in or args in (("=", "/_auth/refused"), ("=", "/_auth/nobody")):
             continue
+        waits = GATEWAY.on_error(it, "502") == "@wait"
         for code, page in pages.items():
-            assert GATEWAY.on_error(it, code) == f"/_gateway/{page}.html", args
+            if not (waits and code == "502"):
+                assert GATEWAY.on_error(it, code) == f"/_gateway/{page}.html", args
+    # What has waited in vain ends with this status.
+    assert GATEWAY.on_error(GATEWAY.locations[("@wait",)], "503") == "/_gateway/502.html"
     assert {GATEWAY.on_error(sign_in, code) for code in ("502", "503", "504")} == {"/_gateway/502.html"}
     assert {f"{page}.html" for page in (*pages.values(), "signin-failed")} <= {it.name for it in PAGES.iterdir()}
 

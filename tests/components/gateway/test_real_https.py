@@ -38,6 +38,7 @@ def files(config: GatewayConfig) -> dict[str, str]:
         "/etc/ohif/start.sh": (ROOT / "assets/gateway/start.sh").read_text(),
         "/etc/ohif/nginx.conf": nginx_config.render(config),
         "/etc/ohif/waiting.conf": nginx_config.render_waiting(config) if config.tls else "",
+        "/etc/ohif/wait.js": (ROOT / "assets/gateway/wait.js").read_text(),
         "/etc/ohif/archive-credential.conf": "",
     }
 

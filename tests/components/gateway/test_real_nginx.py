@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from bootstrap.paths import ROOT
 from components.gateway import nginx_config
 from components.gateway.model import GatewayConfig, TlsConfig
 from settings import EVERY_NETWORK
@@ -55,6 +56,7 @@ def test_nginx_takes_the_file(config: GatewayConfig) -> None:
     own = signed("gateway")
     files = {
         "/etc/ohif/nginx.conf": nginx_config.render(config),
+        "/etc/ohif/wait.js": (ROOT / "assets/gateway/wait.js").read_text(),
         "/etc/ohif/archive-credential.conf": "",
         "/etc/ohif/archive-credentials.conf": "",
         "/etc/ohif/dicom/certificate.pem": own.pem,

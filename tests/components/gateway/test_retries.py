@@ -34,3 +34,15 @@ def test_nothing_is_sent_twice_that_could_be_stored_twice(gateway: Gateway) -> N
 def test_there_are_more_attempts_than_dead_connections() -> None:
     pool = json.loads(render(ORTHANC))["PostgreSQL"]["IndexConnectionsCount"]
     assert pool < nginx_config.ARCHIVE_ATTEMPTS
+
+
+@pytest.mark.parametrize("gateway", GATEWAYS.values(), ids=GATEWAYS)
+def test_what_needs_a_session_waits_and_what_decides_about_it_does_not(gateway: Gateway) -> None:
+    """A question of auth_request that was answered with the page itself would let everybody in."""
+    waiting = [it for it in gateway.locations.values() if gateway.on_error(it, "500") == "@wait"]
+    asking = [it for it in gateway.locations.values() if it.all("auth_request")]
+    only_ask = ("/_auth/session", "/_auth/refused")
+    assert waiting == [it for it in asking if it.value("auth_request") not in only_ask]
+    for args, it in gateway.locations.items():
+        if args[-1].startswith("/_auth/"):
+            assert {gateway.on_error(it, code) for code in ("500", "502")} != {"@wait"}
