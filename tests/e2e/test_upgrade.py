@@ -199,16 +199,19 @@ def test_what_cannot_be_is_refused_before_anything_is_changed(old: OldStack, ima
     assert old.image_ids() == before
 
 
-def test_an_upgrade_that_does_not_work_is_undone(old: OldStack, broken_viewer: str) -> None:
+def test_an_upgrade_that_does_not_work_is_undone(old: OldStack, broken_viewer: str, tmp_path: Path) -> None:
+    """With files that were to move elsewhere."""
     before = old.image_ids()
-    done = old.run("upgrade", images={"viewer": broken_viewer})
+    done = old.run("upgrade", images={"viewer": broken_viewer}, files={"path": str(tmp_path)})
     assert done.returncode == 1
     assert "16.15.0 -> 17" in done.stdout
     assert "FAILED" in done.stdout or "/ohif-viewer/ answers" in done.stdout, done.stdout
     assert "undone" in done.stdout
     assert old.image_ids() == before
     assert [old.major(it) for it in ("keycloak-db", "orthanc-db")] == ["16", "16"]
+    assert any(it.is_file() for it in tmp_path.rglob("*")), "nothing had moved"
     assert old.is_whole()
+    assert f"ohif-{NAME}-files" not in {it.name for it in preflight.find(old.engine, NAME).volumes}
 
 
 def test_postgresql_16_becomes_17_and_all_is_there(old: OldStack) -> None:
