@@ -8,20 +8,19 @@ from typing import Any
 import pulumi_docker
 
 from bootstrap.console import UserError, print_line
-from names import ARCHIVE_CHOICE_TYPE, ARCHIVE_COMPONENT, former_archive_fix, former_archive_problem
+from names import ARCHIVE_COMPONENT, former_archive_fix, former_archive_problem
 from tools.pulumi_run import Pulumi
-from tools.stack_state import Deployment, Resources, change_resources, read_config, type_token
+from tools.stack_state import Deployment, Resources, archive_choice, change_resources, let_go, read_config, type_token
 
 VOLUME_TYPE = type_token(pulumi_docker.Volume)
 
 
 def former_archive(deployment: Deployment, config: Mapping[str, Any]) -> str | None:
     """The archive that holds the studies according to the state, if the configuration names another one."""
-    for resource in deployment.get("resources") or []:
-        if resource["type"] == ARCHIVE_CHOICE_TYPE:
-            archive = str(resource["inputs"]["archive"])
-            return archive if archive != config.get("archive") else None
-    return None
+    known = archive_choice(deployment.get("resources") or [])
+    if known is None or known["archive"] == config.get("archive"):
+        return None
+    return str(known["archive"])
 
 
 def refuse_unconfirmed(deployment: Deployment, config: Mapping[str, Any]) -> None:
@@ -38,10 +37,7 @@ def refuse_unconfirmed(deployment: Deployment, config: Mapping[str, Any]) -> Non
 
 
 def keep_former_volumes(pulumi: Pulumi) -> None:
-    """Before another archive replaces the former one: remove its volumes from the state and keep them on the engine.
-
-    Protected volumes could not leave the state, and unprotected ones would be deleted.
-    """
+    """Before another archive replaces the former one: remove its volumes from the state and keep them on the engine."""
     archive = read_config(pulumi)["archive"]
     change_resources(pulumi, lambda resources: _keep(resources, archive))
 
@@ -51,7 +47,6 @@ def _keep(resources: Resources, archive: str) -> bool:
     former = [kind for kind in components if kind.rpartition(":")[2].lower() != archive]
     kept = [it for it in resources if it["type"] == VOLUME_TYPE and any(f"::{kind}$" in it["urn"] for kind in former)]
     for volume in kept:
-        volume["retainOnDelete"] = True
-        volume.pop("protect", None)
+        let_go(volume)
         print_line(f"  volume {volume['outputs']['name']} is kept on the engine")
     return bool(kept)

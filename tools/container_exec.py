@@ -1,4 +1,4 @@
-"""Commands in a container of the stack, wherever its engine is."""
+"""Commands in a container of the stack, or in one of their own, wherever the engine is."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+import docker
 from docker.models.containers import Container
 from docker.utils import socket as docker_socket
+
+from names import PROJECT, docker_labels
 
 
 @dataclass(frozen=True)
@@ -55,3 +58,34 @@ def run(container: Container, command: Sequence[str], standard_input: bytes | No
         for number, part in frames.frames_iter(stream, tty=False):
             parts[number].append(part)
     return Result(api.exec_inspect(created)["ExitCode"], b"".join(parts[1]), b"".join(parts[2]))
+
+
+def run_once(
+    engine: docker.DockerClient,
+    stack: str,
+    image: str,
+    command: Sequence[str],
+    *,
+    user: str,
+    capabilities: Sequence[str] = (),
+    **more: Any,
+) -> bytes:
+    """What a command prints in a container that is made for it and removed, without a network.
+
+    `more` is handed on to `containers.run` of Docker's SDK: environment, volumes. Raises docker.errors.DockerException
+    if it cannot start or the command fails.
+    """
+    return bytes(
+        engine.containers.run(
+            image,
+            entrypoint=list(command),
+            user=user,
+            network_mode="none",
+            cap_drop=["ALL"],
+            cap_add=list(capabilities),
+            security_opt=["no-new-privileges:true"],
+            labels=dict(docker_labels(PROJECT, stack)),
+            remove=True,
+            **more,
+        )
+    )

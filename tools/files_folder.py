@@ -7,7 +7,7 @@ import docker.errors
 from docker.types import Mount
 
 from bootstrap.console import UserError
-from names import PROJECT, docker_labels
+from tools.container_exec import run_once
 
 HERE = "/folder"
 OF_THE_DISK = frozenset({"lost+found"})
@@ -25,24 +25,16 @@ def check(engine: docker.DockerClient, stack: str, folder: str, image: str, *, m
     except docker.errors.ImageNotFound:
         return
     try:
-        listing = engine.containers.run(
-            image,
-            entrypoint=["ls", "-A", HERE],
-            user="0",
-            mounts=[Mount(HERE, folder, type="bind", read_only=True)],
-            network_mode="none",
-            cap_drop=["ALL"],
-            cap_add=["DAC_READ_SEARCH"],
-            security_opt=["no-new-privileges:true"],
-            labels=dict(docker_labels(PROJECT, stack)),
-            remove=True,
+        mounts = [Mount(HERE, folder, type="bind", read_only=True)]
+        listing = run_once(
+            engine, stack, image, ["ls", "-A", HERE], user="0", capabilities=["DAC_READ_SEARCH"], mounts=mounts
         )
     except docker.errors.DockerException as error:
         raise UserError(
             f"ohif:files.path: {folder} is no folder of the engine's machine that can be read ({error})",
             "Make it there, or mount the disk that it lies on. Nothing was changed.",
         ) from error
-    there = [it for it in bytes(listing).decode().splitlines() if it not in OF_THE_DISK]
+    there = [it for it in listing.decode().splitlines() if it not in OF_THE_DISK]
     if must_be_empty and there:
         raise UserError(
             f"ohif:files.path: {folder} holds something already ({', '.join(there[:3])})",

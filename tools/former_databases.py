@@ -13,12 +13,12 @@ import docker.errors
 from docker.models.containers import Container
 
 from bootstrap.console import UserError
-from names import ARCHIVE_CHOICE_TYPE, DATABASE_MAJORS, PROJECT, docker_labels
+from names import DATABASE_MAJORS
 from tools import preflight
-from tools.container_exec import run
+from tools.container_exec import run, run_once
 from tools.pulumi_run import Pulumi
 from tools.restore import STOPPED
-from tools.stack_state import Resources, change_resources
+from tools.stack_state import Resources, archive_choice, change_resources
 
 # Each can be repeated after it was interrupted.
 SET_ASIDE = '[ ! -d "$PGDATA" ] || [ -d "$PGDATA.former" ] || mv "$PGDATA" "$PGDATA.former"'
@@ -31,14 +31,14 @@ def set_aside(engine: docker.DockerClient, pulumi: Pulumi) -> None:
     """Stop the stack and put its databases aside. Their servers make empty ones when they start again."""
     stop(engine, pulumi.stack)
     _in_volumes(engine, pulumi.stack, SET_ASIDE)
-    _forget_majors(pulumi)
+    change_resources(pulumi, forget_majors)
 
 
 def put_back(engine: docker.DockerClient, pulumi: Pulumi) -> None:
     """Stop the stack and put the former databases in place of those that are there now."""
     stop(engine, pulumi.stack)
     _in_volumes(engine, pulumi.stack, PUT_BACK)
-    _forget_majors(pulumi)
+    change_resources(pulumi, forget_majors)
 
 
 def remove(engine: docker.DockerClient, stack: str) -> None:
@@ -79,30 +79,20 @@ def _in_volumes(engine: docker.DockerClient, stack: str, script: str) -> None:
 def _in_volume(engine: docker.DockerClient, stack: str, server: Container, script: str) -> bytes:
     """What a script prints that runs with the volume of a database, whether its server runs or not."""
     try:
-        return bytes(
-            engine.containers.run(
-                str(server.attrs["Image"]),
-                entrypoint=["/bin/sh", "-c", script],
-                environment=server.attrs["Config"]["Env"],
-                user=server.attrs["Config"]["User"],
-                volumes_from=[str(server.id)],
-                network_mode="none",
-                cap_drop=["ALL"],
-                labels=dict(docker_labels(PROJECT, stack)),
-                remove=True,
-            )
+        return run_once(
+            engine,
+            stack,
+            str(server.attrs["Image"]),
+            ["/bin/sh", "-c", script],
+            user=server.attrs["Config"]["User"],
+            environment=server.attrs["Config"]["Env"],
+            volumes_from=[str(server.id)],
         )
     except docker.errors.DockerException as error:
         raise UserError(f"{server.name}: {error}", "Run the command again.") from error
 
 
-def _forget_majors(pulumi: Pulumi) -> None:
-    """Take the versions out of the state: the next update writes those that are there then."""
-
-    def change(resources: Resources) -> bool:
-        found = [it for it in resources if it["type"] == ARCHIVE_CHOICE_TYPE]
-        for resource in found:
-            resource["inputs"].pop(DATABASE_MAJORS, None)
-        return bool(found)
-
-    change_resources(pulumi, change)
+def forget_majors(resources: Resources) -> bool:
+    """Take the versions of the databases out of the state: the next update writes those that are there then."""
+    known = archive_choice(resources)
+    return known is not None and known.pop(DATABASE_MAJORS, None) is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import pulumi as sdk
 
 from bootstrap.console import UserError
 from images import DEFAULT_IMAGES
-from names import PROJECT
+from names import ARCHIVE_CHOICE_TYPE, PROJECT
 from settings import ArchiveKind
 from settings.archive import DEFAULT_MEMORY
 from tools import preflight
@@ -47,6 +47,17 @@ def change_resources(pulumi: Pulumi, change: Callable[[Resources], bool]) -> Non
         json.dump(document, file)
         file.flush()
         pulumi.output_of("stack", "import", f"--file={file.name}")
+
+
+def archive_choice(resources: Iterable[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """What the state knows of the archive and its data (components/archive/choice.py); `None`: there are none yet."""
+    return next((it["inputs"] for it in resources if it["type"] == ARCHIVE_CHOICE_TYPE), None)
+
+
+def let_go(volume: dict[str, Any]) -> None:
+    """Let a volume leave the stack, and stay on the engine: a protected one could not, and others would be deleted."""
+    volume["retainOnDelete"] = True
+    volume.pop("protect", None)
 
 
 def resource_types(deployment: Deployment) -> list[str]:

@@ -14,7 +14,11 @@ import pytest
 from docker.errors import DockerException, ImageNotFound
 from docker.models.containers import Container
 
+from bootstrap.paths import ROOT
 from images import DEFAULT_IMAGES
+
+WAIT = {"/etc/ohif/wait.js": (ROOT / "assets/gateway/wait.js").read_text()}
+"""The script that every configuration of the gateway loads."""
 
 
 def image(key: str) -> str:

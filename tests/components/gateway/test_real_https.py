@@ -19,7 +19,7 @@ from components.gateway import nginx_config
 from components.gateway.model import GatewayConfig
 from tests.certificates import Certificate, signed
 from tests.components.gateway.gateway_file import EXAMPLE, HTTPS_EXAMPLE
-from tests.components.gateway.real_nginx import engine, gateway, put
+from tests.components.gateway.real_nginx import WAIT, engine, gateway, put
 
 ROOT = Path(__file__).resolve().parents[3]
 HOST = HTTPS_EXAMPLE.host
@@ -38,7 +38,7 @@ def files(config: GatewayConfig) -> dict[str, str]:
         "/etc/ohif/start.sh": (ROOT / "assets/gateway/start.sh").read_text(),
         "/etc/ohif/nginx.conf": nginx_config.render(config),
         "/etc/ohif/waiting.conf": nginx_config.render_waiting(config) if config.tls else "",
-        "/etc/ohif/wait.js": (ROOT / "assets/gateway/wait.js").read_text(),
+        **WAIT,
         "/etc/ohif/archive-credential.conf": "",
     }
 

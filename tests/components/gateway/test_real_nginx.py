@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import pytest
 
-from bootstrap.paths import ROOT
 from components.gateway import nginx_config
 from components.gateway.model import GatewayConfig, TlsConfig
 from settings import EVERY_NETWORK
@@ -18,7 +17,7 @@ from tests.components.gateway.gateway_file import (
     OPEN_LINKS_EXAMPLE,
     OTHER_EXAMPLE,
 )
-from tests.components.gateway.real_nginx import engine, gateway
+from tests.components.gateway.real_nginx import WAIT, engine, gateway
 
 IPV6 = ipaddress.ip_network("2001:db8::/32")
 GIVEN = TlsConfig(certificate="/etc/ohif/tls/chain.pem", key="/etc/ohif/tls/key.pem", ocsp_stapling=False, webroot=None)
@@ -56,7 +55,7 @@ def test_nginx_takes_the_file(config: GatewayConfig) -> None:
     own = signed("gateway")
     files = {
         "/etc/ohif/nginx.conf": nginx_config.render(config),
-        "/etc/ohif/wait.js": (ROOT / "assets/gateway/wait.js").read_text(),
+        **WAIT,
         "/etc/ohif/archive-credential.conf": "",
         "/etc/ohif/archive-credentials.conf": "",
         "/etc/ohif/dicom/certificate.pem": own.pem,

@@ -9,41 +9,38 @@ from contextlib import contextmanager
 import pytest
 from docker.models.containers import Container
 
-from bootstrap.paths import ROOT
-from tests.components.gateway.real_nginx import engine, gateway
+from tests.components.gateway.real_nginx import WAIT, engine, gateway
 from tools.container_exec import run
 
 pytestmark = pytest.mark.engine
 
 SERVICE, JUDGE = 9000, 9001
-CONFIGURATION = """
+TEMPORARY = "".join(f"{name}_temp_path /tmp/{name};\n" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+"""nginx's own folders are not the user's."""
+CONFIGURATION = f"""
 load_module /usr/lib/nginx/modules/ngx_http_js_module.so;
 pid /tmp/nginx.pid;
-events {}
-http {
+events {{}}
+http {{
     access_log off;
-    client_body_temp_path /tmp/client_body;
-    proxy_temp_path /tmp/proxy;
-    fastcgi_temp_path /tmp/fastcgi;
-    uwsgi_temp_path /tmp/uwsgi;
-    scgi_temp_path /tmp/scgi;
+    {TEMPORARY}
     js_import wait from /etc/ohif/wait.js;
     js_var $pauses 0;
-    server {
+    server {{
         listen 127.0.0.1:8080;
         error_page 500 502 503 504 =503 /sorry;
-        location = /sorry { internal; return 200 "sorry"; }
-        location = /judge { internal; proxy_pass http://127.0.0.1:9001/judge; }
-        location /pacs/ {
+        location = /sorry {{ internal; return 200 "sorry"; }}
+        location = /judge {{ internal; proxy_pass http://127.0.0.1:9001/judge; }}
+        location /pacs/ {{
             error_page 500 502 = @wait;
             recursive_error_pages on;
             auth_request /judge;
             rewrite ^/pacs(/.*)$ $1 break;
             proxy_pass http://127.0.0.1:9000;
-        }
-        location @wait { js_content wait.wait; }
-    }
-}
+        }}
+        location @wait {{ js_content wait.wait; }}
+    }}
+}}
 """
 
 
@@ -54,11 +51,7 @@ def service(port: int) -> str:
         events {{}}
         http {{
             access_log off;
-            client_body_temp_path /tmp/client_body;
-            proxy_temp_path /tmp/proxy;
-            fastcgi_temp_path /tmp/fastcgi;
-            uwsgi_temp_path /tmp/uwsgi;
-            scgi_temp_path /tmp/scgi;
+            {TEMPORARY}
             server {{
                 listen 127.0.0.1:{port};
                 location = /study {{ return 200 "study"; }}
@@ -77,7 +70,7 @@ def serve(port: int) -> str:
 def nginx() -> Iterator[Container]:
     files = {
         "/etc/ohif/nginx.conf": CONFIGURATION,
-        "/etc/ohif/wait.js": (ROOT / "assets/gateway/wait.js").read_text(),
+        **WAIT,
         **{f"/etc/ohif/{port}.conf": service(port) for port in (SERVICE, JUDGE)},
     }
     command = ["nginx", "-c", "/etc/ohif/nginx.conf", "-e", "/dev/stderr", "-g", "daemon off;"]
