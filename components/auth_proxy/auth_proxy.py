@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pulumi
 
 from components.auth_proxy import oauth2_proxy_config
-from components.containers.networks import Networks, private_network
+from components.containers.networks import Networks, private_network, working_volume
 from components.containers.service import File, Healthcheck, Service, ServiceArgs
 from components.containers.stack_context import StackContext
 from components.keycloak.server import CLIENT_ID, REALM_PATH
@@ -14,6 +14,7 @@ from public_endpoint import PublicEndpoint
 from settings import SignIn
 
 STORE_PORT = 6379
+STORE_FOLDER = "/data"
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,8 @@ class AuthProxyArgs:
 class AuthProxy(pulumi.ComponentResource):
     """oauth2-proxy with its sessions in Valkey: the browser holds a ticket, not tokens.
 
-    It answers the gateway only. The store keeps nothing on disk: after its restart users sign in again.
+    It answers the gateway only. The store's copy on disk holds what it holds in memory: sessions that oauth2-proxy has
+    encrypted with a key that only the browser's ticket has (oauth2-proxy documentation, "Session Storage").
     """
 
     address: str
@@ -81,7 +83,8 @@ class AuthProxy(pulumi.ComponentResource):
                         content=store_configuration(args.secrets.session_store),
                     )
                 ],
-                temporary=["/tmp", "/data"],  # noqa: S108
+                temporary=["/tmp"],  # noqa: S108
+                volumes={STORE_FOLDER: working_volume(f"{name}-store-volume", "sessions", args.stack, self)},
                 healthcheck=Healthcheck(
                     # Asked without the password, a working store says that it wants one.
                     command=["sh", "-c", "valkey-cli ping | grep -qE 'PONG|NOAUTH'"],
@@ -117,10 +120,16 @@ class AuthProxy(pulumi.ComponentResource):
 
 
 def store_configuration(password: pulumi.Output[str]) -> pulumi.Output[str]:
-    """Valkey's configuration: in memory only, and when memory is short the oldest sessions go first."""
+    """Valkey's configuration: when memory is short the oldest sessions go first.
+
+    Sessions outlive a restart, and all but the last ten seconds' a crash. An append-only file would keep those too, and
+    refuse every change while the disk is full, which would end the sessions of all readers.
+    Source of the directives: valkey.conf of Valkey 8.1.
+    """
     return pulumi.Output.concat(
-        f"bind 0.0.0.0\nport {STORE_PORT}\nprotected-mode no\ndir /data\n",
-        'save ""\nappendonly no\nmaxmemory 64mb\nmaxmemory-policy volatile-ttl\n',
+        f"bind 0.0.0.0\nport {STORE_PORT}\nprotected-mode no\ndir {STORE_FOLDER}\n",
+        "save 10 1\nshutdown-on-sigterm save force\nstop-writes-on-bgsave-error no\nappendonly no\n",
+        "maxmemory 64mb\nmaxmemory-policy volatile-ttl\n",
         "requirepass ",
         password,
         "\n",

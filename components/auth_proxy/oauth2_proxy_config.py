@@ -16,6 +16,10 @@ PORT = 4180
 REFRESH_MARGIN = 60
 """Seconds before the end of an access token at which it is refreshed, if its life allows."""
 
+STORE_RETRIES = {"max_retries": 40, "min_retry_backoff": "20ms", "max_retry_backoff": "250ms"}
+"""A session store that starts again is waited for, up to seven seconds or so: without it, nobody would have a session.
+Source: go-redis, `ParseURL`."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class AuthProxyConfig:
@@ -80,7 +84,7 @@ def render(config: AuthProxyConfig) -> str:
             "cookie_csrf_expire": "15m",
             "skip_jwt_bearer_tokens": config.accept_tokens,
             "session_store_type": "redis",
-            "redis_connection_url": f"redis://{config.session_store_address}",
+            "redis_connection_url": f"redis://{config.session_store_address}?{urlencode(STORE_RETRIES)}",
             "request_logging": False,
             "silence_ping_logging": True,
             "show_debug_on_error": False,

@@ -127,10 +127,10 @@ def test_every_page_and_theme_file_lands_in_its_container() -> None:
     }
 
 
-def test_session_store_forgets_and_wants_its_password(local: Deployment) -> None:
+def test_session_store_wants_its_password_and_takes_sessions_while_the_disk_is_full(local: Deployment) -> None:
     lines = local.container("sessions").files["/etc/valkey/valkey.conf"].splitlines()
     assert f"requirepass {local.secrets['secrets-session-store']}" in lines
-    assert {'save ""', "appendonly no"} <= set(lines)
+    assert {"appendonly no", "stop-writes-on-bgsave-error no", "shutdown-on-sigterm save force"} <= set(lines)
 
 
 def test_database_reads_its_password_from_a_file(local: Deployment) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +23,8 @@ from tools.dicomweb import SESSION_COOKIES, StackOutputs, client, login_form, si
 
 AT_ONCE = 20
 LONGEST_TOKEN_LIFE = 30
+SAVED_AFTER = 12
+"""Seconds after which the session store has written a session to its disk ("save" in its configuration), and a bit."""
 """Seconds. The tests wait for several tokens to end, so the stack that they run on must have short ones."""
 SHORT_IDLE, SHORT_MAXIMUM = 20, 26
 """Seconds; longer than a token, and than its refresh, the gateway's memory and OHIF's pause together."""
@@ -140,26 +143,64 @@ def test_idle_session_ends_and_a_busy_one_at_its_maximum(
             assert login_form(again.text), "no password is asked"
 
 
-def test_session_store_restart_is_a_new_login_and_no_error(stack: Stack, outputs: StackOutputs) -> None:
+def in_store(stack: Stack, script: str) -> list[str]:
+    """The words that a script prints in the session store's container."""
+    return subprocess.run(
+        ["docker", "exec", stack.container("sessions").id or "", "sh", "-c", script],
+        capture_output=True, text=True, check=False,
+    ).stdout.split()  # fmt: skip
+
+
+@pytest.mark.parametrize("signal", ["SIGTERM", "SIGKILL"])
+def test_session_store_that_starts_again_fails_no_request(stack: Stack, outputs: StackOutputs, signal: str) -> None:
     store = stack.container("sessions")
-    pages, programs = set(), set()
+
+    def start_again() -> None:
+        store.kill(signal=signal)
+        store.wait()
+        time.sleep(1)
+        store.start()
+
     with closing(sign_in(stack.url, "viewer", outputs.credentials["viewer"])) as reader:
+        # A crash loses what is younger.
+        time.sleep(SAVED_AFTER if signal == "SIGKILL" else 0)
+        pages, programs = set(), set()
         with ThreadPoolExecutor(1) as aside:
-            restart = aside.submit(store.restart, timeout=5)
+            restart = aside.submit(start_again)
             while not restart.done():
                 pages.add(reader.get(DEEP_LINK, headers=PAGE).status_code)
                 programs.add(read(reader))
-        assert pages <= {200, 302}
-        assert programs <= {200, 401}
+            restart.result()
+        time.sleep(AUTH_CACHE_SECONDS + 1)
+        programs.add(read(reader))
+    assert (pages, programs) == ({200}, {200})
+
+
+def test_store_without_the_session_asks_for_no_password(stack: Stack, outputs: StackOutputs) -> None:
+    with closing(sign_in(stack.url, "viewer", outputs.credentials["viewer"])) as reader:
+        flushed = in_store(
+            stack, "REDISCLI_AUTH=$(sed -n 's/^requirepass //p' /etc/valkey/valkey.conf) valkey-cli flushall"
+        )
+        assert flushed == ["OK"]
 
         def signed_in_again() -> bool:
             shown = reader.get(DEEP_LINK, headers=PAGE, follow_redirects=True)
             assert shown.status_code < 500
             return shown.status_code == 200 and str(shown.url).endswith(DEEP_LINK)
 
-        # Keycloak's own session goes on, so it asks for no password.
+        wait_until(lambda: read(reader) == 401, "end of the session", AUTH_CACHE_SECONDS + 5)
+        # Keycloak's own session goes on.
         wait_until(signed_in_again, "new session", 15)
         assert read(reader) == 200
+
+
+def test_session_on_the_disk_is_of_no_use_without_the_cookie(stack: Stack, outputs: StackOutputs) -> None:
+    """The disk has no token of Keycloak, which are JSON Web Tokens ("eyJ")."""
+    with closing(sign_in(stack.url, "viewer", outputs.credentials["viewer"])):
+        time.sleep(SAVED_AFTER)
+    size, tokens = in_store(stack, "wc -c < /data/dump.rdb; grep -ac 'eyJ' /data/dump.rdb")
+    assert int(size) > 1000
+    assert int(tokens) == 0
 
 
 @pytest.fixture

@@ -100,6 +100,7 @@ def test_data_is_on_a_volume(case: Case, deployment: Deployment) -> None:
         },
     }
     assert mounted == {
+        "sessions": {"/data": "ohif-dev-sessions"},
         **(backup if case.dumped else {}),
         **(certificates if case.issued else {}),
         **({"gateway": gateway} if gateway else {}),

@@ -92,7 +92,8 @@ def test_no_default_provider(deployment: Deployment) -> None:
 
 def test_data_volumes_are_protected_exactly_when_configured(case: Case, deployment: Deployment) -> None:
     actual = case.config["protectData"]
-    working = {"ohif-dev-backup", "ohif-dev-dumps", *(["ohif-dev-repository"] if case.chose("folder") else [])}
+    of_backups = {"ohif-dev-backup", "ohif-dev-dumps", *(["ohif-dev-repository"] if case.chose("folder") else [])}
+    working = {"ohif-dev-sessions", *(of_backups if case.dumped else [])}
     every = deployment.of_type("docker:index/volume:Volume")
     volumes = [it for it in every if it.inputs["name"] not in working]
     may_leave = [*(["certificates"] if case.issued else []), *(["audit"] if case.chose("audit-volume") else [])]
@@ -101,7 +102,7 @@ def test_data_volumes_are_protected_exactly_when_configured(case: Case, deployme
         for thing in ("keycloak-db", *VOLUMES_OF[case.archive], *may_leave)
         if not thing.endswith("-db") or thing in case.databases
     }
-    assert len(every) - len(volumes) == (0 if case.chose("no-backup") else len(working))
+    assert len(every) - len(volumes) == len(working)
     disks, zones = deployment.of_type("linode:index/volume:Volume"), deployment.of_type("Domain")
     assert (len(disks), len(zones)) == (case.chose("linode"), case.chose("new-zone"))
     for it in deployment.resources:
