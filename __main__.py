@@ -7,6 +7,7 @@ from components.archive.archive import archive_secrets, make_archive, require_co
 from components.archive.interface import ArchiveArgs
 from components.auth_proxy.auth_proxy import AuthProxy, AuthProxyArgs
 from components.backup.backup import Backup, BackupArgs, stack_data
+from components.backup.repository import make_repository
 from components.containers.networks import Networks, NetworksArgs
 from components.containers.stack_context import StackContext
 from components.gateway.gateway import Gateway, GatewayArgs, Upstreams
@@ -59,6 +60,8 @@ entrance_args = PublicEntranceArgs(
 entrance = PublicEntrance(entrance_args, on_host)
 if settings.backup and secrets.backup:
     data = stack_data(settings.archive.kind, archive, keycloak, certificate)
-    Backup("backup", BackupArgs(stack, networks, settings.backup, secrets.backup, data, settings.smtp), on_host)
+    repository = make_repository("backup-repository", stack, settings.backup, host, after_archive_check)
+    backup_args = BackupArgs(stack, networks, settings.backup, repository, secrets.backup, data, settings.smtp)
+    Backup("backup", backup_args, on_host)
 Identity("identity", IdentityArgs(entrance.origin, settings.sign_in, secrets.identity, keycloak.database.lasts_with))
 outputs.export(endpoint, secrets, host)

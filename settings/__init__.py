@@ -32,7 +32,7 @@ from settings import (
 )
 from settings.addresses import EVERY_NETWORK
 from settings.model.archive import Archive, ArchiveKind, CharacterSet, Dicom, DicomTls, LabelRule, Rights, ShareLinks
-from settings.model.backup import Backup, Keep, S3Access, SftpAccess
+from settings.model.backup import Backup, Keep, LinodeBucket, S3Access, SftpAccess
 from settings.model.database import DatabaseLogin, DatabaseServer
 from settings.model.entrance import Acme, DuckDns, LinodeZone, Listeners, ProvidedCertificate, Proxy, ProxyProtocol
 from settings.model.federation import Directory, DirectoryKind, LoginProvider, OpenIdProvider, SamlProvider
@@ -61,6 +61,7 @@ __all__ = [
     "DuckDns",
     "Keep",
     "LabelRule",
+    "LinodeBucket",
     "LinodeZone",
     "Listeners",
     "LocalMachine",
@@ -192,7 +193,7 @@ def load() -> Settings:
         dicom=dicom.dicom(config),
         proxy=in_front,
     )
-    backups = backup.backup(config, mails=mail_server is not None)
+    backups = backup.backup(config, machine_settings, mails=mail_server is not None)
     rights.require_https(kept_in.rights, secure=secure or listeners.loopback_only)
     return Settings(
         project=pulumi.get_project(),

@@ -7,14 +7,18 @@ from urllib.parse import urlsplit
 import pulumi
 
 from settings import parsing
-from settings.model.backup import Backup, Keep, S3Access, SftpAccess
+from settings.model.backup import Backup, Keep, LinodeBucket, S3Access, SftpAccess
+from settings.model.machine import LocalMachine, Server, Vm
 from settings.parsing import ConfigurationError
 from settings.tls import certificates
 
 FIELDS = frozenset(
-    {"repository", "accessKey", "secretKey", "sshKey", "hostKey", "caCertificate", "times", "keepDaily"}
+    {"repository", "region", "accessKey", "secretKey", "sshKey", "hostKey", "caCertificate", "times", "keepDaily"}
     | {"keepWeekly", "keepMonthly", "mailTo", "paused"}
 )
+AT_LINODE = "linode"
+"""In place of an address: the program makes the bucket."""
+REGION = re.compile(r"[a-z]{2,}(-[a-z0-9]+)+")
 HOST_KEY = re.compile(r"(ssh-ed25519|ecdsa-sha2-nistp(256|384|521)|ssh-rsa) [A-Za-z0-9+/]{40,}={0,2}")
 PRIVATE_KEY = re.compile(r"-----BEGIN ([A-Z]+ )?PRIVATE KEY-----\n.+", re.DOTALL)
 SHORTEST_BUCKET = 3
@@ -25,20 +29,20 @@ KEPT = {"keepDaily": 7, "keepWeekly": 5, "keepMonthly": 12}
 """By default."""
 
 
-def backup(config: pulumi.Config, *, mails: bool) -> Backup | None:
+def backup(config: pulumi.Config, machine: LocalMachine | Server | Vm, *, mails: bool) -> Backup | None:
     """Where backups go; `None`: the stack makes none. `mails`: whether there is a mail server."""
     entry = parsing.fields(config, "backup", FIELDS)
     if not entry:
         return None
-    names = ("repository", "accessKey", "secretKey", "sshKey", "hostKey", "caCertificate")
+    names = ("repository", "region", "accessKey", "secretKey", "sshKey", "hostKey", "caCertificate")
     text = {name: parsing.text("backup", entry, name) for name in names}
     repository, authority = text.pop("repository"), text.pop("caCertificate")
     if not repository:
-        raise ConfigurationError("backup", "needs repository: a folder, sftp://… or s3:https://…")
-    access = _access(repository, text)
+        raise ConfigurationError("backup", "needs repository: a folder, sftp://…, s3:https://… or linode.")
+    access = _access(repository, text, machine)
     if authority is not None:
-        if not isinstance(access, S3Access):
-            raise ConfigurationError("backup.caCertificate", "has an effect with s3: only; remove it.")
+        if not isinstance(access, S3Access | LinodeBucket):
+            raise ConfigurationError("backup.caCertificate", "has an effect with s3: and linode only; remove it.")
         certificates("backup.caCertificate", authority)
     return Backup(
         repository=repository,
@@ -68,15 +72,23 @@ def _paused(value: object) -> bool:
     return value
 
 
-def _access(repository: str, text: Mapping[str, str | None]) -> S3Access | SftpAccess | None:
+def _access(
+    repository: str, text: Mapping[str, str | None], machine: LocalMachine | Server | Vm
+) -> S3Access | SftpAccess | LinodeBucket | None:
+    if repository == AT_LINODE:
+        if not isinstance(machine, Vm):
+            raise ConfigurationError("backup.repository", "linode needs target linode; name a bucket: s3:https://…")
+        (name,) = _only(text, "region")
+        return LinodeBucket(region=_region(name))
     if repository.startswith("s3:"):
         _check_address("s3:", repository.removeprefix("s3:"), "https", "http")
         if len(urlsplit(repository.removeprefix("s3:")).path.split("/")[1]) < SHORTEST_BUCKET:
             raise ConfigurationError(
                 "backup.repository", f"the bucket's name has {SHORTEST_BUCKET} characters or more."
             )
-        access_key, secret_key = _only(text, "accessKey", "secretKey")
-        return S3Access(access_key=access_key, secret_key=pulumi.Output.secret(secret_key))
+        access_key, secret_key = _only(text, "accessKey", "secretKey", optional="region")
+        region = _region(text["region"]) if text["region"] else None
+        return S3Access(access_key=access_key, secret_key=pulumi.Output.secret(secret_key), region=region)
     if repository.startswith("sftp:"):
         _check_address("", repository, "sftp")
         private_key, host_key = _only(text, "sshKey", "hostKey")
@@ -90,10 +102,17 @@ def _access(repository: str, text: Mapping[str, str | None]) -> S3Access | SftpA
     if not parsing.FOLDER.fullmatch(repository):
         raise ConfigurationError(
             "backup.repository",
-            f"{repository!r} is neither a folder from the root on, nor sftp://user@host/path, nor s3:https://host/bucket",
+            f"{repository!r} is neither a folder from the root on, nor sftp://user@host/path, nor linode, "
+            "nor s3:https://host/bucket",
         )
     _only(text)
     return None
+
+
+def _region(name: str) -> str:
+    if not REGION.fullmatch(name):
+        raise ConfigurationError("backup.region", f"{name!r} is not a region such as nl-ams or us-east-1.")
+    return name
 
 
 def _check_address(prefix: str, address: str, *schemes: str) -> None:
@@ -107,9 +126,10 @@ def _check_address(prefix: str, address: str, *schemes: str) -> None:
         raise ConfigurationError("backup.repository", f"{prefix}{address!r} is not an address like {wanted}")
 
 
-def _only(text: Mapping[str, str | None], *wanted: str) -> list[str]:
-    """The wanted values; all others must be missing."""
-    if superfluous := [name for name, value in text.items() if value is not None and name not in wanted]:
+def _only(text: Mapping[str, str | None], *wanted: str, optional: str = "") -> list[str]:
+    """The wanted values; all others but the optional one must be missing."""
+    known = (*wanted, optional)
+    if superfluous := [name for name, value in text.items() if value is not None and name not in known]:
         raise ConfigurationError(f"backup.{superfluous[0]}", "has no effect with this repository; remove it.")
     if missing := [name for name in wanted if text[name] is None]:
         raise ConfigurationError("backup", f"needs {', '.join(missing)} for this repository.")

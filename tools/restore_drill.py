@@ -18,11 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import yaml  # type: ignore[import-untyped]
+from docker.models.containers import Container
 
 from bootstrap import state
 from bootstrap.console import UserError, print_line
 from names import PROJECT
 from settings import CONSOLE_USER, Mfa
+from settings.backup import AT_LINODE
 from tools import command_line, preflight, recovery
 from tools.backup import STATE_FILE, backup_container, restic
 from tools.dicomweb import GatewayClientError, sign_in, stack_outputs
@@ -43,6 +45,14 @@ OF_THE_DATA = (
 has its own place and its own data, and talks to nobody."""
 
 
+BUCKET_VARIABLES = {
+    "repository": "RESTIC_REPOSITORY",
+    "region": "AWS_DEFAULT_REGION",
+    "accessKey": "AWS_ACCESS_KEY_ID",
+    "secretKey": "AWS_SECRET_ACCESS_KEY",
+}
+
+
 def free_port() -> int:
     """A port of this machine that nothing listens on."""
     with closing(socket.socket()) as probe:
@@ -51,8 +61,8 @@ def free_port() -> int:
         return port
 
 
-def drill_config(saved: Mapping[str, Any], port: int) -> dict[str, Any]:
-    """The configuration of a stack, for its drill."""
+def drill_config(saved: Mapping[str, Any], port: int, bucket: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """The configuration of a stack, for its drill. `bucket`: how to reach one that the stack has made."""
     prefix = f"{PROJECT}:"
     kept = {
         key: value
@@ -60,14 +70,21 @@ def drill_config(saved: Mapping[str, Any], port: int) -> dict[str, Any]:
         if key.startswith(prefix) and key.removeprefix(prefix) in OF_THE_DATA
     }
     backup = {**kept[f"{prefix}backup"], "paused": True, "mailTo": []}
+    if backup["repository"] == AT_LINODE:
+        backup |= bucket or {}
     own = {f"{prefix}port": port, f"{prefix}protectData": False, f"{prefix}backup": backup}
     return {**{key: value for key, value in saved.items() if key != "config"}, "config": {**kept, **own}}
 
 
+def bucket_of(container: Container) -> dict[str, str]:
+    """How the container that makes the backups reaches its bucket, in the words of ohif:backup."""
+    environment = dict(entry.split("=", 1) for entry in container.attrs["Config"]["Env"])
+    return {name: environment[variable] for name, variable in BUCKET_VARIABLES.items() if variable in environment}
+
+
 @contextmanager
-def saved_state(pulumi: Pulumi) -> Iterator[Path]:
+def saved_state(pulumi: Pulumi, container: Container) -> Iterator[Path]:
     """The folder into which the latest saved state of the stack is unpacked."""
-    container = backup_container(recovery.connect(pulumi, read_deployment(pulumi)), pulumi.stack)
     content = restic(container, "dump", "--host", pulumi.stack, "--tag", "state", "latest", "state.tar")
     with tempfile.TemporaryDirectory(prefix="drill-") as folder:
         with tarfile.open(fileobj=io.BytesIO(content)) as archive:
@@ -90,11 +107,12 @@ def drill(pulumi: Pulumi) -> None:
     if config.get("backup"):
         refuse_unreachable(config)
     started = time.monotonic()
-    with saved_state(pulumi) as folder:
+    container = backup_container(recovery.connect(pulumi, read_deployment(pulumi)), pulumi.stack)
+    with saved_state(pulumi, container) as folder:
         name = f"{pulumi.stack}-drill"
         file = folder / f"Pulumi.{name}.yaml"
         saved = yaml.safe_load((folder / f"Pulumi.{pulumi.stack}.yaml").read_text())
-        file.write_text(yaml.safe_dump(drill_config(saved, free_port())))
+        file.write_text(yaml.safe_dump(drill_config(saved, free_port(), bucket_of(container))))
         trial = Pulumi(name, file, pulumi.environment)
         if preflight.find(preflight.connect(), name).any:
             raise UserError(f"restore drill: stack {name} is there already", f"make destroy STACK={name} removes it.")

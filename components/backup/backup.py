@@ -55,6 +55,7 @@ class BackupArgs:
     stack: StackContext
     networks: Networks
     settings: BackupSettings
+    repository: repository.Repository
     password: pulumi.Output[str]
     """Encrypts the repository."""
     data: StackData
@@ -101,7 +102,7 @@ class Backup(pulumi.ComponentResource):
                 entrypoint=["/bin/sh", SCRIPT],
                 command=["pause" if settings.paused else "serve"],
                 environment={
-                    **repository.environment(settings, args.password),
+                    **repository.environment(args.repository, args.password),
                     "STACK": args.stack.stack,
                     "BACKUP_TIMES": " ".join(map(str, settings.times)),
                     "BACKUP_OVERDUE": str(overdue),
@@ -113,7 +114,7 @@ class Backup(pulumi.ComponentResource):
                 files=[
                     File(path=SCRIPT, content=(ASSETS / "backup.sh").read_text()),
                     File(path=DESCRIPTION, content=description(args)),
-                    *repository.files(settings),
+                    *repository.files(args.repository),
                 ],
                 volumes={
                     WORK: work,

@@ -19,6 +19,7 @@ from settings.machine import MAKE_ONE, SET_IT
 
 SCOPES = frozenset({"linodes", "firewall", "volumes", "ips"})
 DNS_SCOPE = "domains"
+BUCKET_SCOPE = "object_storage"
 EVERYTHING = "*"
 TIMEOUT = 20
 
@@ -34,8 +35,8 @@ class Account:
     token: str = field(repr=False)
     url: str
 
-    async def check(self, *, dns: bool) -> None:
-        """Whether the token may do what the program does.
+    async def check(self, further: frozenset[str]) -> None:
+        """Whether the token may do what the program does; `further`: scopes that not every stack needs.
 
         Raises:
             AccountError: it may not.
@@ -43,8 +44,7 @@ class Account:
         _, scopes = await asyncio.to_thread(self._get, "profile")
         if scopes is None or EVERYTHING in scopes:
             return
-        wanted = SCOPES | ({DNS_SCOPE} if dns else set())
-        if missing := {scope for scope in wanted if f"{scope}:read_write" not in scopes}:
+        if missing := {scope for scope in SCOPES | further if f"{scope}:read_write" not in scopes}:
             raise AccountError(
                 f"Configuration linode:token: has no right to write {', '.join(sorted(missing))}. {MAKE_ONE} "
                 "with Read/Write for them."

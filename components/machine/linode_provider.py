@@ -18,8 +18,8 @@ class CloudArgs:
     token: pulumi.Output[str] | None
     """`None`: a preview only."""
     api_url: str
-    manages_dns: bool
-    """Whether it has to serve the host's records too."""
+    scopes: frozenset[str]
+    """What the token has to allow next to the machine."""
 
 
 class Cloud(pulumi.ComponentResource):
@@ -39,7 +39,7 @@ class Cloud(pulumi.ComponentResource):
                 return UNKNOWN
             if pulumi.runtime.is_dry_run():
                 return account.token
-            await account.check(dns=args.manages_dns)
+            await account.check(args.scopes)
             return account.token
 
         # Every object of the account hangs on it, so none is made before the account was looked at.

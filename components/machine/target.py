@@ -3,10 +3,11 @@
 from components.containers.stack_context import StackContext
 from components.machine.firewall import ingress_rules
 from components.machine.host import SSH_PORT, Host
+from components.machine.linode_account import BUCKET_SCOPE, DNS_SCOPE
 from components.machine.local import LocalHost, LocalHostArgs
 from components.machine.server import RemoteHost, RemoteHostArgs
 from components.machine.vm import VmHost, VmHostArgs
-from settings import LinodeZone, LocalMachine, Server, Settings, Vm
+from settings import LinodeBucket, LinodeZone, LocalMachine, Server, Settings, Vm
 
 
 def make_host(name: str, stack: StackContext, settings: Settings) -> Host:
@@ -19,7 +20,14 @@ def make_host(name: str, stack: StackContext, settings: Settings) -> Host:
             ports = [rule.port for rule in rules if rule.port != SSH_PORT]
             return RemoteHost(name, RemoteHostArgs(stack=stack, server=server, ports=ports))
         case Vm() as vm:
-            return VmHost(
-                name,
-                VmHostArgs(stack=stack, vm=vm, manages_dns=isinstance(settings.dns, LinodeZone), ingress_rules=rules),
-            )
+            return VmHost(name, VmHostArgs(stack=stack, vm=vm, scopes=_further_scopes(settings), ingress_rules=rules))
+
+
+def _further_scopes(settings: Settings) -> frozenset[str]:
+    """What the token of the account has to allow next to the machine."""
+    in_bucket = settings.backup is not None and isinstance(settings.backup.access, LinodeBucket)
+    return frozenset(
+        scope
+        for scope, needed in ((DNS_SCOPE, isinstance(settings.dns, LinodeZone)), (BUCKET_SCOPE, in_bucket))
+        if needed
+    )

@@ -28,8 +28,8 @@ class VmHostArgs:
 
     stack: StackContext
     vm: Vm
-    manages_dns: bool
-    """Whether the account has to serve the host's records too."""
+    scopes: frozenset[str]
+    """What the account's token has to allow next to the machine."""
     ingress_rules: Sequence[IngressRule]
 
 
@@ -53,7 +53,7 @@ class VmHost(pulumi.ComponentResource):
         super().__init__("ohif:index:VmHost", name, None, opts)
         self.cloud = Cloud(
             f"{name}-cloud",
-            CloudArgs(token=args.vm.token, api_url=args.vm.api_url, manages_dns=args.manages_dns),
+            CloudArgs(token=args.vm.token, api_url=args.vm.api_url, scopes=args.scopes),
             pulumi.ResourceOptions(parent=self),
         )
         cloud = self.cloud.provider

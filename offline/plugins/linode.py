@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from offline.plugins.linode_api import Api
+from offline.plugins.linode_buckets import ObjectStorageBucket, ObjectStorageKey
 from offline.plugins.linode_dns import Domain, DomainRecord, Rdns
 from offline.plugins.linode_machine import Instance, Volume
 from offline.plugins.linode_network import Firewall, NetworkingIp
@@ -11,7 +12,8 @@ from offline.plugins.wire import serve
 
 
 def plugin() -> StandIn[Api]:
-    resources = (NetworkingIp(), Firewall(), Instance(), Volume(), Domain(), DomainRecord(), Rdns())
+    machine = (NetworkingIp(), Firewall(), Instance(), Volume())
+    resources = (*machine, Domain(), DomainRecord(), Rdns(), ObjectStorageBucket(), ObjectStorageKey())
     return StandIn("linode", resources, Api, config=frozenset({"apiVersion", "token", "url"}))
 
 

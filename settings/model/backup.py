@@ -9,8 +9,10 @@ import pulumi
 class S3Access:
     """How an S3-compatible store is used."""
 
-    access_key: str
+    access_key: pulumi.Input[str]
     secret_key: pulumi.Output[str]
+    region: str | None = None
+    """Named in signatures; `None`: the store is asked for it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +23,13 @@ class SftpAccess:
     """In OpenSSH's format, without a passphrase."""
     host_key: str
     """The server's line of `known_hosts` without the name: `ssh-ed25519 AAAA…`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinodeBucket:
+    """A bucket that the program makes in the account of the stack's VM, with a key for it."""
+
+    region: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,8 +46,9 @@ class Backup:
     """Backups in a restic repository."""
 
     repository: str
-    """As restic names it: `/srv/backup`, `sftp://user@host:22//path` or `s3:https://host/bucket/prefix`."""
-    access: S3Access | SftpAccess | None
+    """As restic names it: `/srv/backup`, `sftp://user@host:22//path` or `s3:https://host/bucket/prefix`; `linode` where
+    the program makes it."""
+    access: S3Access | SftpAccess | LinodeBucket | None
     """`None`: a folder of the stack's machine."""
     ca_certificate: str | None
     """PEM of a private authority that signed the store's certificate."""

@@ -29,28 +29,41 @@ class S3Server:
     """PEM."""
     folder: Path
     """Holds a folder for each bucket."""
+    region: str
+
+    def administrate(self, *words: str) -> None:
+        """A command of its administrator."""
+        program = go_tools.ensure("S3 server", PACKAGE, VERSION)
+        where = ("--access", self.access_key, "--secret", self.secret_key, "--region", self.region)
+        subprocess.run(
+            [program, "admin", *where, "--endpoint-url", f"https://{self.address}", "--allow-insecure", *words],
+            check=True,
+            capture_output=True,
+        )
 
 
 @contextmanager
-def s3_server(folder: Path, address: str) -> Iterator[S3Server]:
-    """A server without a bucket."""
+def s3_server(folder: Path, address: str, region: str = "us-east-1") -> Iterator[S3Server]:
+    """A server without a bucket. Signatures for another region are refused."""
     program = go_tools.ensure("S3 server", PACKAGE, VERSION)
     authority = signed("an S3 server's authority", covers=())
     certificate = signed("an S3 server", by=authority, covers=(address,))
-    cert, key, buckets = folder / "s3.pem", folder / "s3-key.pem", folder / "buckets"
+    cert, key, buckets, users = folder / "s3.pem", folder / "s3-key.pem", folder / "buckets", folder / "users"
     cert.write_text(certificate.pem)
     key.write_text(certificate.key_pem)
     buckets.mkdir()
+    users.mkdir()
     access_key, secret_key = "pacs", secrets.token_urlsafe(24)
     process = subprocess.Popen(
         [
             *(str(program), "--quiet", "--access", access_key, "--secret", secret_key),
+            *("--iam-dir", str(users), "--region", region),
             *("--port", f"{address}:{PORT}", "--cert", str(cert), "--key", str(key), "posix", str(buckets)),
         ]
     )
     try:
         wait_until(lambda: listens(address, PORT), "S3 server", 20)
-        yield S3Server(f"{address}:{PORT}", access_key, secret_key, authority.pem, buckets)
+        yield S3Server(f"{address}:{PORT}", access_key, secret_key, authority.pem, buckets, region)
     finally:
         process.terminate()
         process.wait()

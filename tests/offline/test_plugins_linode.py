@@ -11,8 +11,8 @@ import pytest
 
 from offline.plugins import linode, linode_api
 from offline.plugins.resource import PluginError
-from tests.offline.plugin_driver import Driver, run, values
-from tests.rehearsal.fake_hardware import PaperHardware
+from tests.offline.plugin_driver import Driver, plain_map, run, values
+from tests.rehearsal.fake_hardware import PaperHardware, PaperStore
 from tests.rehearsal.linode_api import Account, serve
 
 REGION = "eu-central"
@@ -22,7 +22,7 @@ Thing = Callable[[str], Driver]
 
 @pytest.fixture
 def account() -> Account:
-    return Account(PaperHardware(), {"all": "*", "narrow": "linodes:read_write"})
+    return Account(PaperHardware(), {"all": "*", "narrow": "linodes:read_write"}, store=PaperStore())
 
 
 @pytest.fixture
@@ -253,3 +253,33 @@ def test_a_server_that_is_away_is_named() -> None:
 def test_what_the_official_plugin_refuses_fails_in_check(kind: str, props: dict[str, Any], path: str) -> None:
     _, failures = Driver(linode.plugin(), f"linode:index/{kind}").check(**props)
     assert list(failures) == [path]
+
+
+def test_bucket_and_its_key_are_made_and_the_secret_is_shown_once(thing: Thing, account: Account) -> None:
+    bucket, key = thing("objectStorageBucket:ObjectStorageBucket"), thing("objectStorageKey:ObjectStorageKey")
+    store = account.store
+    assert isinstance(store, PaperStore)
+    props: dict[str, Any] = {"label": "pacs-backup", "region": store.region}
+    outputs = bucket.create(**props)
+    assert bucket.id == "us-east:pacs-backup"
+    assert outputs["s3Endpoint"] == store.endpoint
+    settled(bucket, **props)
+    access = [{"bucketName": "pacs-backup", "region": store.region, "permissions": "read_write"}]
+    made = key.create(label="pacs", bucketAccesses=access)
+    assert store.keys == {made["accessKey"]: ["pacs-backup"]}
+    assert key.state["secretKey"].is_secret
+    settled(key, label="pacs", bucketAccesses=access)
+    assert plain_map(key.state)["secretKey"] == made["secretKey"]
+    assert key.diff(label="pacs", bucketAccesses=[{**access[0], "permissions": "read_only"}]).replaces
+    account.buckets[store.region, "pacs-backup"]["_access"]["acl"] = "public-read"
+    bucket.refresh()
+    assert bucket.diff(**props).diffs == ["acl"]
+    bucket.update(**props)
+    settled(bucket, **props)
+    store.filled.add("pacs-backup")
+    with pytest.raises(PluginError, match="not empty"):
+        bucket.delete()
+    store.filled.clear()
+    key.delete()
+    bucket.delete()
+    assert (store.keys, account.buckets) == ({}, {})

@@ -8,12 +8,14 @@ import pytest
 
 from tests.program.cases import CASES, KEY, PROD, PROVIDED, Case, prod
 from tests.program.harness import (
+    BUCKET_ENDPOINT,
     VM_ADDRESS,
     VM_ADDRESS_OF_ITS_OWN,
     VM_IPV6,
     ZONE_NUMBER,
     Deployment,
     is_secret,
+    open_texts,
     run_program,
 )
 
@@ -247,3 +249,20 @@ def test_server_is_reached_with_its_pinned_key_and_nothing_is_made_of_linodes() 
     assert f"KnownHostsCommand=/bin/echo %H {KEY}" in json.loads(docker.inputs["sshOpts"])
     assert found.stack_outputs["viewerUrl"] == "http://192.0.2.10/"
     assert not [it for it in found.resources if it.type.startswith(("linode:", "pulumi:providers:linode"))]
+
+
+def test_bucket_of_the_backups_is_private_and_has_a_key_of_its_own() -> None:
+    deployment = prod(backup={"repository": "linode", "region": "nl-ams"})
+    bucket, key = deployment.one("ObjectStorageBucket"), deployment.one("ObjectStorageKey")
+    label = bucket.inputs["label"]
+    assert label.startswith("ohif-prod-backup-")
+    assert (bucket.inputs["region"], bucket.inputs["acl"]) == ("nl-ams", "private")
+    assert bucket.retain_on_delete, "it would go with the stack"
+    (access,) = key.inputs["bucketAccesses"]
+    assert access == {"bucketName": label, "region": "nl-ams", "permissions": "read_write"}
+    environment = deployment.container("backup").environment
+    assert environment["RESTIC_REPOSITORY"] == f"s3:https://{BUCKET_ENDPOINT}/{label}"
+    assert environment["AWS_SECRET_ACCESS_KEY"] == "S3cret.of-the-key"
+    assert not [it for it in open_texts(deployment.container("backup").marked_inputs) if "S3cret" in it]
+    ((machine, asked),) = [it for it in deployment.asked if it[1] == "profile"]
+    assert (machine, asked) == ("https://api.linode.com", "profile")

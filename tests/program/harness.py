@@ -43,6 +43,7 @@ UNKNOWN = rpc.UNKNOWN
 VM_ADDRESS, VM_ADDRESS_OF_ITS_OWN = "192.0.2.77", "192.0.2.78"
 """What a reserved address is, and what a VM without one gets."""
 VM_IPV6 = "2001:db8:77::1"
+BUCKET_ENDPOINT = "nl-ams-1.linodeobjects.com"
 NUMBERS = {
     "firewall": 11,
     "networkingIp": 12,
@@ -51,6 +52,8 @@ NUMBERS = {
     "domain": 15,
     "domainRecord": 16,
     "rdns": 17,
+    "objectStorageBucket": 18,
+    "objectStorageKey": 19,
 }
 """Ids of Linode's objects, by type: they are numbers."""
 ZONE_NUMBER = 4711
@@ -229,11 +232,16 @@ class RecordingMonitor:
             return {"imageId": f"sha256:{resource.inputs['name']}"}
         if resource.type == "random:index/randomBytes:RandomBytes":
             seed = resource.name.encode().ljust(int(resource.inputs["length"]), b"x")
-            return {"base64": {SECRET_KEY: SECRET_VALUE, "value": base64.b64encode(seed).decode()}}
+            values = {"base64": base64.b64encode(seed).decode(), "hex": seed.hex()}
+            return {name: {SECRET_KEY: SECRET_VALUE, "value": value} for name, value in values.items()}
         if resource.type == "linode:index/networkingIp:NetworkingIp":
             return {"address": VM_ADDRESS}
         if resource.type == "linode:index/instance:Instance":
             return {"ipv4s": resource.inputs.get("ipv4s", [VM_ADDRESS_OF_ITS_OWN]), "ipv6": f"{VM_IPV6}/128"}
+        if resource.type == "linode:index/objectStorageBucket:ObjectStorageBucket":
+            return {"s3Endpoint": BUCKET_ENDPOINT}
+        if resource.type == "linode:index/objectStorageKey:ObjectStorageKey":
+            return {"accessKey": "KEY", "secretKey": {SECRET_KEY: SECRET_VALUE, "value": "S3cret.of-the-key"}}
         if resource.type == "keycloak:openid/client:Client":
             return {
                 "serviceAccountUserId": f"{resource.name}-account" * bool(resource.inputs["serviceAccountsEnabled"])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from tests.rehearsal.linode_api import Json
+from tests.rehearsal.linode_buckets import ObjectStore
 
 
 class PaperHardware:
@@ -42,3 +44,28 @@ class PaperHardware:
 
     def filter(self, instance_id: int, rules: Json | None) -> None:
         self.calls.append(("filter", (instance_id, rules)))
+
+
+class PaperStore(ObjectStore):
+    """Buckets without objects, until `filled` names them."""
+
+    region = "us-east"
+    endpoint = "us-east-1.linodeobjects.com"
+
+    def __init__(self) -> None:
+        self.keys: dict[str, Sequence[str]] = {}
+        self.filled: set[str] = set()
+
+    def make_bucket(self, label: str) -> None:
+        """Nothing has to be made."""
+
+    def remove_bucket(self, label: str) -> bool:
+        return label not in self.filled
+
+    def make_key(self, buckets: Sequence[str]) -> tuple[str, str]:
+        access_key = f"KEY{len(self.keys)}"
+        self.keys[access_key] = buckets
+        return access_key, f"secret of {access_key}"
+
+    def remove_key(self, access_key: str) -> None:
+        del self.keys[access_key]

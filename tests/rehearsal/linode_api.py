@@ -22,8 +22,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from tests.rehearsal.linode_buckets import ObjectStore
 
 Json = dict[str, Any]
 
@@ -149,12 +152,17 @@ class Account:
     domains: dict[int, Json] = field(default_factory=dict)
     records: dict[int, dict[int, Json]] = field(default_factory=dict)
     addresses: dict[str, Json] = field(default_factory=dict)
+    buckets: dict[tuple[str, str], Json] = field(default_factory=dict)
+    """By region and label."""
+    keys: dict[int, Json] = field(default_factory=dict)
+    store: ObjectStore | None = None
+    """What keeps the buckets' objects; None: there is no object storage."""
     events: list[Json] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
     """All calls, for tests that count them."""
     failures: list[str] = field(default_factory=list)
     """What the hardware could not do."""
-    _ids: Iterator[int] = field(default_factory=lambda: itertools.count(1001))
+    ids: Iterator[int] = field(default_factory=lambda: itertools.count(1001))
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _work: queue.Queue[Callable[[], None]] = field(default_factory=queue.Queue)
 
@@ -277,7 +285,7 @@ class Account:
         done = 100 if status == "finished" else 0
         base = {"percent_complete": done, "status": status, "username": "rehearsal", "read": False, "seen": False}
         rest = {"rate": None, "time_remaining": None, "secondary_entity": None, "message": "", "duration": 1.0}
-        event = {"id": next(self._ids), "action": action, "created": now(), "entity": entity, **base, **rest}
+        event = {"id": next(self.ids), "action": action, "created": now(), "entity": entity, **base, **rest}
         self.events.append(event)
         return event
 
@@ -358,7 +366,7 @@ class Account:
     def make_firewall(self, request: Request) -> Json:
         body = request.body
         label = checked_label(body.get("label"), 3, 32, self.firewalls)
-        made = {"id": next(self._ids), "label": label, "status": "enabled", "tags": tags(body), **stamps()}
+        made = {"id": next(self.ids), "label": label, "status": "enabled", "tags": tags(body), **stamps()}
         made["rules"] = checked_rules(body.get("rules") or {})
         linodes = (body.get("devices") or {}).get("linodes") or []
         for linode in linodes:
@@ -441,7 +449,7 @@ class Account:
             if any(entity["id"] == instance_id for entity in other["entities"]):
                 raise bad("id", "This Linode already has an enabled firewall assigned")
         label = self.instances[instance_id]["label"]
-        entity = {"id": instance_id, "type": "linode", "label": label, "url": "", "device_id": next(self._ids)}
+        entity = {"id": instance_id, "type": "linode", "label": label, "url": "", "device_id": next(self.ids)}
         firewall["entities"].append(entity)
         self._enforce(firewall)
         return entity
@@ -461,7 +469,7 @@ class Account:
         body = request.body
         region = known_region(body.get("region"))
         kind = known_type(body.get("type"))
-        label = checked_label(body.get("label") or f"linode{next(self._ids)}", 3, 64, self.instances)
+        label = checked_label(body.get("label") or f"linode{next(self.ids)}", 3, 64, self.instances)
         image = body.get("image")
         if image is not None:
             if image not in IMAGES:
@@ -476,7 +484,7 @@ class Account:
         firewall = self._own(self.firewalls, body["firewall_id"], "firewall_id") if body.get("firewall_id") else None
         address = self._address_for(body.get("ipv4") or [], region)
         made = {
-            "id": next(self._ids),
+            "id": next(self.ids),
             "label": label,
             "group": "",
             "status": "provisioning",
@@ -698,7 +706,7 @@ class Account:
         if body.get("encryption", "disabled") not in ("enabled", "disabled"):
             raise bad("encryption", "Must be one of enabled, disabled")
         made = {
-            "id": next(self._ids),
+            "id": next(self.ids),
             "label": label,
             "status": "creating",
             "size": checked_size(body.get("size", 20)),
@@ -837,7 +845,7 @@ class Account:
         if body["type"] == "master" and not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", body.get("soa_email") or ""):
             raise bad("soa_email", "soa_email required when type=master")
         made = {
-            "id": next(self._ids),
+            "id": next(self.ids),
             "domain": name.lower(),
             "type": body["type"],
             "status": body.get("status") or "active",
@@ -882,7 +890,7 @@ class Account:
     @route("POST", "domains/{}/records", "domains")
     def make_record(self, request: Request, domain_id: str) -> Json:
         zone = self._get(self.domains, domain_id)
-        record = {"id": next(self._ids), **checked_record(request.body, zone["domain"]), **stamps()}
+        record = {"id": next(self.ids), **checked_record(request.body, zone["domain"]), **stamps()}
         self.records[zone["id"]][record["id"]] = record
         return record
 
@@ -933,7 +941,7 @@ def stamps() -> Json:
 
 
 def shown(instance: Json) -> Json:
-    """An instance or a volume without what the API keeps to itself."""
+    """An instance, a volume or a bucket without what the API keeps to itself."""
     return {name: value for name, value in instance.items() if not name.startswith("_")}
 
 

@@ -17,9 +17,11 @@ from bootstrap.console import exclusive_lock
 from bootstrap.paths import STATE, cache
 from offline.images import build as stand_ins
 from offline.images import recipes
+from tests.e2e.s3_server import S3Server, s3_server
 from tests.rehearsal import acme, duckdns, linode_api, resolver
 from tests.rehearsal.linode_api import NETWORK4, NETWORK6, Account
 from tests.rehearsal.machines import GATEWAY4, GATEWAY6, LABEL, LABELS, NAME, Machines, release, template
+from tests.rehearsal.object_store import S3Store
 
 DIRECTORY = STATE / "rehearsal"
 IMAGES = DIRECTORY / "images.json"
@@ -33,6 +35,8 @@ TOKENS = {
 }
 DUCKDNS = {"ohif-rehearsal": "11111111-2222-3333-4444-555555555555"}
 """Domains at DuckDNS and their tokens."""
+BUCKET_REGION = "us-east"
+"""The one region with object storage: another one than the stack's."""
 CONTAINERS_FROM = "198.51.100.128/25"
 """Where containers without a place of their own get an address: above the account's."""
 
@@ -47,6 +51,8 @@ class World:
     names: resolver.Names
     acme: acme.Acme
     api_url: str
+    s3: S3Server
+    """What keeps the objects of the account's buckets."""
 
     @property
     def environment(self) -> dict[str, str]:
@@ -116,7 +122,9 @@ def _made(
     ]
     engine.networks.create(NAME, ipam=IPAMConfig(pool_configs=pools), enable_ipv6=True, labels=LABELS)
     machines = Machines(engine, image=images["vm"], template=disk, directory=DIRECTORY)
-    account = Account(hardware=machines, tokens=TOKENS)
+    (storage := DIRECTORY / "object-storage").mkdir(parents=True)
+    s3 = stack.enter_context(s3_server(storage, GATEWAY4, BUCKET_REGION))
+    account = Account(hardware=machines, tokens=TOKENS, store=S3Store(s3, BUCKET_REGION))
     names = resolver.Names(account)
     names.own[acme.HOST] = {"A": acme.ADDRESS}
     for server in resolver.serve(names, GATEWAY4):
@@ -131,7 +139,7 @@ def _made(
     if local_images():
         IMAGES.write_text(recipes.table(stand_ins.present()))
     (DIRECTORY / "resolv.conf").write_text(f"nameserver {GATEWAY4}\n")
-    return World(engine, account, machines, names, authority, f"http://127.0.0.1:{api.server_address[1]}")
+    return World(engine, account, machines, names, authority, f"http://127.0.0.1:{api.server_address[1]}", s3)
 
 
 def run_as_operator(command: Sequence[str]) -> NoReturn:

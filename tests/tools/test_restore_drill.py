@@ -15,6 +15,17 @@ SERVER = FACTORS["archive"]["orthanc-with-its-index-elsewhere"]["database"]
 PROVIDED = signed("a hospital", covers=("pacs.example.org",))
 
 
+def test_the_drill_reads_the_bucket_that_the_stack_has_made() -> None:
+    saved = {"config": {"ohif:target": "linode", "ohif:backup": {"repository": "linode", "region": "nl-ams"}}}
+    bucket = {"repository": "s3:https://nl-ams-1.linodeobjects.com/ohif-prod", "region": "nl-ams"}
+    made = drill_config(saved, 8123, {**bucket, "accessKey": "KEY", "secretKey": "S3cret.of-the-key"})["config"]
+    deployment = run_program({key.removeprefix("ohif:"): value for key, value in made.items()})
+    environment = deployment.container("backup").environment
+    assert environment["RESTIC_REPOSITORY"] == bucket["repository"]
+    assert environment["AWS_DEFAULT_REGION"] == bucket["region"]
+    assert not deployment.of_type("ObjectStorageBucket")
+
+
 @pytest.mark.parametrize(
     "settings",
     [

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from components.machine.linode_account import Account, AccountError
+from components.machine.linode_account import BUCKET_SCOPE, DNS_SCOPE, Account, AccountError
 from tests.servers import Reply, Request, serving
 
 TOKEN = "S3cret.of-the-account"
@@ -31,44 +31,46 @@ def asking(answer: Callable[[Request], Reply], question: Callable[[Account], Any
         return asyncio.run(question(Account(token=TOKEN, url=address))), asked
 
 
-def check(reply: Reply, *, dns: bool = False) -> list[Request]:
-    return asking(lambda _: reply, lambda account: account.check(dns=dns))[1]
+def check(reply: Reply, *further: str) -> list[Request]:
+    return asking(lambda _: reply, lambda account: account.check(frozenset(further)))[1]
 
 
 @pytest.mark.parametrize(
-    ("scopes", "dns"),
+    ("scopes", "further"),
     [
-        ("*", True),
-        (None, True),
-        (ALL_BUT_DNS, False),
-        (f"{ALL_BUT_DNS} domains:read_write", True),
-        (f"{ALL_BUT_DNS} domains:read_write".replace(" ", ","), True),
-        (f"{ALL_BUT_DNS} domains:read_write".replace(" ", ", "), True),
+        ("*", [DNS_SCOPE]),
+        (None, [DNS_SCOPE]),
+        (ALL_BUT_DNS, []),
+        (f"{ALL_BUT_DNS} domains:read_write", [DNS_SCOPE]),
+        (f"{ALL_BUT_DNS} domains:read_write".replace(" ", ","), [DNS_SCOPE]),
+        (f"{ALL_BUT_DNS} domains:read_write".replace(" ", ", "), [DNS_SCOPE]),
+        (f"{ALL_BUT_DNS} domains:read_write object_storage:read_write", [DNS_SCOPE, BUCKET_SCOPE]),
     ],
-    ids=["every right", "not actual", "without dns", "all", "commas", "commas and blanks"],
+    ids=["every right", "not actual", "without dns", "all", "commas", "commas and blanks", "bucket"],
 )
-def test_token_that_may(scopes: str | None, dns: bool) -> None:
-    (request,) = check(profile(scopes), dns=dns)
+def test_token_that_may(scopes: str | None, further: list[str]) -> None:
+    (request,) = check(profile(scopes), *further)
     assert request.path == "/v4/profile"
     assert request.headers["Authorization"] == f"Bearer {TOKEN}"
 
 
 @pytest.mark.parametrize(
-    ("reply", "dns", "says"),
+    ("reply", "further", "says"),
     [
-        (profile(ALL_BUT_DNS), True, "has no right to write domains. Make one at cloud.linode.com"),
-        (profile("linodes:read_only volumes:read_write"), False, "no right to write firewall, ips, linodes."),
-        (profile(""), False, "no right to write firewall, ips, linodes, volumes."),
-        (refusal(401, "Invalid Token"), False, "Linode refuses it for profile: Invalid Token. Make one at"),
-        (refusal(403, "Unauthorized."), False, "Linode refuses it for profile: Unauthorized. Make one at"),
-        (Reply(status=502, body="<html>"), False, "status 502"),
-        (Reply(status=401, body='{"errors": []}'), False, "status 401"),
+        (profile(ALL_BUT_DNS), [BUCKET_SCOPE, DNS_SCOPE], "has no right to write domains, object_storage. Make"),
+        (profile(ALL_BUT_DNS), [DNS_SCOPE], "has no right to write domains. Make one at cloud.linode.com"),
+        (profile("linodes:read_only volumes:read_write"), [], "no right to write firewall, ips, linodes."),
+        (profile(""), [], "no right to write firewall, ips, linodes, volumes."),
+        (refusal(401, "Invalid Token"), [], "Linode refuses it for profile: Invalid Token. Make one at"),
+        (refusal(403, "Unauthorized."), [], "Linode refuses it for profile: Unauthorized. Make one at"),
+        (Reply(status=502, body="<html>"), [], "status 502"),
+        (Reply(status=401, body='{"errors": []}'), [], "status 401"),
     ],
-    ids=["no dns", "reads only", "nothing", "unknown", "restricted", "no JSON", "no reason"],
+    ids=["no bucket", "no dns", "reads only", "nothing", "unknown", "restricted", "no JSON", "no reason"],
 )
-def test_token_that_may_not(reply: Reply, dns: bool, says: str) -> None:
+def test_token_that_may_not(reply: Reply, further: list[str], says: str) -> None:
     with pytest.raises(AccountError) as problem:
-        check(reply, dns=dns)
+        check(reply, *further)
     assert str(problem.value).startswith("Configuration linode:token: ")
     assert says in str(problem.value)
     assert TOKEN not in str(problem.value)
@@ -91,7 +93,7 @@ def test_account_that_does_not_answer(reply: Reply | None) -> None:
         if reply:
             check(reply)
         else:
-            asyncio.run(Account(token=TOKEN, url="http://127.0.0.1:9").check(dns=False))
+            asyncio.run(Account(token=TOKEN, url="http://127.0.0.1:9").check(frozenset()))
 
 
 def test_zone_is_found_by_its_name() -> None:
