@@ -20,7 +20,7 @@ FOR_SETTINGS := E2E_STACK=e2e-settings E2E_CONFIG=$(CURDIR)/tests/e2e/Pulumi.e2e
 WITH_SETTINGS := $(foreach it,second_factor directory login_providers mail load_balancer attacks_behind_load_balancer \
   viewer_settings passkeys rights share_links audit_days,tests/e2e/test_$(it).py)
 
-.PHONY: help reference pin up down destroy preview drift sample status audit smoke invite administrator backup backups restore restore-drill recover upgrade rotate test rehearsal lint fmt env bench bench-up lock policy
+.PHONY: help reference pin up down destroy preview drift sample status audit smoke invite administrator backup backups restore restore-drill recover adopt upgrade rotate test rehearsal lint fmt env bench bench-up lock policy
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -92,6 +92,10 @@ restore-drill: ## Prove that the backups come back: a throw-away stack on this m
 recover: ## Take up a stack from its saved state on a new machine; then `make restore`
 	@$(READY_FOR_STACK)
 	@$(IN_ENV) python -m tools.recover $(CHOSEN) $(ARGS)
+
+adopt: ## Take up a destroyed stack whose data were kept, and bring it up (ARGS="--state FILE")
+	@$(READY_FOR_STACK)
+	@$(IN_ENV) python -m tools.adopt $(CHOSEN) $(ARGS)
 
 upgrade: ## Take the stack to the images of its configuration: backup, update, smoke test; undone if one fails (SNAPSHOT=id goes back)
 	@$(READY_FOR_STACK)

@@ -21,7 +21,7 @@ from docker.models.containers import Container
 
 from bootstrap import network, state
 from bootstrap.console import UserError, print_error, print_line
-from bootstrap.paths import BACKEND
+from bootstrap.paths import BACKEND, write_file
 from names import NO_PLACE, PROJECT, docker_name
 from settings.addresses import LOOPBACK
 from settings.dicom import USUAL_PORT
@@ -42,6 +42,7 @@ from tools import (
 from tools.health import wait_until_healthy
 from tools.previews import drift, preview
 from tools.pulumi_run import Pulumi, copy_config
+from tools.recover import kept_state
 from tools.recovery import ENGINE_TYPES, IN_ENGINE
 from tools.stack_state import (
     Deployment,
@@ -192,6 +193,9 @@ def destroy(pulumi: Pulumi, *, confirmed: bool) -> None:
         recovery.remove_pending_containers(pulumi, deployment)
         recovery.clear_pending(pulumi)
     local = read_config(pulumi)["target"] == "local"
+    keeps = any(resource.get("retainOnDelete") for resource in resources)
+    if keeps:
+        write_file(kept_state(pulumi.stack), pulumi.output_of("stack", "export"), 0o600)
     changes = pulumi.update("destroy")
     pulumi.output_of("stack", "rm", "--yes", "--preserve-config")
     if not any((BACKEND / ".pulumi" / "stacks" / PROJECT).glob("*.json")):
@@ -200,6 +204,10 @@ def destroy(pulumi: Pulumi, *, confirmed: bool) -> None:
     if local and (kept := preflight.find(preflight.connect(), pulumi.stack).volumes):
         volumes = " ".join(str(volume.name) for volume in kept)
         print_line(f"kept on the engine: {volumes}\n  To delete this data for good: docker volume rm {volumes}")
+    if keeps:
+        print_line(
+            f"`make adopt STACK={pulumi.stack}` takes up again what was kept (docs/how-to/end-a-production-stack.md)"
+        )
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -23,7 +23,7 @@ from tests.e2e.harness import ROOT, state_environment
 from tests.rehearsal import acme
 from tests.rehearsal.machines import GATEWAY4, GATEWAY6
 from tests.rehearsal.resolver import Names
-from tests.rehearsal.world import DIRECTORY, World, operators
+from tests.rehearsal.world import BUCKET_REGION, DIRECTORY, World, operators
 from tools.dicomweb import StackOutputs, stack_outputs
 
 STACK = "rehearsal"
@@ -45,6 +45,11 @@ class Production:
         self._config |= {
             "ohif:ssh": {"publicKey": key.with_suffix(".pub").read_text().strip(), "privateKeyFile": str(key)},
             "ohif:adminNetworks": [f"{GATEWAY4}/32", f"{GATEWAY6}/128"],
+            "ohif:backup": {
+                "repository": "linode",
+                "region": BUCKET_REGION,
+                "caCertificate": world.s3.authority,
+            },
         }
         self.came_up = False
 
@@ -81,6 +86,19 @@ class Production:
         """What `make <verb>` does for this stack."""
         where = ("--stack", STACK, "--config-file", str(CONFIG_FILE))
         return self._run("python", "-m", "tools.stack", verb, *where, YES="1")
+
+    def adopt(self) -> str:
+        """What `make adopt` does, which must succeed; returns what was printed."""
+        done = self._run("python", "-m", "tools.adopt", "--stack", STACK, "--config-file", str(CONFIG_FILE))
+        assert done.returncode == 0, done.stdout[-6000:]
+        return done.stdout
+
+    def backup(self, verb: str) -> str:
+        """What `make backup` (`now`) or `make backups` (`list`) does, which must succeed; returns what was printed."""
+        where = ("--stack", STACK, "--config-file", str(CONFIG_FILE))
+        done = self._run("python", "-m", "tools.backup", verb, *where)
+        assert done.returncode == 0, done.stdout[-6000:]
+        return done.stdout
 
     def _run(self, *command: str, **variables: str) -> subprocess.CompletedProcess[str]:
         environment = {**state_environment(), **self.world.environment, **variables}

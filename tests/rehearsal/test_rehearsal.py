@@ -167,7 +167,7 @@ def test_a_preview_needs_no_token_and_no_server(production: Production, made: Wo
 
 def test_a_token_without_rights_is_refused_before_anything_is_made(production: Production, made: World) -> None:
     said = production.refused_up(LINODE_TOKEN=NARROW_TOKEN)
-    assert "has no right to write domains" in said
+    assert "has no right to write domains, object_storage" in said
     assert "Invalid Token" in production.refused_up(LINODE_TOKEN="nobody's")
     assert "is missing" in production.refused_up(LINODE_TOKEN="")
     assert nothing_made(made)
@@ -285,6 +285,16 @@ def test_a_reboot_brings_everything_back(running: Production, made: World, tell:
     seconds_until(lambda: sees_the_study(running), "login after the reboot", 300)
     tell.append(f"reboot: login and study after {time.monotonic() - started:.0f} s")
     assert set(changes(running.up())) == {"unchanged"}
+
+
+def test_backups_go_to_a_bucket_of_the_account(running: Production, made: World) -> None:
+    assert "is complete" in running.backup("now")
+    (bucket,), (key,) = made.account.buckets.values(), made.account.keys.values()
+    assert bucket["label"].startswith(f"ohif-{STACK}-backup-")
+    assert bucket["_access"]["acl"] == "private"
+    assert [it["bucket_name"] for it in key["bucket_access"]] == [bucket["label"]]
+    assert len(list((made.s3.folder / bucket["label"] / "snapshots").iterdir())) >= 2, "the data, and the state"
+    assert key["access_key"] in at_the_console(made, "docker", "inspect", f"ohif-{STACK}-backup")
 
 
 # Changes
@@ -421,12 +431,32 @@ def test_destroy_leaves_what_is_protected_and_nothing_else(running: Production, 
     assert "are protected" in refused.stdout
     assert sees_the_study(running), "a refused destroy must not break anything"
     assert running.pulumi("state", "unprotect", "--all", "--yes").returncode == 0
-    done = running.pulumi("destroy", "--yes", "--skip-preview", "--config-file", str(CONFIG_FILE))
+    done = running.make("destroy")
     assert done.returncode == 0, done.stdout[-4000:]
+    assert f"make adopt STACK={STACK}" in done.stdout
     account = made.account
     assert (account.instances, account.firewalls, account.addresses) == ({}, {}, {})
     assert [(disk["label"], disk["linode_id"]) for disk in account.volumes.values()] == [(f"ohif-{STACK}-data", None)]
     left = [record for records in account.records.values() for record in records.values()]
     assert left == []
+    (bucket,) = account.buckets.values()
+    assert list((made.s3.folder / bucket["label"] / "snapshots").iterdir()), "the backups outlive the stack"
+    assert account.keys == {}
     with pytest.raises(GatewayClientError):
         sign_in(f"https://{THIRD}", "viewer", "whatever")
+
+
+def test_a_destroyed_stack_is_taken_up_again_with_studies_and_users(
+    running: Production, made: World, page: Page, tell: list[str]
+) -> None:
+    (disk,), (bucket,) = made.account.volumes.values(), made.account.buckets.values()
+    started = time.monotonic()
+    running.adopt()
+    tell.append(f"adopt: {time.monotonic() - started:.0f} s")
+    assert list(made.account.volumes.values()) == [disk]
+    assert list(made.account.buckets.values()) == [bucket]
+    assert disk["linode_id"] in made.account.instances
+    read_in_the_browser(page, running, "adopted")
+    assert "is complete" in running.backup("now")
+    assert set(changes(running.up())) == {"unchanged"}
+    assert running.make("destroy").returncode != 0, "the data are protected as before"

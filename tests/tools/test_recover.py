@@ -11,7 +11,7 @@ from bootstrap.console import UserError
 from components.archive.choice import ArchiveChoiceArgs, refusal
 from names import ARCHIVE_CHOICE_TYPE, SERVER_PLACE
 from settings import ArchiveKind
-from tools.recover import remaining
+from tools.recover import Lasting, remaining
 
 STACK = "urn:pulumi:prod::ohif::"
 ROOT = {
@@ -56,6 +56,48 @@ def test_the_realm_of_the_stack_that_was_saved_is_not_deleted() -> None:
     made = remaining(document(ROOT, SECRET, REALM), "drill")
     _, secret, realm = made["deployment"]["resources"]
     assert (realm["retainOnDelete"], "retainOnDelete" in secret) == (True, False)
+
+
+def test_the_bucket_of_the_backups_stays_with_its_stack_alone() -> None:
+    provider = {
+        "urn": f"{STACK}ohif:index:Cloud$pulumi:providers:linode::host-cloud-linode",
+        "type": "pulumi:providers:linode",
+    }
+    kind = "linode:index/objectStorageBucket:ObjectStorageBucket"
+    bucket = {"urn": f"{STACK}{kind}::backup", "type": kind, "provider": f"{provider['urn']}::1234"}
+    saved = document(ROOT, provider, MACHINE, bucket)
+    _, *kept = remaining(saved, "prod")["deployment"]["resources"]
+    assert [it["urn"] for it in kept] == [provider["urn"], bucket["urn"]]
+    assert kept[1]["retainOnDelete"]
+    assert len(remaining(saved, "drill")["deployment"]["resources"]) == 1
+
+
+def test_what_is_left_in_the_account_is_taken_up_where_the_data_were_kept() -> None:
+    provider = {
+        "urn": f"{STACK}ohif:index:Cloud$pulumi:providers:linode::host-cloud-linode",
+        "type": "pulumi:providers:linode",
+    }
+    disk = {
+        "urn": f"{STACK}linode:index/volume:Volume::host-volume",
+        "type": "linode:index/volume:Volume",
+        "provider": f"{provider['urn']}::1234",
+        "dependencies": [MACHINE["urn"]],
+    }
+    choice = {
+        "urn": f"{STACK}{ARCHIVE_CHOICE_TYPE}::archive-choice",
+        "type": ARCHIVE_CHOICE_TYPE,
+        "inputs": {"archive": "orthanc", "written": {}, "databases": {"postgres": "17"}, "places": {}},
+    }
+    key = {
+        "urn": f"{STACK}linode:index/objectStorageKey:ObjectStorageKey::key",
+        "type": "linode:index/objectStorageKey:ObjectStorageKey",
+        "provider": disk["provider"],
+    }
+    saved = document(ROOT, provider, MACHINE, VOLUME, disk, key, choice)
+    _, *kept = remaining(saved, "prod", Lasting.DATA)["deployment"]["resources"]
+    assert [it["urn"] for it in kept] == [provider["urn"], disk["urn"], choice["urn"]]
+    assert kept[1]["dependencies"] == []
+    assert kept[2]["inputs"] == choice["inputs"], "the data are of these versions, at these places"
 
 
 def test_where_the_data_were_no_longer_holds() -> None:
