@@ -106,7 +106,7 @@ class Builder:
     def _image(self, key: str, parent: concurrent.futures.Future[str]) -> str:
         recipe = RECIPES[key]
         directory = self.scratch / key
-        shutil.copytree(HERE / key, directory)
+        shutil.copytree(HERE / (recipe.directory or key), directory)
         if recipe.artifact:
             kept = recipe.artifact.ensure(self.work, key, self.downloads)
             _link(kept, directory / recipe.artifact.name)

@@ -21,9 +21,11 @@ ARM = platform.machine() == "aarch64"
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How one image is built: a Dockerfile in the directory of its name, on a parent, with an artifact or packages."""
+    """How one image is built: a Dockerfile, on a parent, with an artifact or packages."""
 
     parent: str = BASE
+    directory: str = field(default="", repr=False)
+    """Where its files are, if not in the directory of its name."""
     artifact: Artifact | None = None
     """Its version is the version of the image. Without an artifact, `package` gives the version."""
     package: str = ""
@@ -89,6 +91,17 @@ RECIPES: dict[str, Recipe] = {
         ),
         tests="upgrade",
     ),
+    "keycloak-24": Recipe(
+        directory="keycloak",
+        artifact=MavenArtifact(
+            name="keycloak.tar.gz",
+            version="24.0.5",
+            group="org.keycloak",
+            artifact="keycloak-quarkus-dist",
+            packaging="tar.gz",
+        ),
+        tests="upgrade",
+    ),
     "pebble": Recipe(package="pebble", oldest="2.6", tests="rehearsal"),
 }
 
@@ -106,7 +119,8 @@ def inputs_hash(key: str, recipes: Mapping[str, Recipe] = RECIPES, root: Path = 
     New versions of Debian packages alone do not change it.
     """
     digest = hashlib.sha256()
-    for path in sorted((root / key).rglob("*")):
+    directory = BASE if key == BASE else recipes[key].directory or key
+    for path in sorted((root / directory).rglob("*")):
         if path.is_file():
             mode = "x" if os.access(path, os.X_OK) else "-"
             digest.update(f"{path.relative_to(root)} {mode} {path.stat().st_size}\n".encode())

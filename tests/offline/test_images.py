@@ -44,8 +44,8 @@ def changed(before: dict[str, str], after: dict[str, str]) -> set[str]:
 
 def test_every_image_of_the_program_has_a_recipe_and_a_dockerfile() -> None:
     assert set(recipes.PROGRAM) == set(DEFAULT_IMAGES)
-    for key in recipes.RECIPES:
-        assert (recipes.HERE / key / "Dockerfile").is_file()
+    for key, recipe in recipes.RECIPES.items():
+        assert (recipes.HERE / (recipe.directory or key) / "Dockerfile").is_file()
 
 
 def test_an_image_has_exactly_one_source_of_its_version() -> None:
