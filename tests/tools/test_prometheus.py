@@ -172,6 +172,10 @@ def running_prometheus(target: str, folder: Path) -> Iterator[httpx.Client]:
         with httpx.Client(
             base_url=f"http://127.0.0.1:{port}", transport=httpx.HTTPTransport(retries=8), trust_env=False
         ) as asking:
+            # It listens before it answers.
+            deadline = time.monotonic() + 60
+            while asking.get("/-/ready").status_code != 200 and time.monotonic() < deadline:
+                time.sleep(0.2)
             yield asking
     finally:
         process.terminate()
