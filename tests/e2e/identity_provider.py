@@ -16,7 +16,7 @@ import httpx
 from tests.certificates import Certificate, signed
 from tests.e2e.containers import put
 
-IMAGES = ("ohif-offline/keycloak", "quay.io/keycloak/keycloak")
+IMAGES = ("ohif-offline/keycloak:", "quay.io/keycloak/keycloak:")
 HOST, PORT = "login.example.org", 8443
 """Where the stack's Keycloak reaches it."""
 BROWSER_PORT = 8482

@@ -18,7 +18,7 @@ from offline.plugins.resource import PluginError
 from tests.offline.plugin_driver import Driver
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
-IMAGES = ("ohif-offline/keycloak", "quay.io/keycloak/keycloak")
+IMAGES = ("ohif-offline/keycloak:", "quay.io/keycloak/keycloak:")
 ADMIN_PASSWORD = secrets.token_hex(12)
 PASSWORD = "Correct-horse-1"
 

@@ -47,7 +47,7 @@ def production(made: World, machine: Machine) -> Iterator[Production]:
         tlsKey=key,
         tlsCa=made.acme.own,
         protectData="false",
-        **dict.fromkeys(("vm", "dns", "linodeDns", "acme")),
+        **dict.fromkeys(("vm", "dns", "linodeDns", "acme", "backup")),
     )
     state.ensure_stack(STACK, state_environment(), CONFIG_FILE)
     with resolving(made.names):
