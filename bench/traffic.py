@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from io import BytesIO
 import httpx
 from pydicom.uid import generate_uid
 
+from bench.meanwhile import Over, meanwhile
 from tools import sample
 from tools.dicomweb import GatewayClientError, StackOutputs, sign_in, store
 
@@ -90,7 +90,6 @@ def _said(answer: httpx.Response) -> bytes:
 @contextmanager
 def reading(outputs: StackOutputs, traffic: Traffic) -> Iterator[None]:
     """Readers that go on all the while; each answer must be the first one again."""
-    over = threading.Event()
     with closing(sign_in(outputs.base_url, "viewer", outputs.credentials["viewer"])) as first:
         expected: dict[str, bytes] = {}
         for path, headers in reads().items():
@@ -100,9 +99,9 @@ def reading(outputs: StackOutputs, traffic: Traffic) -> Iterator[None]:
             expected[path] = _said(answer)
         cookies = {cookie.name: cookie.value or "" for cookie in first.cookies.jar}
 
-        def read() -> None:
+        def read(over: Over) -> None:
             with httpx.Client(base_url=outputs.base_url, cookies=cookies, timeout=60) as session:
-                while not over.is_set():
+                while not over():
                     for path, headers in reads().items():
                         started = time.monotonic()
                         try:
@@ -119,26 +118,18 @@ def reading(outputs: StackOutputs, traffic: Traffic) -> Iterator[None]:
                             traffic.wrong_at.append(started)
                             time.sleep(PAUSE_SECONDS)
 
-        threads = [threading.Thread(target=read) for _ in range(READERS)]
-        for thread in threads:
-            thread.start()
-        try:
+        with meanwhile(*[read] * READERS):
             yield
-        finally:
-            over.set()
-            for thread in threads:
-                thread.join()
 
 
 @contextmanager
 def storing(outputs: StackOutputs, traffic: Traffic, study: str) -> Iterator[None]:
     """One instance after the other, each with a name of its own."""
-    over = threading.Event()
 
-    def send() -> None:
+    def send(over: Over) -> None:
         with closing(sign_in(outputs.base_url, "pacsadmin", outputs.credentials["pacsadmin"])) as session:
             for uid, file in small_instances(study):
-                if over.is_set():
+                if over():
                     return
                 try:
                     store(session, [file])
@@ -147,10 +138,5 @@ def storing(outputs: StackOutputs, traffic: Traffic, study: str) -> Iterator[Non
                     traffic.refused[str(refusal)[:120]] += 1
                 time.sleep(0.1)
 
-    thread = threading.Thread(target=send)
-    thread.start()
-    try:
+    with meanwhile(send):
         yield
-    finally:
-        over.set()
-        thread.join()

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import secrets
 import subprocess
-import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 
 import httpx
 import pytest
 
+from bench.meanwhile import Over, meanwhile
 from components.backup.backup import DATA, SCRIPT, WORK
 from settings import ArchiveKind
 from tests.e2e.backup_settings import backup_to
@@ -131,26 +132,16 @@ def backups() -> list[str]:
 @contextmanager
 def ingest(stack: Stack, outputs: StackOutputs) -> Iterator[None]:
     """A user stores studies meanwhile, another stores some and deletes them."""
-    going = threading.Event()
-    going.set()
 
-    def work(user: str, *, deletes: bool) -> None:
+    def work(user: str, over: Over, *, deletes: bool) -> None:
         with closing(sign_in(stack.url, user, outputs.credentials[user])) as session:
-            while going.is_set():
+            while not over():
                 study = store(session)
                 if deletes:
                     delete(session, study)
 
-    threads = [
-        threading.Thread(target=work, args=(user,), kwargs={"deletes": deletes})
-        for user, deletes in (("reporter", False), ("pacsadmin", True))
-    ]
-    for thread in threads:
-        thread.start()
-    yield
-    going.clear()
-    for thread in threads:
-        thread.join()
+    with meanwhile(partial(work, "reporter", deletes=False), partial(work, "pacsadmin", deletes=True)):
+        yield
 
 
 def test_all_that_was_there_comes_back_and_nothing_else(
