@@ -26,6 +26,16 @@ PORT = 8080
 MANAGEMENT_PORT = 9000
 """Health; never forwarded to."""
 
+JAVA_OPTIONS = (
+    # With two processors and 1 GB, G1's threads and tables cost more than its shorter pauses are worth.
+    *("-XX:-UseG1GC", "-XX:+UseSerialGC"),
+    # Most of a start's work is in compiling well what runs during the start only. Ten times Java's defaults: what
+    # hashes passwords is still compiled well.
+    *("-XX:Tier4InvocationThreshold=50000", "-XX:Tier4MinInvocationThreshold=10000"),
+    *("-XX:Tier4CompileThreshold=150000", "-XX:Tier4BackEdgeThreshold=400000"),
+)
+"""Measured in docs/explanation/speed.md. Source: OpenJDK, compilationPolicy.hpp; kc.sh puts them after its own."""
+
 UNKNOWN_NAMES = r'/"loggerName":"org.keycloak.events"/{/userId=\\"null\\"/s/username=(\\.|[^"\\])*/username=\\"-\\"/}'
 """sed script that removes the typed user name from an event without a user, and what follows it in the message.
 
@@ -122,6 +132,7 @@ class Keycloak(pulumi.ComponentResource):
                     "KC_LOG_CONSOLE_OUTPUT": "json",
                     "KC_SPI_EVENTS_LISTENER__JBOSS_LOGGING__SUCCESS_LEVEL": "info",
                     "JAVA_OPTS_KC_HEAP": "-XX:InitialRAMPercentage=15 -XX:MaxRAMPercentage=55",
+                    "JAVA_OPTS_APPEND": " ".join(JAVA_OPTIONS),
                 },
                 files=[
                     *theme_files(),
