@@ -38,7 +38,7 @@ networks = Networks("networks", NetworksArgs(stack=stack, ipv6=settings.listener
 
 archive_args = ArchiveArgs(
     *(stack, networks, secrets.archive, settings.archive, settings.listeners.dicom),
-    *(settings.database, settings.files_folder),
+    *(settings.database, settings.files),
 )
 archive = make_archive("archive", archive_args, on_host)
 keycloak_args = KeycloakArgs(stack, networks, endpoint, secrets.keycloak, settings.sign_in, settings.database)

@@ -27,14 +27,17 @@ class Advisory:
 
     def concerns(self, reference: str) -> bool:
         """Whether the version in an image's reference has it. A reference without a whole version is not judged."""
-        found = TAG.match(reference)
-        if found is None:
-            return False
-        version, fixed = _version(found[1]), [_version(it) for it in self.fixed]
+        version, fixed = version_of(reference), [_version(it) for it in self.fixed]
         if len(version) < len(fixed[0]):
             return False
         of_line = [it for it in fixed if it[:-1] == version[: len(it) - 1]]
         return version < (of_line[0] if of_line else max(fixed))
+
+
+def version_of(reference: str) -> Version:
+    """The version in the tag of an image's reference, without what is no number; empty if there is none."""
+    found = TAG.match(reference)
+    return _version(found[1]) if found else ()
 
 
 def _version(text: str) -> Version:

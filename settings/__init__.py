@@ -36,6 +36,7 @@ from settings.model.backup import Backup, Keep, LinodeBucket, S3Access, SftpAcce
 from settings.model.database import DatabaseLogin, DatabaseServer
 from settings.model.entrance import Acme, DuckDns, LinodeZone, Listeners, ProvidedCertificate, Proxy, ProxyProtocol
 from settings.model.federation import Directory, DirectoryKind, LoginProvider, OpenIdProvider, SamlProvider
+from settings.model.files import FilesBucket, FilesFolder
 from settings.model.machine import LocalMachine, Machine, Network, Server, Vm
 from settings.model.sign_in import CONSOLE_USER, Mfa, PasswordRules, Program, SessionLimits, SignIn, Smtp, User
 from settings.model.stack import Settings
@@ -59,6 +60,8 @@ __all__ = [
     "Directory",
     "DirectoryKind",
     "DuckDns",
+    "FilesBucket",
+    "FilesFolder",
     "Keep",
     "LabelRule",
     "LinodeBucket",
@@ -194,6 +197,7 @@ def load() -> Settings:
         proxy=in_front,
     )
     backups = backup.backup(config, machine_settings, mails=mail_server is not None)
+    server = database.database(config, kept_in.kind)
     rights.require_https(kept_in.rights, secure=secure or listeners.loopback_only)
     return Settings(
         project=pulumi.get_project(),
@@ -204,8 +208,8 @@ def load() -> Settings:
         certificate=certificate,
         dns=dns.dns(config, host, machine_settings),
         archive=archive.within_volume(kept_in, machine_settings),
-        database=database.database(config, kept_in.kind),
-        files_folder=files.folder(config, kept_in.kind, machine_settings, backups),
+        database=server,
+        files=files.place(config, kept_in.kind, machine_settings, backups, server),
         users=users.users(config, of_rights),
         directory=directory.directory(config, of_rights),
         login_providers=login_providers.login_providers(config, of_rights),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pulumi
 
-from advisories import ADVISORIES, TAG
+from advisories import ADVISORIES, version_of
 from images import DEFAULT_IMAGES, LOCK, Image
 from settings import parsing
 from settings.parsing import ConfigurationError
@@ -18,6 +18,8 @@ POSTGRES_MAJORS = ("16", "17")
 """Those whose image keeps its data where the program says."""
 DATABASES = ("postgres", "dcm4chee-db")
 """Images whose data only the same major version starts on."""
+READS_NEWER = ("postgres", "keycloak", "orthanc", "dcm4chee", "dcm4chee-db")
+"""Images that do not read what a newer one has written."""
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -64,14 +66,21 @@ def _refuse_known_bad(key: str, image: Image) -> None:
 
 def major(name: str) -> str | None:
     """The major version in an image's tag; `None` if there is none."""
-    found = TAG.match(name)
-    return found[1].partition(".")[0] if found else None
+    version = version_of(name)
+    return str(version[0]) if version else None
 
 
 def database_majors(table: Mapping[str, Image], archive: str) -> Mapping[str, str]:
     """Major versions of the databases of a stack with this archive, by key of their images, as far as tags say."""
     found = {key: major(table[key].name) for key in DATABASES if table[key].archive in (None, archive)}
     return {key: version for key, version in found.items() if version}
+
+
+def writers(table: Mapping[str, Image], archive: str) -> Mapping[str, str]:
+    """Versions of what else writes the data of a stack with this archive, by key, as far as tags say."""
+    keys = [key for key in READS_NEWER if key not in DATABASES and table[key].archive in (None, archive)]
+    found = {key: version_of(table[key].name) for key in keys}
+    return {key: ".".join(map(str, version)) for key, version in found.items() if version}
 
 
 def locked() -> Mapping[str, str]:

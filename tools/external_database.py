@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 import docker
 import docker.errors
 
+from advisories import version_of
 from bootstrap.console import UserError
 from components.database.address import CA_FILE
 from names import PROJECT, docker_labels
 from settings.database import LOGINS
 from tools.container_exec import run
 from tools.pulumi_run import Pulumi
-from tools.versions import version
+from tools.stack_state import read_with_secrets
 
 QUERY = """
 SELECT current_setting('server_version_num')::int / 10000,
@@ -26,10 +26,7 @@ SELECT current_setting('server_version_num')::int / 10000,
 
 def settings(pulumi: Pulumi) -> Mapping[str, Any]:
     """The server in the configuration, with its passwords; empty if there is none."""
-    entries = json.loads(pulumi.output_of("config", "--json", "--show-secrets", config=True))
-    entry = entries.get(f"{PROJECT}:database", {})
-    found = entry.get("objectValue") or json.loads(entry.get("value") or "{}")
-    return dict(found)
+    return read_with_secrets(pulumi, "database")
 
 
 def check(engine: docker.DockerClient, pulumi: Pulumi, image: str, *, must_be_empty: bool) -> None:
@@ -48,10 +45,10 @@ def check(engine: docker.DockerClient, pulumi: Pulumi, image: str, *, must_be_em
     for login in LOGINS:
         major, may_create, tables = _ask(engine, pulumi.stack, image, server, server[login])
         where = f"ohif:database.{login}: {server[login]['name']} at {server['host']}"
-        if version(image)[:1] not in ((), (major,)):
+        if version_of(image)[:1] not in ((), (major,)):
             # pg_dump reads no newer server, and what pg_restore writes is not understood by an older one.
             raise UserError(
-                f"{where} is of PostgreSQL {major}, and the programs for its backups are of {version(image)[0]}",
+                f"{where} is of PostgreSQL {major}, and the programs for its backups are of {version_of(image)[0]}",
                 f"Set ohif:images.postgres to an image of PostgreSQL {major} (16 or 17). Nothing was changed.",
             )
         if not may_create:

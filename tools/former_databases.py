@@ -13,7 +13,7 @@ import docker.errors
 from docker.models.containers import Container
 
 from bootstrap.console import UserError
-from names import DATABASE_MAJORS
+from names import DATABASE_MAJORS, WRITERS
 from tools import preflight
 from tools.container_exec import run, run_once
 from tools.pulumi_run import Pulumi
@@ -31,14 +31,14 @@ def set_aside(engine: docker.DockerClient, pulumi: Pulumi) -> None:
     """Stop the stack and put its databases aside. Their servers make empty ones when they start again."""
     stop(engine, pulumi.stack)
     _in_volumes(engine, pulumi.stack, SET_ASIDE)
-    change_resources(pulumi, forget_majors)
+    change_resources(pulumi, forget_versions)
 
 
 def put_back(engine: docker.DockerClient, pulumi: Pulumi) -> None:
     """Stop the stack and put the former databases in place of those that are there now."""
     stop(engine, pulumi.stack)
     _in_volumes(engine, pulumi.stack, PUT_BACK)
-    change_resources(pulumi, forget_majors)
+    change_resources(pulumi, forget_versions)
 
 
 def remove(engine: docker.DockerClient, stack: str) -> None:
@@ -92,7 +92,8 @@ def _in_volume(engine: docker.DockerClient, stack: str, server: Container, scrip
         raise UserError(f"{server.name}: {error}", "Run the command again.") from error
 
 
-def forget_majors(resources: Resources) -> bool:
-    """Take the versions of the databases out of the state: the next update writes those that are there then."""
-    known = archive_choice(resources)
-    return known is not None and known.pop(DATABASE_MAJORS, None) is not None
+def forget_versions(resources: Resources) -> bool:
+    """Take the versions of what wrote the data out of the state: the next update writes those that are there then."""
+    known = archive_choice(resources) or {}
+    removed = [known.pop(key, None) for key in (DATABASE_MAJORS, WRITERS)]
+    return any(it is not None for it in removed)

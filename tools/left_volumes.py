@@ -121,5 +121,5 @@ def _remember(resources: Resources, places: Mapping[str, str]) -> bool:
     if known is None:
         return False
     known[PLACES] = {**(known.get(PLACES) or {}), **places}
-    former_databases.forget_majors(resources)
+    former_databases.forget_versions(resources)
     return True

@@ -18,7 +18,7 @@ from bootstrap import state
 from bootstrap.console import UserError, print_line
 from bootstrap.paths import ROOT, STATE
 from components.archive.choice import MOVABLE
-from names import ARCHIVE_CHOICE_TYPE, DATABASE_MAJORS, NO_PLACE, PLACES, PROJECT
+from names import ARCHIVE_CHOICE_TYPE, DATABASE_MAJORS, NO_PLACE, PLACES, PROJECT, WRITERS
 from tools import command_line
 from tools.backup import STATE_FILE
 from tools.pulumi_run import Pulumi
@@ -85,7 +85,8 @@ def _without(resource: Mapping[str, Any], gone: set[str], lasting: Lasting) -> d
     if resource.get("deletedWith") in gone:
         del made["deletedWith"]
     if made["type"] == ARCHIVE_CHOICE_TYPE and lasting is Lasting.BACKUPS:
-        made["inputs"] = {**resource["inputs"], PLACES: dict.fromkeys(MOVABLE, NO_PLACE), DATABASE_MAJORS: {}}
+        made["inputs"] = {**resource["inputs"], PLACES: dict.fromkeys(MOVABLE, NO_PLACE)}
+        made["inputs"] |= {DATABASE_MAJORS: {}, WRITERS: {}}
     if made["type"].startswith((OF_KEYCLOAK, BUCKETS)):
         # Until an update gives this stack a Keycloak of its own, the saved address is that of the stack that the state
         # was saved from, which may be running. Removing this stack must not remove the users of that one, or its key.

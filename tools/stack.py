@@ -31,6 +31,7 @@ from tools import (
     command_line,
     directory,
     external_database,
+    files_bucket,
     files_folder,
     left_volumes,
     mail,
@@ -50,6 +51,7 @@ from tools.stack_state import (
     needed_memory,
     read_config,
     read_deployment,
+    read_with_secrets,
     resource_types,
 )
 
@@ -79,7 +81,9 @@ def _check(pulumi: Pulumi, deployment: Deployment, config: dict[str, Any]) -> No
         preflight.refuse_little_memory(memory.available, int(client.info()["MemTotal"]), needed_memory(config))
     names = image_names(config)
     preflight.refuse_missing_images(client, names)
-    if folder := config["files"].get("path"):
+    if files_bucket.is_wanted(config["files"]):
+        files_bucket.check(read_with_secrets(pulumi, "files"))
+    elif folder := config["files"].get("path"):
         known = left_volumes.place(deployment, "files")
         files_folder.check(
             client, pulumi.stack, folder, names["orthanc"], must_be_empty=known not in (folder, NO_PLACE)

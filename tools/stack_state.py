@@ -78,6 +78,14 @@ def read_config(pulumi: Pulumi) -> dict[str, Any]:
     }
 
 
+def read_with_secrets(pulumi: Pulumi, key: str) -> dict[str, Any]:
+    """A setting that is an object, with its secrets; empty if it is not set."""
+    entries = json.loads(pulumi.output_of("config", "--json", "--show-secrets", config=True))
+    entry = entries.get(f"{PROJECT}:{key}", {})
+    found = entry.get("objectValue") or json.loads(entry.get("value") or "{}")
+    return dict(found)
+
+
 def image_names(config: Mapping[str, Any]) -> dict[str, str]:
     """Images that the program uses: from the configuration, then those built on this machine, then the table."""
     built: dict[str, Any] = {}

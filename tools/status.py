@@ -15,10 +15,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from bootstrap.console import UserError, print_error, print_line
-from tools import measurements, preflight, prometheus, recovery
+from tools import files_bucket, measurements, preflight, prometheus, recovery
 from tools.backup import last_backup
 from tools.pulumi_run import Pulumi, copy_config
-from tools.stack_state import read_deployment
+from tools.stack_state import read_config, read_deployment
 from tools.status_model import Status
 
 GB = 10**9
@@ -51,7 +51,8 @@ def measured(pulumi: Pulumi) -> Status:
     )
     statistics = measurements.statistics(archive)
     disk, free = measurements.disk(archive)
-    stored = statistics.get("TotalDiskSize")
+    # What is stored in a bucket fills no disk.
+    stored = None if files_bucket.is_wanted(read_config(pulumi)["files"]) else statistics.get("TotalDiskSize")
     days = None if free is None or stored is None else measurements.days_left(pulumi.stack, int(stored), free)
     url = json.loads(pulumi.output_of("stack", "output", "--json")).get("viewerUrl", "")
     status = Status(

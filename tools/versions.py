@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from docker.models.containers import Container
 
-from advisories import ADVISORIES, Advisory
+from advisories import ADVISORIES, Advisory, version_of
 from bootstrap.console import UserError
 from components.backup.backup import DESCRIPTION
-from settings.images import DATABASES, major
+from settings.images import DATABASES, READS_NEWER, major
 from tools.backup import Snapshot, restic
 from tools.container_exec import run
-
-READS_NEWER = ("postgres", "keycloak", "orthanc", "dcm4chee", "dcm4chee-db")
-"""Images that do not read what a newer one has written."""
-VERSION = re.compile(r":v?(\d+(?:\.\d+)*)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +77,7 @@ def refuse_unfitting(snapshot: Snapshot, made_with: Mapping[str, Any], here: Map
 
 def reads(key: str, before: str, now: str) -> bool:
     """Whether an image reads what another one of the same key has written, as far as their tags say."""
-    wrote, has = version(before), version(now)
+    wrote, has = version_of(before), version_of(now)
     if key in DATABASES:
         wrote, has = wrote[:1], has[:1]
     return key not in READS_NEWER or not has or wrote <= has
@@ -90,10 +85,4 @@ def reads(key: str, before: str, now: str) -> bool:
 
 def shown(image: str) -> str:
     """The version in an image's tag, or its whole name if there is none."""
-    return ".".join(map(str, version(image))) or image
-
-
-def version(image: str) -> tuple[int, ...]:
-    """The version in an image's tag, without what is no number; empty if there is none."""
-    found = VERSION.search(image.rpartition("/")[2])
-    return tuple(map(int, found[1].split("."))) if found else ()
+    return ".".join(map(str, version_of(image))) or image

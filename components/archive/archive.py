@@ -12,7 +12,7 @@ from names import SERVER_PLACE
 from route import ArchiveRoot
 from settings import Archive as ArchiveSettings
 from settings import ArchiveKind, Settings
-from settings.images import database_majors
+from settings.images import database_majors, writers
 
 _MAKERS: Mapping[ArchiveKind, type[Orthanc] | type[Dcm4chee]] = {
     ArchiveKind.ORTHANC: Orthanc,
@@ -47,11 +47,15 @@ def require_confirmed_archive(name: str, settings: Settings) -> pulumi.ResourceO
         immutable_settings=_MAKERS[settings.archive.kind].immutable_settings(settings.archive),
         databases={} if settings.database else database_majors(settings.images, settings.archive.kind),
         places=places(settings),
+        writers=writers(settings.images, settings.archive.kind),
     )
     return pulumi.ResourceOptions(depends_on=ArchiveChoice(name, args).accepted)
 
 
 def places(settings: Settings) -> Mapping[str, str]:
     """Where data are that are not on the stack's own volumes, by the key of the setting that says so."""
-    named = {"database": SERVER_PLACE if settings.database else None, "files": settings.files_folder}
+    named = {
+        "database": SERVER_PLACE if settings.database else None,
+        "files": settings.files.place if settings.files else None,
+    }
     return {key: place for key, place in named.items() if place}

@@ -11,6 +11,7 @@ from names import (
     NO_PLACE,
     OWN_PLACE,
     PLACES,
+    WRITERS,
     former_archive_fix,
     former_archive_problem,
 )
@@ -36,6 +37,8 @@ class ArchiveChoiceArgs:
     """Major versions of the stack's own databases, by key of their images."""
     places: Mapping[str, str] = field(default_factory=dict)
     """Where the data are, by the key of the setting that says so; what is not named is on a volume of the stack."""
+    writers: Mapping[str, str] = field(default_factory=dict)
+    """Versions of what else writes the data, by key of the image: an older one may not read them."""
 
 
 class ArchiveChoice(pulumi.ComponentResource):
@@ -64,6 +67,7 @@ class ArchiveChoice(pulumi.ComponentResource):
                 "written": dict(args.immutable_settings),
                 DATABASE_MAJORS: dict(args.databases),
                 PLACES: dict(args.places),
+                WRITERS: dict(args.writers),
             },
             pulumi.ResourceOptions.merge(
                 opts, pulumi.ResourceOptions(hooks=pulumi.ResourceHookBinding(before_update=[hook]))
@@ -90,7 +94,7 @@ def refusal(before: Mapping[str, object], now: ArchiveChoiceArgs) -> str | None:
         wanted = now.places.get(key, OWN_PLACE)
         if place not in (NO_PLACE, wanted):
             known, fix = (
-                ("on this stack's own volumes", "`make upgrade` moves them")
+                ("on this stack's own volumes", _way_to(wanted))
                 if place == OWN_PLACE
                 else (named.format(place), "Set it back")
             )
@@ -102,7 +106,27 @@ def refusal(before: Mapping[str, object], now: ArchiveChoiceArgs) -> str | None:
                 f"Configuration ohif:images.{key}: the databases are of PostgreSQL {version}, and {wanted} does not "
                 "start on them. `make upgrade` takes them there. Nothing was changed."
             )
+    writers = before.get(WRITERS)
+    for key, version in writers.items() if isinstance(writers, Mapping) else ():
+        if _is_older(wanted := now.writers.get(key, version), version):
+            return (
+                f"Configuration ohif:images.{key}: {version} has written the data, which {wanted} may not read. "
+                f"`make upgrade SNAPSHOT=id` goes back, with a backup that {wanted} made. Nothing was changed."
+            )
     return None
+
+
+def _is_older(one: str, other: str) -> bool:
+    """Whether a version is older than another one, as far as both say: 26.7 is not older than 26.7.3."""
+    numbers = zip(map(int, one.split(".")), map(int, other.split(".")), strict=False)
+    return next((mine < theirs for mine, theirs in numbers if mine != theirs), False)
+
+
+def _way_to(place: str) -> str:
+    """How data get from the stack's own volumes to a place."""
+    if place.startswith("https:"):
+        return "A stack begins with its bucket; nothing moves there"
+    return "`make upgrade` moves them"
 
 
 def switch_refusal(before: str, now: str) -> str:

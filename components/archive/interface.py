@@ -12,7 +12,7 @@ from components.containers.networks import Networks
 from components.containers.stack_context import StackContext
 from route import ArchiveRoot
 from settings import Archive as ArchiveSettings
-from settings import DatabaseServer, Dicom
+from settings import DatabaseServer, Dicom, FilesBucket, FilesFolder
 
 DATABASE_SECRET = "archive-database"  # noqa: S105 - a name
 """Its password, where the stack runs the server."""
@@ -31,16 +31,16 @@ class ArchiveArgs:
     """`None`: the DICOM port is closed."""
     database: DatabaseServer | None
     """`None`: a server of its own for its index."""
-    files_folder: str | None
-    """Folder of the machine for its files; `None`: a volume."""
+    files: FilesFolder | FilesBucket | None
+    """Where its files are; `None`: on a volume of its own."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ArchiveData:
     """What of an archive has to be backed up."""
 
-    files: docker.Volume
-    """Objects, which are written once and never changed."""
+    files: docker.Volume | None
+    """Objects, which are written once and never changed; `None`: no volume has them."""
     dumps: Sequence[DumpSource]
     """Index and directory."""
 

@@ -9,7 +9,7 @@ import pulumi
 
 from components.archive import orthanc_config
 from components.archive.interface import DATABASE_SECRET, ArchiveArgs, ArchiveData, DicomWebSource
-from components.containers.networks import data_volume, folder_volume
+from components.archive.orthanc_files import orthanc_files
 from components.containers.service import File, Healthcheck, Service, ServiceArgs, http_probe
 from components.database.database import DatabaseArgs, make_database
 from public_paths import ADMIN_PATH
@@ -109,13 +109,9 @@ class Orthanc(pulumi.ComponentResource):
         )
         database = make_database(f"{name}-database", database_args, pulumi.ResourceOptions(parent=self))
         connection = database.connection
-        volume = (
-            folder_volume(f"{name}-files-volume", "files", args.files_folder, args.stack, self)
-            if args.files_folder
-            else data_volume(f"{name}-volume", "orthanc", args.stack, self)
-        )
-        self.data = ArchiveData(files=volume, dumps=[database.dump])
-        configuration = pulumi.Output.all(credential, connection.password, restricted).apply(
+        kept = orthanc_files(name, args.stack, args.files, self)
+        self.data = ArchiveData(files=kept.kept, dumps=[database.dump])
+        configuration = pulumi.Output.all(credential, connection.password, restricted, kept.settings).apply(
             lambda passwords: orthanc_config.render(
                 orthanc_config.OrthancConfig(
                     name="Archive",
@@ -129,6 +125,7 @@ class Orthanc(pulumi.ComponentResource):
                     character_set=args.settings.default_character_set,
                     maximum_mb=args.settings.maximum_gb * 1000,
                     restricted_password=passwords[2],
+                    further=passwords[3],
                 )
             )
         )
@@ -138,7 +135,7 @@ class Orthanc(pulumi.ComponentResource):
                 stack=args.stack,
                 image="orthanc",
                 alias="orthanc",
-                networks=[args.networks.archive, connection.network],
+                networks=[args.networks.archive, connection.network, *kept.networks],
                 # By name: the image's own user, whose number differs between its versions.
                 user="orthanc",
                 # Without root it cannot write the machine's identity, and does not need it.
@@ -148,9 +145,10 @@ class Orthanc(pulumi.ComponentResource):
                     *scripts(orthanc_config.IDENTITY_SCRIPT, *orthanc_config.PYTHON_SCRIPTS),
                     File(path=AUTHORIZATION_FILE, content=self.authorization),
                     *connection.files,
+                    *kept.files,
                     *rights_files(args.settings.rights, self.restricted_authorization),
                 ],
-                volumes={STORAGE_PATH: volume},
+                volumes={STORAGE_PATH: kept.volume},
                 healthcheck=Healthcheck(
                     # Answers only to the credential, and only when the index does (`/system` does not ask it). After a
                     # restart of the database it uses up the connections that are dead, which would each fail a store.

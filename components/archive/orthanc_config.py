@@ -86,6 +86,8 @@ class OrthancConfig:
     """Size of all stored files at which further ones are refused; 0: no limit."""
     restricted_password: str | None
     """Of the user for those who may not read every study; `None`: there are none."""
+    further: Mapping[str, object]
+    """Sections for the place of the files."""
 
 
 def index(address: DatabaseAddress, password: str) -> Mapping[str, object]:
@@ -166,6 +168,7 @@ def render(config: OrthancConfig) -> str:
                 "EnableMetadataCache": True,
             },
             "OrthancExplorer2": {"Enable": True, "IsDefaultOrthancUI": True},
+            **config.further,
         },
         indent=2,
     )

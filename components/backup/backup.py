@@ -42,7 +42,7 @@ class StackData:
 
 def stack_data(kind: str, archive: Archive, keycloak: Keycloak, certificate: ServedCertificate | None) -> StackData:
     """What of a stack's parts is backed up."""
-    files = {"archive": archive.data.files}
+    files = {"archive": archive.data.files} if archive.data.files else {}
     if isinstance(certificate, AcmeCertificate):
         files["certificates"] = certificate.volume.volume
     return StackData(archive=kind, dumps=[keycloak.database.dump, *archive.data.dumps], files=files)

@@ -11,6 +11,7 @@ from settings.model.backup import Backup
 from settings.model.database import DatabaseServer
 from settings.model.entrance import Acme, DuckDns, LinodeZone, Listeners, ProvidedCertificate
 from settings.model.federation import Directory, LoginProvider
+from settings.model.files import FilesBucket, FilesFolder
 from settings.model.machine import Machine
 from settings.model.sign_in import Mfa, PasswordRules, Program, SessionLimits, SignIn, Smtp, User
 from settings.model.viewer import ViewerSettings
@@ -32,8 +33,8 @@ class Settings:
     archive: Archive
     database: DatabaseServer | None
     """`None`: each service that needs one has a PostgreSQL server of its own."""
-    files_folder: str | None
-    """Folder of the stack's machine that has the archive's files; `None`: a volume of the stack has them."""
+    files: FilesFolder | FilesBucket | None
+    """Where the archive's files are; `None`: on a volume of the stack."""
     audit_days: int
     """How long lines about users' requests are kept on a volume; 0: they are not."""
     sessions: SessionLimits

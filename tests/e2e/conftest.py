@@ -77,6 +77,8 @@ ORDER = (
     "test_destroy.py",
     # A stack of its own, when the others are gone.
     "test_upgrade.py",
+    "test_bucket.py",
+    "test_old_keycloak.py",
 )
 KEEP = os.environ.get("KEEP") == "1"
 

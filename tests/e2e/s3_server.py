@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import secrets
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.certificates import signed
@@ -17,12 +17,11 @@ PACKAGE, VERSION = "github.com/versity/versitygw/cmd/versitygw", "1.8.0"
 PORT = 7443
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class S3Server:
     """What a client has to know."""
 
-    address: str
-    """`host:port`; it speaks HTTPS."""
+    host: str
     access_key: str
     secret_key: str
     authority: str
@@ -30,21 +29,39 @@ class S3Server:
     folder: Path
     """Holds a folder for each bucket."""
     region: str
+    command: Sequence[str] = field(repr=False)
+
+    @property
+    def address(self) -> str:
+        """`host:port`; it speaks HTTPS."""
+        return f"{self.host}:{PORT}"
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Its process."""
+        process = subprocess.Popen(self.command)
+        try:
+            wait_until(lambda: listens(self.host, PORT), "S3 server", 20)
+            yield
+        finally:
+            process.terminate()
+            process.wait()
 
     def administrate(self, *words: str) -> None:
         """A command of its administrator."""
-        program = go_tools.ensure("S3 server", PACKAGE, VERSION)
         where = ("--access", self.access_key, "--secret", self.secret_key, "--region", self.region)
         subprocess.run(
-            [program, "admin", *where, "--endpoint-url", f"https://{self.address}", "--allow-insecure", *words],
+            [
+                *(self.command[0], "admin", *where),
+                *("--endpoint-url", f"https://{self.address}", "--allow-insecure", *words),
+            ],
             check=True,
             capture_output=True,
         )
 
 
-@contextmanager
-def s3_server(folder: Path, address: str, region: str = "us-east-1") -> Iterator[S3Server]:
-    """A server without a bucket. Signatures for another region are refused."""
+def stopped_s3_server(folder: Path, address: str, region: str = "us-east-1") -> S3Server:
+    """A server without a bucket that does not run yet. Signatures for another region are refused."""
     program = go_tools.ensure("S3 server", PACKAGE, VERSION)
     authority = signed("an S3 server's authority", covers=())
     certificate = signed("an S3 server", by=authority, covers=(address,))
@@ -54,16 +71,24 @@ def s3_server(folder: Path, address: str, region: str = "us-east-1") -> Iterator
     buckets.mkdir()
     users.mkdir()
     access_key, secret_key = "pacs", secrets.token_urlsafe(24)
-    process = subprocess.Popen(
-        [
+    return S3Server(
+        host=address,
+        access_key=access_key,
+        secret_key=secret_key,
+        authority=authority.pem,
+        folder=buckets,
+        region=region,
+        command=[
             *(str(program), "--quiet", "--access", access_key, "--secret", secret_key),
             *("--iam-dir", str(users), "--region", region),
             *("--port", f"{address}:{PORT}", "--cert", str(cert), "--key", str(key), "posix", str(buckets)),
-        ]
+        ],
     )
-    try:
-        wait_until(lambda: listens(address, PORT), "S3 server", 20)
-        yield S3Server(f"{address}:{PORT}", access_key, secret_key, authority.pem, buckets, region)
-    finally:
-        process.terminate()
-        process.wait()
+
+
+@contextmanager
+def s3_server(folder: Path, address: str, region: str = "us-east-1") -> Iterator[S3Server]:
+    """A server without a bucket."""
+    server = stopped_s3_server(folder, address, region)
+    with server.running():
+        yield server

@@ -7,7 +7,6 @@ import io
 import os
 import re
 import subprocess
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -19,12 +18,13 @@ import docker
 import httpx
 import pytest
 import yaml  # type: ignore[import-untyped]
-from docker.models.containers import Container
 
+from bench.meanwhile import Over, meanwhile
 from offline.images import build
 from tests.certificates import signed
 from tests.e2e.backup_settings import backup_to
-from tests.e2e.harness import ROOT, listens, state_environment, wait_until
+from tests.e2e.database_server import Elsewhere, database_server
+from tests.e2e.harness import ROOT, state_environment
 from tests.e2e.modality import Modality
 from tests.e2e.objects import picture, stow
 from tools import debian_tools, preflight
@@ -84,26 +84,19 @@ class OldStack:
 def ingest(old: OldStack) -> Iterator[None]:
     """A modality sends all the time. In the end, whatever was acknowledged is there."""
     modality = Modality(calling="MODALITY", called="ORTHANC", port=DICOM_PORT)
-    going = threading.Event()
-    going.set()
     acknowledged = []
 
-    def work() -> None:
+    def work(over: Over) -> None:
         file = old.folder / "sent.dcm"
-        while going.is_set():
+        while not over():
             made = picture()
             made.save_as(file, enforce_file_format=True)
             if modality.stores(file):
                 acknowledged.append(str(made.StudyInstanceUID))
             time.sleep(0.3)
 
-    thread = threading.Thread(target=work)
-    thread.start()
-    try:
+    with meanwhile(work):
         yield
-    finally:
-        going.clear()
-        thread.join()
     outputs = stack_outputs(NAME, state_environment())
     with closing(sign_in(outputs.base_url, "pacsadmin", outputs.credentials["pacsadmin"])) as session:
         found = {it["0020000D"]["Value"][0] for it in session.get("/pacs/studies?limit=1000").json()}
@@ -182,6 +175,18 @@ def test_another_version_of_the_databases_is_left_to_the_upgrade(old: OldStack) 
     assert old.image_ids() == before
 
 
+def test_an_older_version_of_what_wrote_the_data_is_left_to_the_upgrade(old: OldStack) -> None:
+    before = old.image_ids()
+    old.engine.images.get(before["orthanc"]).tag("ohif-test/orthanc", "1.12.9")
+    try:
+        done = old.run("stack", "up", images={"postgres": old.postgres, "orthanc": "ohif-test/orthanc:1.12.9"})
+    finally:
+        old.engine.images.remove("ohif-test/orthanc:1.12.9")
+    assert done.returncode == 1
+    assert "ohif:images.orthanc: 1.13.0 has written the data, which 1.12.9 may not read" in done.stdout, done.stdout
+    assert old.image_ids() == before
+
+
 @pytest.mark.parametrize(
     ("images", "says"),
     [
@@ -225,70 +230,14 @@ def test_postgresql_16_becomes_17_and_all_is_there(old: OldStack) -> None:
     assert "has the images of its configuration" in old.run("upgrade", images={}).stdout
 
 
-@dataclass(frozen=True, kw_only=True)
-class Elsewhere:
-    """A PostgreSQL server that others run, as far as the tests are concerned."""
-
-    container: Container
-    settings: dict[str, Any]
-
-    def sql(self, *statements: str) -> str:
-        words = [f"--command={it}" for it in statements]
-        answer = run_in(self.container, ["psql", f"--port={SERVER_PORT}", "--username=postgres", "-XAqt", *words])
-        assert answer.code == 0, answer.reason
-        return answer.output
-
-
 @pytest.fixture(scope="module")
 def elsewhere(
     engine: docker.DockerClient, old: OldStack, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Elsewhere]:
-    """On this machine, outside of the stack's networks, with TLS and two empty databases."""
-    authority = signed("authority of the hospital")
     # This machine's address on a network from which containers reach out.
     address = engine.networks.get(f"ohif-{NAME}-edge").attrs["IPAM"]["Config"][0]["Gateway"]
-    server = signed("database", by=authority, covers=(address,))
-    folder = tmp_path_factory.mktemp("server")
-    for name, text in (("certificate.pem", server.pem), ("key.pem", server.key_pem)):
-        (folder / name).write_text(text)
-        os.chown(folder / name, 999, 999)
-        (folder / name).chmod(0o600)
-    for parent in (folder, *folder.parents[:2]):
-        parent.chmod(0o755)
-    options = {
-        "port": SERVER_PORT,
-        "ssl": "on",
-        "ssl_cert_file": "/tls/certificate.pem",
-        "ssl_key_file": "/tls/key.pem",
-    }
-    container = engine.containers.run(
-        build.name_of("postgres"),
-        command=["postgres", *(word for name, value in options.items() for word in ("-c", f"{name}={value}"))],
-        environment={"POSTGRES_PASSWORD": "administrator", "PGDATA": "/var/lib/postgresql/data/of-tests"},
-        volumes={str(folder): {"bind": "/tls", "mode": "ro"}},
-        tmpfs={"/var/lib/postgresql/data": "uid=999"},
-        network_mode="host",
-        detach=True,
-    )
-    logins = {"keycloak": "kc:p@ss/word", "archive": "in\\dex"}
-    made = Elsewhere(
-        container=container,
-        settings={
-            "host": address,
-            "port": SERVER_PORT,
-            "caCertificate": authority.pem,
-            **{key: {"name": f"ohif-{key}", "user": key, "password": it} for key, it in logins.items()},
-        },
-    )
-    try:
-        wait_until(lambda: listens("127.0.0.1", SERVER_PORT), "database server", 30)
-        for key, password in logins.items():
-            made.sql(
-                f"CREATE ROLE {key} LOGIN CREATEDB PASSWORD '{password}'", f'CREATE DATABASE "ohif-{key}" OWNER {key}'
-            )
-        yield made
-    finally:
-        container.remove(force=True)
+    with database_server(engine, tmp_path_factory.mktemp("server"), address, SERVER_PORT) as server:
+        yield server
 
 
 def test_a_server_that_cannot_be_used_is_refused_before_anything_is_changed(

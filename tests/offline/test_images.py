@@ -30,7 +30,9 @@ ALL_FOUND = {
 def folders(tmp_path: Path) -> Path:
     """A copy of the images' directories that a test may change."""
     target = tmp_path / "images"
-    shutil.copytree(recipes.HERE, target, ignore=shutil.ignore_patterns("__pycache__", "*.py"))
+    shutil.copytree(recipes.HERE, target, ignore=shutil.ignore_patterns("__pycache__"))
+    for module in target.glob("*.py"):
+        module.unlink()
     return target
 
 

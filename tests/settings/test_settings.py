@@ -19,6 +19,7 @@ from tests.saml_metadata import metadata
 
 STACK_FILES = sorted([*ROOT.glob("Pulumi.*.yaml"), *ROOT.glob("tests/*/Pulumi.*.yaml")])
 HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFhmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZm"
+BUCKET = {"bucket": "https://s3.example.org/pacs", "region": "eu", "accessKey": "a", "secretKey": "b"}
 S3 = {"repository": "s3:https://host/bucket", "accessKey": "a", "secretKey": "b"}
 SFTP = {
     "repository": "sftp://pacs@host:22//pacs",
@@ -393,6 +394,15 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("database", {"database": {"host": "db.example.org"}}, "needs host, caCertificate, keycloak and archive"),
     ("database", {"database": SERVER, "archive": "dcm4chee"}, "no effect with dcm4chee"),
     ("files", {"files": {"folder": "/mnt/nas/ohif"}}, "'folder' is not known"),
+    ("files", {"files": {"path": "/mnt/nas/ohif", "bucket": BUCKET["bucket"]}}, "not both"),
+    ("files.region", {"files": {"path": "/mnt/nas/ohif", "region": "x"}}, "no effect with path"),
+    ("files.bucket", {"files": {**BUCKET, "bucket": "http://s3.example.org/pacs"}}, "an address like https://"),
+    ("files.bucket", {"files": {**BUCKET, "bucket": "https://s3.example.org/"}}, "an address like https://"),
+    ("files", {"files": {"bucket": BUCKET["bucket"]}}, "needs region, accessKey and secretKey"),
+    ("files.caCertificate", {"files": {**BUCKET, "caCertificate": "x"}}, "not a certificate in PEM"),
+    ("files.bucket", {"files": BUCKET}, "needs database"),
+    ("backup", {"files": BUCKET, "backup": {"repository": "/srv/backup"}}, "would not hold what is in files.bucket"),
+    ("files", {"files": BUCKET, "archive": "dcm4chee"}, "no effect with dcm4chee"),
     ("files.path", {"files": {"path": "nas/ohif"}}, "not a folder from the root on"),
     ("files.path", {"files": {"path": "/mnt/../nas"}}, "not a folder from the root on"),
     ("files", {"files": {"path": "/mnt/nas/ohif"}, "archive": "dcm4chee"}, "no effect with dcm4chee"),

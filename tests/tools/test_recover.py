@@ -106,7 +106,12 @@ def test_where_the_data_were_no_longer_holds() -> None:
     choice = {
         "urn": f"{STACK}{ARCHIVE_CHOICE_TYPE}::archive-choice",
         "type": ARCHIVE_CHOICE_TYPE,
-        "inputs": {**written, "databases": {"postgres": "16"}, "places": {"database": SERVER_PLACE}},
+        "inputs": {
+            **written,
+            "databases": {"postgres": "16"},
+            "places": {"database": SERVER_PLACE},
+            "writers": {"keycloak": "26.7.3"},
+        },
     }
     made = remaining(document(ROOT, choice), "drill")["deployment"]["resources"][1]["inputs"]
     settings: dict[str, Any] = {
@@ -115,7 +120,9 @@ def test_where_the_data_were_no_longer_holds() -> None:
         "immutable_settings": written["written"],
     }
     for places in ({}, {"database": SERVER_PLACE}):
-        assert refusal(made, ArchiveChoiceArgs(**settings, databases={"postgres": "17"}, places=places)) is None
+        older = {"keycloak": "26.7.2"}
+        wanted = ArchiveChoiceArgs(**settings, databases={"postgres": "17"}, places=places, writers=older)
+        assert refusal(made, wanted) is None
     assert refusal(made, ArchiveChoiceArgs(**{**settings, "immutable_settings": {}}))
 
 

@@ -25,6 +25,7 @@ def now(
     device: str = "dcm4chee-arc",
     databases: dict[str, str] | None = None,
     places: dict[str, str] | None = None,
+    writers: dict[str, str] | None = None,
 ) -> ArchiveChoiceArgs:
     written = {"aeTitle": ae_title, "dcm4chee.deviceName": device}
     return ArchiveChoiceArgs(
@@ -33,6 +34,7 @@ def now(
         immutable_settings=written,
         databases=databases or {},
         places=places or {},
+        writers=writers or {},
     )
 
 
@@ -56,6 +58,10 @@ def now(
         # Nothing is left of them where a saved state was taken up.
         ({"archive": "dcm4chee", "places": {"database": NO_PLACE}}, now(places={"database": SERVER_PLACE}), None),
         ({"archive": "dcm4chee", "places": {"database": NO_PLACE}}, now(), None),
+        ({"archive": "dcm4chee", "writers": {"keycloak": "26.7.3"}}, now(writers={"keycloak": "26.7.2"}), "SNAPSHOT"),
+        ({"archive": "dcm4chee", "writers": {"keycloak": "26.7.3"}}, now(writers={"keycloak": "26.10.0"}), None),
+        ({"archive": "dcm4chee", "writers": {"keycloak": "26.7.3"}}, now(writers={"keycloak": "26.7"}), None),
+        ({"archive": "dcm4chee", "writers": {"keycloak": "26.7.3"}}, now(), None),
         # A name without a tag says nothing, nor does a state from before.
         ({"archive": "dcm4chee", "databases": {"postgres": "16"}}, now(), None),
         ({"archive": "dcm4chee"}, now(databases={"postgres": "17"}), None),

@@ -25,6 +25,7 @@ ORTHANC = OrthancConfig(
     character_set=None,
     maximum_mb=36_000,
     restricted_password=None,
+    further={},
 )
 
 
