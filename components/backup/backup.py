@@ -124,6 +124,7 @@ class Backup(pulumi.ComponentResource):
                 },
                 healthcheck=Healthcheck(command=["/bin/sh", SCRIPT, "check"], interval=30),
                 memory_mib=512,
+                background=True,
                 # A failed backup must be seen, and must not keep the stack from being changed, which may correct it.
                 wait=False,
                 depends_on=dumps,

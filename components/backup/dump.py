@@ -82,6 +82,7 @@ class Dump(pulumi.ComponentResource):
                 # The first check comes after one interval, and each update and restore waits for it.
                 healthcheck=Healthcheck(command=source.healthy, interval=10),
                 memory_mib=96,
+                background=True,
                 depends_on=[] if source.after is None else [source.after],
             ),
             opts=pulumi.ResourceOptions(parent=self),

@@ -19,6 +19,10 @@ class File:
     mode: str = "0444"
 
 
+BACKGROUND_SHARES = 51
+"""Of processors that others want too, where each of them has 1024 (Docker's documentation, `--cpu-shares`)."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Healthcheck:
     """How the engine knows that the program in the container does its work. Durations in seconds."""
@@ -61,6 +65,8 @@ class ServiceArgs:
     healthcheck: Healthcheck
     memory_mib: int
     """Hard limit; swap is not added to it."""
+    background: bool = False
+    """Whether others come first where there are too few processors for all."""
     user: str | None
     """`uid` or `uid:gid`. `None` only where the image cannot start without root."""
     entrypoint: Sequence[str] | None = None
@@ -134,6 +140,7 @@ class Service(pulumi.ComponentResource):
             ports=published(args.ports),
             capabilities=docker.ContainerCapabilitiesArgs(drops=["ALL"], adds=list(args.capabilities)),
             security_opts=["no-new-privileges:true"],
+            cpu_shares=BACKGROUND_SHARES if args.background else None,
             memory=args.memory_mib,
             # Left out, it differs after each refresh; equal to `memory`, it means no swap.
             memory_swap=args.memory_mib,

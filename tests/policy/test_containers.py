@@ -27,6 +27,11 @@ def test_containers_are_the_known_ones(case: Case, deployment: Deployment) -> No
     }
 
 
+def test_backups_wait_for_the_others(case: Case, deployment: Deployment) -> None:
+    waiting = {it.inputs["hostname"] for it in containers(deployment) if it.inputs.get("cpuShares")}
+    assert waiting == ({"backup", *(f"{it}-dump" for it in case.dumped)} if case.dumped else set())
+
+
 def test_memory_limits_are_the_defaults_or_the_setting(case: Case, deployment: Deployment) -> None:
     most = {"orthanc": 2048, "dcm4chee": 2048}
     for it in containers(deployment):
