@@ -46,6 +46,18 @@ ORTHANC = (
 )
 """From Debian's next release, where versions still move. The official image has the same but for PostgreSQL (10)."""
 
+
+def keycloak(version: str) -> MavenArtifact:
+    """Keycloak's release."""
+    return MavenArtifact(
+        name="keycloak.tar.gz",
+        version=version,
+        group="org.keycloak",
+        artifact="keycloak-quarkus-dist",
+        packaging="tar.gz",
+    )
+
+
 RECIPES: dict[str, Recipe] = {
     "auth-proxy": Recipe(
         artifact=GoProgram(
@@ -56,13 +68,7 @@ RECIPES: dict[str, Recipe] = {
         ),
     ),
     "keycloak": Recipe(
-        artifact=MavenArtifact(
-            name="keycloak.tar.gz",
-            version="26.7.3",
-            group="org.keycloak",
-            artifact="keycloak-quarkus-dist",
-            packaging="tar.gz",
-        ),
+        artifact=keycloak("26.7.3"),
         optimized=True,
     ),
     "gateway": Recipe(package="nginx", oldest="1.27.3"),
@@ -93,13 +99,7 @@ RECIPES: dict[str, Recipe] = {
     ),
     "keycloak-24": Recipe(
         directory="keycloak",
-        artifact=MavenArtifact(
-            name="keycloak.tar.gz",
-            version="24.0.5",
-            group="org.keycloak",
-            artifact="keycloak-quarkus-dist",
-            packaging="tar.gz",
-        ),
+        artifact=keycloak("24.0.5"),
         tests="upgrade",
     ),
     "pebble": Recipe(package="pebble", oldest="2.6", tests="rehearsal"),
