@@ -10,9 +10,10 @@ from __future__ import annotations
 import statistics
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 
 from pydicom.uid import generate_uid
 
@@ -37,20 +38,17 @@ class Phase:
     failed: int
 
 
-def phase(name: str, traffic: Traffic, work: float | Pulumi) -> Phase:
-    """What was answered during a backup of a stack, or for so many seconds."""
-    started, reads, stores, wrong = time.monotonic(), traffic.good, len(traffic.acknowledged), len(traffic.wrong)
-    if isinstance(work, Pulumi):
-        backup.make(work)
-    else:
-        time.sleep(work)
+def phase(name: str, traffic: Traffic, work: Callable[[], object]) -> Phase:
+    """What was answered while this was done."""
+    started, reads, stores, failed = time.monotonic(), traffic.good, len(traffic.acknowledged), traffic.failed
+    work()
     seconds = time.monotonic() - started
     return Phase(
         name=name,
         seconds=seconds,
         reads=(traffic.good - reads) / seconds,
         stores=(len(traffic.acknowledged) - stores) / seconds,
-        failed=len(traffic.wrong) - wrong + traffic.refused.total(),
+        failed=traffic.failed - failed,
     )
 
 
@@ -60,14 +58,15 @@ def run(pulumi: Pulumi, instances: int, backups: int, pause: float) -> None:
     with closing(sign_in(outputs.base_url, "pacsadmin", outputs.credentials["pacsadmin"])) as session:
         fill(session, 0, instances)
     with reading(outputs, traffic), storing(outputs, traffic, str(generate_uid())):
-        phases = [phase("no backup", traffic, pause)]
+        without = partial(phase, "no backup", traffic, partial(time.sleep, pause))
+        phases = [without()]
         for number in range(backups):
-            phases.append(phase(f"backup {number + 1}", traffic, pulumi))
-            phases.append(phase("no backup", traffic, pause))
+            phases += [phase(f"backup {number + 1}", traffic, partial(backup.make, pulumi)), without()]
     print_line("| time | seconds | reads a second | stores a second | of the reads without a backup | failed |")
     print_line("|---|---|---|---|---|---|")
     for at, it in enumerate(phases):
-        around = [phases[other].reads for other in (at - 1, at + 1) if at % 2 and 0 <= other < len(phases)]
+        # Each second one is a backup, with a time without one before and after it.
+        around = [phases[at - 1].reads, phases[at + 1].reads] if at % 2 else []
         share = f"{it.reads / statistics.mean(around):.2f}" if around else ""
         print_line(f"| {it.name} | {it.seconds:.0f} | {it.reads:.1f} | {it.stores:.1f} | {share} | {it.failed} |")
     print_line(f"{instances} instances before; {len(traffic.acknowledged)} more were acknowledged meanwhile")

@@ -67,6 +67,11 @@ class Traffic:
     refused: Counter[str] = field(default_factory=Counter)
 
     @property
+    def failed(self) -> int:
+        """Reads that failed, and stores that were refused."""
+        return len(self.wrong) + self.refused.total()
+
+    @property
     def outage(self) -> float:
         """Seconds between the first read that failed and the last."""
         return max(self.wrong_at) - min(self.wrong_at) if self.wrong_at else 0
