@@ -24,18 +24,13 @@ SELECT current_setting('server_version_num')::int / 10000,
 """
 
 
-def settings(pulumi: Pulumi) -> Mapping[str, Any]:
-    """The server in the configuration, with its passwords; empty if there is none."""
-    return read_with_secrets(pulumi, "database")
-
-
 def check(engine: docker.DockerClient, pulumi: Pulumi, image: str, *, must_be_empty: bool) -> None:
     """Sign in to each database as its service will, from the engine's machine.
 
     Raises UserError if that fails, if a backup could not be made or restored, or if a database that has to be empty is
     not. Without the image on the engine, as before a first update of a remote machine, nothing is asked.
     """
-    server = settings(pulumi)
+    server = read_with_secrets(pulumi, "database")
     if not server:
         return
     try:

@@ -15,10 +15,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from bootstrap.console import UserError, print_error, print_line
-from tools import files_bucket, measurements, preflight, prometheus, recovery
+from tools import left_volumes, measurements, preflight, prometheus, recovery
 from tools.backup import last_backup
 from tools.pulumi_run import Pulumi, copy_config
-from tools.stack_state import read_config, read_deployment
+from tools.stack_state import read_deployment
 from tools.status_model import Status
 
 GB = 10**9
@@ -33,7 +33,8 @@ SESSIONS = "REDISCLI_AUTH=$(sed -n 's/^requirepass //p' /etc/valkey/valkey.conf)
 
 def measured(pulumi: Pulumi) -> Status:
     """The status of a stack. Raises UserError if its engine cannot be asked."""
-    engine = recovery.connect(pulumi, read_deployment(pulumi))
+    deployment = read_deployment(pulumi)
+    engine = recovery.connect(pulumi, deployment)
     containers = preflight.find(engine, pulumi.stack).containers if engine else []
     if not engine or not containers:
         raise UserError(f"stack {pulumi.stack}: nothing of it exists", "make up starts it.")
@@ -52,7 +53,8 @@ def measured(pulumi: Pulumi) -> Status:
     statistics = measurements.statistics(archive)
     disk, free = measurements.disk(archive)
     # What is stored in a bucket fills no disk.
-    stored = None if files_bucket.is_wanted(read_config(pulumi)["files"]) else statistics.get("TotalDiskSize")
+    in_bucket = (left_volumes.place(deployment, "files") or "").startswith("https:")
+    stored = None if in_bucket else statistics.get("TotalDiskSize")
     days = None if free is None or stored is None else measurements.days_left(pulumi.stack, int(stored), free)
     url = json.loads(pulumi.output_of("stack", "output", "--json")).get("viewerUrl", "")
     status = Status(

@@ -12,9 +12,9 @@ from typing import Any
 from advisories import ADVISORIES
 from names import PROJECT, SERVER_PLACE
 from settings.images import READS_NEWER
-from tools import external_database
 from tools.backup import Snapshot
 from tools.pulumi_run import Pulumi, changed_config
+from tools.stack_state import read_with_secrets
 from tools.versions import Move
 
 
@@ -46,7 +46,7 @@ class Plan:
 
 def wanted_places(pulumi: Pulumi, config: Mapping[str, Any]) -> Mapping[str, str]:
     """Where the configuration wants data that are not on volumes of the stack, by the key of the setting."""
-    server = external_database.settings(pulumi)
+    server = read_with_secrets(pulumi, "database")
     named = {"database": SERVER_PLACE if server else None, "files": (config["files"] or {}).get("path")}
     return {key: str(place) for key, place in named.items() if place}
 

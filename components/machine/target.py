@@ -25,9 +25,6 @@ def make_host(name: str, stack: StackContext, settings: Settings) -> Host:
 
 def _further_scopes(settings: Settings) -> frozenset[str]:
     """What the token of the account has to allow next to the machine."""
+    dns = {DNS_SCOPE} if isinstance(settings.dns, LinodeZone) else set()
     in_bucket = settings.backup is not None and isinstance(settings.backup.access, LinodeBucket)
-    return frozenset(
-        scope
-        for scope, needed in ((DNS_SCOPE, isinstance(settings.dns, LinodeZone)), (BUCKET_SCOPE, in_bucket))
-        if needed
-    )
+    return frozenset(dns | ({BUCKET_SCOPE} if in_bucket else set()))

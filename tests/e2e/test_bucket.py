@@ -16,13 +16,13 @@ from typing import Any
 import docker
 import httpx
 import pytest
-import yaml  # type: ignore[import-untyped]
 
 from tests.certificates import signed
 from tests.e2e.database_server import database_server
-from tests.e2e.harness import ROOT, state_environment, wait_until
+from tests.e2e.harness import state_environment, wait_until
 from tests.e2e.objects import file_of, picture, stow
 from tests.e2e.s3_server import S3Server, stopped_s3_server
+from tests.e2e.side_stack import run_tool
 from tools import preflight
 from tools.dicomweb import sign_in, stack_outputs
 
@@ -46,13 +46,7 @@ class BucketStack:
     def run(self, module: str, *arguments: str, **files: object) -> subprocess.CompletedProcess[str]:
         """A tool, with these changes to the setting of the bucket."""
         settings = {**self.settings, "files": {**self.settings["files"], **files}}
-        config = self.folder / f"Pulumi.{NAME}.yaml"
-        config.write_text(yaml.safe_dump({"config": {f"ohif:{key}": value for key, value in settings.items()}}))
-        return subprocess.run(
-            ["python3", "-um", f"tools.{module}", *arguments, "--stack", NAME, "--config-file", str(config)],
-            cwd=ROOT, env={**state_environment(), "YES": "1"}, text=True, check=False,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        )  # fmt: skip
+        return run_tool(NAME, self.folder, settings, module, *arguments)
 
     def objects(self) -> dict[str, bytes]:
         """What is in the bucket, by name."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +18,7 @@ from tests.e2e import screen
 from tests.e2e.harness import Stack, wait_until
 from tests.e2e.realm import Realm
 from tools import sample
+from tools.container_exec import run
 from tools.dicomweb import SESSION_COOKIES, StackOutputs, client, login_form, sign_in
 
 AT_ONCE = 20
@@ -145,10 +145,7 @@ def test_idle_session_ends_and_a_busy_one_at_its_maximum(
 
 def in_store(stack: Stack, script: str) -> list[str]:
     """The words that a script prints in the session store's container."""
-    return subprocess.run(
-        ["docker", "exec", stack.container("sessions").id or "", "sh", "-c", script],
-        capture_output=True, text=True, check=False,
-    ).stdout.split()  # fmt: skip
+    return run(stack.container("sessions"), ["sh", "-c", script]).output.split()
 
 
 @pytest.mark.parametrize("signal", ["SIGTERM", "SIGKILL"])

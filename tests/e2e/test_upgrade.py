@@ -17,16 +17,16 @@ from typing import Any
 import docker
 import httpx
 import pytest
-import yaml  # type: ignore[import-untyped]
 
 from bench.meanwhile import Over, meanwhile
 from offline.images import build
 from tests.certificates import signed
 from tests.e2e.backup_settings import backup_to
 from tests.e2e.database_server import Elsewhere, database_server
-from tests.e2e.harness import ROOT, state_environment
+from tests.e2e.harness import state_environment
 from tests.e2e.modality import Modality
 from tests.e2e.objects import picture, stow
+from tests.e2e.side_stack import run_tool
 from tools import debian_tools, preflight
 from tools.container_exec import run as run_in
 from tools.dicomweb import sign_in, stack_outputs
@@ -114,13 +114,7 @@ def run(
     settings = {"port": 8490, "users": users, "protectData": False, "backup": backup, "images": dict(images)}
     settings["dicom"] = dicom
     settings |= more
-    config = folder / f"Pulumi.{NAME}.yaml"
-    config.write_text(yaml.safe_dump({"config": {f"ohif:{key}": value for key, value in settings.items()}}))
-    return subprocess.run(
-        ["python3", "-um", f"tools.{module}", *arguments, "--stack", NAME, "--config-file", str(config)],
-        cwd=ROOT, env={**state_environment(), "YES": "1"}, text=True, check=False,
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )  # fmt: skip
+    return run_tool(NAME, folder, settings, module, *arguments)
 
 
 def digest_of(session: httpx.Client, study: str) -> str:

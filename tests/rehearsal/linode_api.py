@@ -278,7 +278,7 @@ class Account:
 
     @route("GET", "account/events/{}", "events")
     def event(self, request: Request, event_id: str) -> Json:
-        return self._get({event["id"]: event for event in self.events}, event_id)
+        return self.get({event["id"]: event for event in self.events}, event_id)
 
     def _happened(self, action: str, kind: str, thing: Json, status: str = "finished") -> Json:
         entity = {"id": thing["id"], "type": kind, "label": thing.get("label") or thing.get("domain"), "url": ""}
@@ -380,11 +380,11 @@ class Account:
 
     @route("GET", "networking/firewalls/{}", "firewall")
     def firewall(self, request: Request, firewall_id: str) -> Json:
-        return self._get(self.firewalls, firewall_id)
+        return self.get(self.firewalls, firewall_id)
 
     @route("PUT", "networking/firewalls/{}", "firewall")
     def change_firewall(self, request: Request, firewall_id: str) -> Json:
-        made = self._get(self.firewalls, firewall_id)
+        made = self.get(self.firewalls, firewall_id)
         body = request.body
         if "label" in body:
             made["label"] = checked_label(body["label"], 3, 32, self.firewalls, made["id"])
@@ -400,7 +400,7 @@ class Account:
 
     @route("DELETE", "networking/firewalls/{}", "firewall")
     def remove_firewall(self, request: Request, firewall_id: str) -> Json:
-        made = self._get(self.firewalls, firewall_id)
+        made = self.get(self.firewalls, firewall_id)
         del self.firewalls[made["id"]]
         for device in made["entities"]:
             self._filter(device["id"], None)
@@ -409,12 +409,12 @@ class Account:
 
     @route("GET", "networking/firewalls/{}/rules", "firewall")
     def rules(self, request: Request, firewall_id: str) -> Json:
-        rules: Json = self._get(self.firewalls, firewall_id)["rules"]
+        rules: Json = self.get(self.firewalls, firewall_id)["rules"]
         return rules
 
     @route("PUT", "networking/firewalls/{}/rules", "firewall")
     def change_rules(self, request: Request, firewall_id: str) -> Json:
-        made = self._get(self.firewalls, firewall_id)
+        made = self.get(self.firewalls, firewall_id)
         made["rules"] = checked_rules(request.body)
         self._enforce(made)
         self._happened("firewall_update", "firewall", made)
@@ -422,12 +422,12 @@ class Account:
 
     @route("GET", "networking/firewalls/{}/devices", "firewall")
     def devices(self, request: Request, firewall_id: str) -> Json:
-        made = self._get(self.firewalls, firewall_id)
+        made = self.get(self.firewalls, firewall_id)
         return page([{"id": e["device_id"], "entity": e, **stamps()} for e in made["entities"]])
 
     @route("POST", "networking/firewalls/{}/devices", "firewall")
     def add_device(self, request: Request, firewall_id: str) -> Json:
-        made = self._get(self.firewalls, firewall_id)
+        made = self.get(self.firewalls, firewall_id)
         if request.body.get("type") != "linode":
             raise bad("type", "Must be one of linode")
         self._own(self.instances, request.body.get("id"), "id")
@@ -436,7 +436,7 @@ class Account:
 
     @route("DELETE", "networking/firewalls/{}/devices/{}", "firewall")
     def remove_device(self, request: Request, firewall_id: str, device_id: str) -> Json:
-        made = self._get(self.firewalls, firewall_id)
+        made = self.get(self.firewalls, firewall_id)
         for entity in made["entities"]:
             if entity["device_id"] == int(device_id):
                 made["entities"].remove(entity)
@@ -549,7 +549,7 @@ class Account:
 
     def _existing(self, instance_id: str) -> Json:
         """An instance that can be given orders."""
-        made = self._get(self.instances, instance_id)
+        made = self.get(self.instances, instance_id)
         if made["status"] == "deleting":
             raise RefusedError(400, "Linode busy.")
         return made
@@ -560,11 +560,11 @@ class Account:
 
     @route("GET", "linode/instances/{}", "linodes")
     def instance(self, request: Request, instance_id: str) -> Json:
-        return shown(self._get(self.instances, instance_id))
+        return shown(self.get(self.instances, instance_id))
 
     @route("PUT", "linode/instances/{}", "linodes")
     def change_instance(self, request: Request, instance_id: str) -> Json:
-        made = self._get(self.instances, instance_id)
+        made = self.get(self.instances, instance_id)
         body = request.body
         if "label" in body:
             made["label"] = checked_label(body["label"], 3, 64, self.instances, made["id"])
@@ -577,7 +577,7 @@ class Account:
 
     @route("DELETE", "linode/instances/{}", "linodes")
     def remove_instance(self, request: Request, instance_id: str) -> Json:
-        made = self._get(self.instances, instance_id)
+        made = self.get(self.instances, instance_id)
         if made["status"] == "deleting":
             return {}
         made["status"] = "deleting"
@@ -639,17 +639,17 @@ class Account:
 
     @route("POST", "linode/instances/{}/backups/enable", "linodes")
     def enable_backups(self, request: Request, instance_id: str) -> Json:
-        self._get(self.instances, instance_id)["backups"]["enabled"] = True
+        self.get(self.instances, instance_id)["backups"]["enabled"] = True
         return {}
 
     @route("POST", "linode/instances/{}/backups/cancel", "linodes")
     def cancel_backups(self, request: Request, instance_id: str) -> Json:
-        self._get(self.instances, instance_id)["backups"]["enabled"] = False
+        self.get(self.instances, instance_id)["backups"]["enabled"] = False
         return {}
 
     @route("GET", "linode/instances/{}/ips", "linodes")
     def ips(self, request: Request, instance_id: str) -> Json:
-        made = self._get(self.instances, instance_id)
+        made = self.get(self.instances, instance_id)
         public = [self.addresses[address] for address in made["ipv4"]]
         reserved = [entry for entry in public if entry["reserved"]]
         six = {
@@ -668,7 +668,7 @@ class Account:
 
     @route("GET", "linode/instances/{}/disks", "linodes")
     def disks(self, request: Request, instance_id: str) -> Json:
-        made = self._get(self.instances, instance_id)
+        made = self.get(self.instances, instance_id)
         swap = made["_swap"]
         root = {
             "id": made["id"] * 10,
@@ -682,7 +682,7 @@ class Account:
 
     @route("GET", "linode/instances/{}/configs", "linodes")
     def configs(self, request: Request, instance_id: str) -> Json:
-        made = self._get(self.instances, instance_id)
+        made = self.get(self.instances, instance_id)
         devices: Json = {f"sd{letter}": None for letter in "abcdefgh"}
         devices |= {"sda": {"disk_id": made["id"] * 10, "volume_id": None}}
         helpers = {"updatedb_disabled": True, "distro": True, "modules_dep": True, "network": True}
@@ -750,11 +750,11 @@ class Account:
 
     @route("GET", "volumes/{}", "volumes")
     def volume(self, request: Request, volume_id: str) -> Json:
-        return shown(self._get(self.volumes, volume_id))
+        return shown(self.get(self.volumes, volume_id))
 
     @route("PUT", "volumes/{}", "volumes")
     def change_volume(self, request: Request, volume_id: str) -> Json:
-        made = self._get(self.volumes, volume_id)
+        made = self.get(self.volumes, volume_id)
         if "label" in request.body:
             label = request.body["label"]
             made["label"] = checked_label(label, 1, 32, self.volumes, made["id"], pattern="[A-Za-z0-9_-]+")
@@ -764,7 +764,7 @@ class Account:
 
     @route("DELETE", "volumes/{}", "volumes")
     def remove_volume(self, request: Request, volume_id: str) -> Json:
-        made = self._get(self.volumes, volume_id)
+        made = self.get(self.volumes, volume_id)
         if made.get("_promised") is not None:
             raise RefusedError(400, "This volume is currently attached to a Linode. Please detach it first.")
         self._later(None, lambda: self.hardware.remove_volume(made["id"]))
@@ -774,7 +774,7 @@ class Account:
 
     @route("POST", "volumes/{}/attach", "volumes")
     def attach(self, request: Request, volume_id: str) -> Json:
-        made = self._get(self.volumes, volume_id)
+        made = self.get(self.volumes, volume_id)
         instance = self._own(self.instances, request.body.get("linode_id"), "linode_id")
         if made.get("_promised") is not None:
             raise RefusedError(400, "Volume is already attached")
@@ -785,7 +785,7 @@ class Account:
 
     @route("POST", "volumes/{}/detach", "volumes")
     def detach(self, request: Request, volume_id: str) -> Json:
-        made = self._get(self.volumes, volume_id)
+        made = self.get(self.volumes, volume_id)
         # The official plugin detaches also when the instance is gone and has left the volume alone.
         if (instance_id := made.get("_promised")) is not None:
             made["_promised"] = None
@@ -799,7 +799,7 @@ class Account:
 
     @route("POST", "volumes/{}/resize", "volumes")
     def resize_volume(self, request: Request, volume_id: str) -> Json:
-        made = self._get(self.volumes, volume_id)
+        made = self.get(self.volumes, volume_id)
         size = checked_size(request.body.get("size"))
         if size < made["size"]:
             raise bad("size", "Volumes can only be resized up")
@@ -868,11 +868,11 @@ class Account:
 
     @route("GET", "domains/{}", "domains")
     def domain(self, request: Request, domain_id: str) -> Json:
-        return self._get(self.domains, domain_id)
+        return self.get(self.domains, domain_id)
 
     @route("PUT", "domains/{}", "domains")
     def change_domain(self, request: Request, domain_id: str) -> Json:
-        made = self._get(self.domains, domain_id)
+        made = self.get(self.domains, domain_id)
         if request.body.get("domain", made["domain"]) != made["domain"]:
             raise bad("domain", "The domain of a zone cannot be changed")
         plain = ("soa_email", "description", "tags", "axfr_ips", "master_ips")
@@ -883,41 +883,41 @@ class Account:
 
     @route("DELETE", "domains/{}", "domains")
     def remove_domain(self, request: Request, domain_id: str) -> Json:
-        made = self._get(self.domains, domain_id)
+        made = self.get(self.domains, domain_id)
         del self.domains[made["id"]], self.records[made["id"]]
         return {}
 
     @route("POST", "domains/{}/records", "domains")
     def make_record(self, request: Request, domain_id: str) -> Json:
-        zone = self._get(self.domains, domain_id)
+        zone = self.get(self.domains, domain_id)
         record = {"id": next(self.ids), **checked_record(request.body, zone["domain"]), **stamps()}
         self.records[zone["id"]][record["id"]] = record
         return record
 
     @route("GET", "domains/{}/records", "domains")
     def list_records(self, request: Request, domain_id: str) -> Json:
-        zone = self._get(self.domains, domain_id)
+        zone = self.get(self.domains, domain_id)
         return page([thing for thing in self.records[zone["id"]].values() if matches(thing, request.filters)])
 
     @route("GET", "domains/{}/records/{}", "domains")
     def record(self, request: Request, domain_id: str, record_id: str) -> Json:
-        return self._get(self.records[self._get(self.domains, domain_id)["id"]], record_id)
+        return self.get(self.records[self.get(self.domains, domain_id)["id"]], record_id)
 
     @route("PUT", "domains/{}/records/{}", "domains")
     def change_record(self, request: Request, domain_id: str, record_id: str) -> Json:
-        zone = self._get(self.domains, domain_id)
-        record = self._get(self.records[zone["id"]], record_id)
+        zone = self.get(self.domains, domain_id)
+        record = self.get(self.records[zone["id"]], record_id)
         record.update(checked_record({**record, **request.body, "type": record["type"]}, zone["domain"]))
         return record
 
     @route("DELETE", "domains/{}/records/{}", "domains")
     def remove_record(self, request: Request, domain_id: str, record_id: str) -> Json:
-        records = self.records[self._get(self.domains, domain_id)["id"]]
-        del records[self._get(records, record_id)["id"]]
+        records = self.records[self.get(self.domains, domain_id)["id"]]
+        del records[self.get(records, record_id)["id"]]
         return {}
 
     @staticmethod
-    def _get(things: Mapping[int, Json], thing_id: str) -> Json:
+    def get(things: Mapping[int, Json], thing_id: str) -> Json:
         if not thing_id.isdigit() or int(thing_id) not in things:
             raise not_found()
         return things[int(thing_id)]

@@ -144,19 +144,19 @@ def make_key(account: Account, request: Request) -> Json:
 
 @route("GET", "object-storage/keys/{}", SCOPE)
 def key(account: Account, request: Request, key_id: str) -> Json:
-    return own_key(account, key_id)
+    return account.get(account.keys, key_id)
 
 
 @route("PUT", "object-storage/keys/{}", SCOPE)
 def change_key(account: Account, request: Request, key_id: str) -> Json:
-    made = own_key(account, key_id)
+    made = account.get(account.keys, key_id)
     made["label"] = request.body.get("label", made["label"])
     return made
 
 
 @route("DELETE", "object-storage/keys/{}", SCOPE)
 def remove_key(account: Account, request: Request, key_id: str) -> Json:
-    store_of(account).remove_key(own_key(account, key_id)["access_key"])
+    store_of(account).remove_key(account.get(account.keys, key_id)["access_key"])
     del account.keys[int(key_id)]
     return {}
 
@@ -172,9 +172,3 @@ def own_bucket(account: Account, region: str, label: str) -> Json:
     if (region, label) not in account.buckets:
         raise not_found()
     return account.buckets[region, label]
-
-
-def own_key(account: Account, key_id: str) -> Json:
-    if not key_id.isdigit() or int(key_id) not in account.keys:
-        raise not_found()
-    return account.keys[int(key_id)]

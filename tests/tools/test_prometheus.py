@@ -17,6 +17,7 @@ import yaml  # type: ignore[import-untyped]
 from prometheus_client import generate_latest
 
 from bootstrap.console import UserError
+from tests.e2e.harness import wait_until
 from tests.servers import Reply, serving
 from tests.tools.test_status import GOOD, PART
 from tools import debian_tools
@@ -173,9 +174,7 @@ def running_prometheus(target: str, folder: Path) -> Iterator[httpx.Client]:
             base_url=f"http://127.0.0.1:{port}", transport=httpx.HTTPTransport(retries=8), trust_env=False
         ) as asking:
             # It listens before it answers.
-            deadline = time.monotonic() + 60
-            while asking.get("/-/ready").status_code != 200 and time.monotonic() < deadline:
-                time.sleep(0.2)
+            wait_until(lambda: asking.get("/-/ready").status_code == 200, "Prometheus", 60)
             yield asking
     finally:
         process.terminate()

@@ -24,6 +24,10 @@ VOLUME = {
     "type": "docker:index/volume:Volume",
 }
 MACHINE = {"urn": f"{STACK}linode:index/instance:Instance::host", "type": "linode:index/instance:Instance"}
+PROVIDER = {
+    "urn": f"{STACK}ohif:index:Cloud$pulumi:providers:linode::host-cloud-linode",
+    "type": "pulumi:providers:linode",
+}
 SECRET = {
     "urn": f"{STACK}random:index/randomPassword:RandomPassword::secrets-cookie",
     "type": "random:index/randomPassword:RandomPassword",
@@ -59,28 +63,20 @@ def test_the_realm_of_the_stack_that_was_saved_is_not_deleted() -> None:
 
 
 def test_the_bucket_of_the_backups_stays_with_its_stack_alone() -> None:
-    provider = {
-        "urn": f"{STACK}ohif:index:Cloud$pulumi:providers:linode::host-cloud-linode",
-        "type": "pulumi:providers:linode",
-    }
     kind = "linode:index/objectStorageBucket:ObjectStorageBucket"
-    bucket = {"urn": f"{STACK}{kind}::backup", "type": kind, "provider": f"{provider['urn']}::1234"}
-    saved = document(ROOT, provider, MACHINE, bucket)
+    bucket = {"urn": f"{STACK}{kind}::backup", "type": kind, "provider": f"{PROVIDER['urn']}::1234"}
+    saved = document(ROOT, PROVIDER, MACHINE, bucket)
     _, *kept = remaining(saved, "prod")["deployment"]["resources"]
-    assert [it["urn"] for it in kept] == [provider["urn"], bucket["urn"]]
+    assert [it["urn"] for it in kept] == [PROVIDER["urn"], bucket["urn"]]
     assert kept[1]["retainOnDelete"]
     assert len(remaining(saved, "drill")["deployment"]["resources"]) == 1
 
 
 def test_what_is_left_in_the_account_is_taken_up_where_the_data_were_kept() -> None:
-    provider = {
-        "urn": f"{STACK}ohif:index:Cloud$pulumi:providers:linode::host-cloud-linode",
-        "type": "pulumi:providers:linode",
-    }
     disk = {
         "urn": f"{STACK}linode:index/volume:Volume::host-volume",
         "type": "linode:index/volume:Volume",
-        "provider": f"{provider['urn']}::1234",
+        "provider": f"{PROVIDER['urn']}::1234",
         "dependencies": [MACHINE["urn"]],
     }
     choice = {
@@ -93,9 +89,9 @@ def test_what_is_left_in_the_account_is_taken_up_where_the_data_were_kept() -> N
         "type": "linode:index/objectStorageKey:ObjectStorageKey",
         "provider": disk["provider"],
     }
-    saved = document(ROOT, provider, MACHINE, VOLUME, disk, key, choice)
+    saved = document(ROOT, PROVIDER, MACHINE, VOLUME, disk, key, choice)
     _, *kept = remaining(saved, "prod", Lasting.DATA)["deployment"]["resources"]
-    assert [it["urn"] for it in kept] == [provider["urn"], disk["urn"], choice["urn"]]
+    assert [it["urn"] for it in kept] == [PROVIDER["urn"], disk["urn"], choice["urn"]]
     assert kept[1]["dependencies"] == []
     assert kept[2]["inputs"] == choice["inputs"], "the data are of these versions, at these places"
 
