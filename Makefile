@@ -18,7 +18,7 @@ OF_BOTH_ARCHIVES := $(foreach it,contract journey dicom corpus attacks archive_i
 # Those that give the stack settings of their own have one for themselves, so that both halves take as long.
 FOR_SETTINGS := E2E_STACK=e2e-settings E2E_CONFIG=$(CURDIR)/tests/e2e/Pulumi.e2e-settings.yaml
 WITH_SETTINGS := $(foreach it,second_factor directory login_providers mail load_balancer attacks_behind_load_balancer \
-  viewer_settings passkeys rights share_links audit_days,tests/e2e/test_$(it).py)
+  viewer_settings passkeys rights share_links logs,tests/e2e/test_$(it).py)
 
 .PHONY: help reference pin up down destroy preview drift sample status audit smoke invite administrator backup backups restore restore-drill recover adopt upgrade rotate test rehearsal lint fmt env bench bench-up lock policy
 

@@ -13,6 +13,7 @@ from components.containers.stack_context import StackContext
 from components.gateway.gateway import Gateway, GatewayArgs, Upstreams
 from components.keycloak.identity import Identity, IdentityArgs
 from components.keycloak.server import Keycloak, KeycloakArgs
+from components.logs.logs import Logs, LogsArgs
 from components.machine.target import make_host
 from components.public_name.certificate import served_certificate
 from components.public_name.entrance import PublicEntrance, PublicEntranceArgs
@@ -35,6 +36,10 @@ host = make_host("host", stack, settings)
 on_host = ResourceOptions.merge(after_archive_check, ResourceOptions(providers=[host.provider]))
 endpoint = Output.from_input(settings.host or host.address).apply(settings.endpoint)
 networks = Networks("networks", NetworksArgs(stack=stack, ipv6=settings.listeners.dual_stack), on_host)
+logs_args = LogsArgs(stack, networks, settings.audit_days, settings.log_server)
+logs = Logs("logs", logs_args, on_host) if settings.audit_days else None
+if logs:
+    stack = logs.stack
 
 archive_args = ArchiveArgs(
     *(stack, networks, secrets.archive, settings.archive, settings.listeners.dicom),
@@ -50,7 +55,7 @@ certificate = served_certificate("certificate", stack, settings.certificate, on_
 upstreams = Upstreams(keycloak=keycloak, auth_proxy=auth_proxy, viewer=viewer, archive=archive)
 gateway_args = GatewayArgs(
     *(stack, networks, endpoint, settings.listeners, certificate),
-    *(settings.sessions, settings.download_roles, settings.archive.rights, settings.audit_days),
+    *(settings.sessions, settings.download_roles, settings.archive.rights, logs.audit if logs else None),
     *(upstreams, settings.viewer),
 )
 gateway = Gateway("gateway", gateway_args, on_host)

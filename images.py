@@ -47,5 +47,6 @@ DEFAULT_IMAGES: dict[str, Image] = {
     "dcm4chee-ldap": Image(name="dcm4che/slapd-dcm4chee:2.6.14-35.2", archive="dcm4chee"),
     "viewer": Image(name="ohif/app:v3.13.8"),
     "certbot": Image(name="certbot/certbot:v5.8.0"),
+    "logs": Image(name="balabit/syslog-ng:4.8.1"),
     "backup": Image(name="restic/restic:0.18.1"),
 }

@@ -43,11 +43,11 @@ STAYS_ROOT = {"backup": frozenset({"CAP_DAC_READ_SEARCH"})}
 """Images whose own user is root and stays it, and the capabilities that they have: to read the files of others."""
 CAPABILITIES = STARTS_AS_ROOT | STAYS_ROOT
 DUMPS = ("keycloak-db-dump", "orthanc-db-dump", "dcm4chee-db-dump", "dcm4chee-ldap-dump")
-ROOT_WITHOUT_CAPABILITIES = frozenset({"certificate", *DUMPS})
+ROOT_WITHOUT_CAPABILITIES = frozenset({"certificate", "logs", *DUMPS})
 """They run as root on a volume that root owns, without any capability."""
-OPTIONAL = ("dcm4chee-ldap", "backup", *DUMPS)
+OPTIONAL = ("dcm4chee-ldap", "logs", "backup", *DUMPS)
 """What not every stack has; it needs a larger host."""
-NOT_WAITED_FOR = frozenset({"certificate", "backup", "backup-mails"})
+NOT_WAITED_FOR = frozenset({"certificate", "logs", "backup", "backup-mails"})
 """Containers whose result the program or its tools read themselves, to report a readable error."""
 
 HOST_ACCESS = (
@@ -67,6 +67,8 @@ HOST_ACCESS = (
 """Inputs that give a container access to its host, or bypass the program's own handling."""
 DEFAULTS = {"networkMode": "bridge"}
 """Values that the Docker provider sets where the program sets none."""
+LOCAL_LOGS = "udp://127.0.0.1:"
+"""Where Docker hands lines over; only what listens there sends them on, encrypted."""
 VOLUME_KEYS = frozenset({"containerPath", "volumeName", "readOnly"})
 
 
@@ -156,8 +158,15 @@ def container_is_supervised(container: Resource) -> Problems:
         )
     if container.inputs.get("restart") != "unless-stopped":
         yield Problem(f"container {alias} does not restart with its host", 'set restart to "unless-stopped"')
-    if not {"max-size", "max-file"} <= set(container.inputs.get("logOpts") or {}):
-        yield Problem(f"the log of container {alias} can fill the disk", "set log_opts max-size and max-file")
+    options = set(container.inputs.get("logOpts") or {})
+    kept = {"json-file": "", "syslog": "cache-"}.get(container.inputs.get("logDriver") or "", "?")
+    if not {f"{kept}max-size", f"{kept}max-file"} <= options:
+        yield Problem(
+            f"Docker keeps no lines of container {alias}, or so many that they can fill the disk",
+            'set log_driver to "json-file" and log_opts max-size and max-file; to "syslog", cache-max-size and -file',
+        )
+    if not (container.inputs["logOpts"] or {}).get("syslog-address", LOCAL_LOGS).startswith(LOCAL_LOGS):
+        yield Problem(f"container {alias} logs in plain text to another machine", f"begin it with {LOCAL_LOGS}")
 
 
 def durations_are_canonical(container: Resource) -> Problems:
@@ -182,7 +191,12 @@ def name_and_labels_are_of_stack(resource: Resource) -> Problems:
 
 
 def only_gateway_publishes_ports(container: Resource) -> Problems:
-    if container.inputs.get("ports") and container.inputs["hostname"] != "gateway":
+    ports = container.inputs.get("ports") or ()
+    if container.inputs["hostname"] == "logs" and all(
+        (it.get("ip"), it.get("protocol")) == ("127.0.0.1", "udp") for it in ports
+    ):
+        return
+    if ports and container.inputs["hostname"] != "gateway":
         yield Problem(
             f"container {container.inputs['hostname']} publishes a port, and only the gateway may",
             "remove ports; add a route to access.py instead",
@@ -225,7 +239,12 @@ RULES: tuple[AnyRule, ...] = (
         (CONTAINER, NETWORK, DOCKER_VOLUME),
         name_and_labels_are_of_stack,
     ),
-    Rule("published-ports", "Only the gateway publishes ports.", (CONTAINER,), only_gateway_publishes_ports),
+    Rule(
+        "published-ports",
+        "Only the gateway publishes ports that others reach.",
+        (CONTAINER,),
+        only_gateway_publishes_ports,
+    ),
     StackRule("unique-names", "Names on the Docker host are unique.", names_are_unique),
     StackRule("total-memory", "A host with 4 GiB next to the archive is enough.", memory_fits_small_host),
 )

@@ -22,6 +22,7 @@ from settings import (
     files,
     images,
     login_providers,
+    logs,
     machine,
     parsing,
     proxy,
@@ -37,6 +38,7 @@ from settings.model.database import DatabaseLogin, DatabaseServer
 from settings.model.entrance import Acme, DuckDns, LinodeZone, Listeners, ProvidedCertificate, Proxy, ProxyProtocol
 from settings.model.federation import Directory, DirectoryKind, LoginProvider, OpenIdProvider, SamlProvider
 from settings.model.files import FilesBucket, FilesFolder
+from settings.model.logs import LogServer
 from settings.model.machine import LocalMachine, Machine, Network, Server, Vm
 from settings.model.sign_in import CONSOLE_USER, Mfa, PasswordRules, Program, SessionLimits, SignIn, Smtp, User
 from settings.model.stack import Settings
@@ -68,6 +70,7 @@ __all__ = [
     "LinodeZone",
     "Listeners",
     "LocalMachine",
+    "LogServer",
     "LoginProvider",
     "Machine",
     "Mfa",
@@ -130,6 +133,7 @@ KEYS = frozenset(
         "programs",
         "downloadRoles",
         "auditDays",
+        "logs",
         "rights",
         "sessionIdle",
         "sessionMax",
@@ -198,6 +202,7 @@ def load() -> Settings:
     )
     backups = backup.backup(config, machine_settings, mails=mail_server is not None)
     server = database.database(config, kept_in.kind)
+    audit_days = parsing.integer(config, "auditDays", at_least=0, at_most=3650)
     rights.require_https(kept_in.rights, secure=secure or listeners.loopback_only)
     return Settings(
         project=pulumi.get_project(),
@@ -215,7 +220,8 @@ def load() -> Settings:
         login_providers=login_providers.login_providers(config, of_rights),
         programs=users.programs(config, of_rights),
         download_roles=users.download_roles(config),
-        audit_days=parsing.integer(config, "auditDays", at_least=0, at_most=3650),
+        audit_days=audit_days,
+        log_server=logs.log_server(config, audit_days),
         sessions=sessions,
         mfa=mfa,
         passkeys=users.passkeys(config, mfa, host, secure=secure),

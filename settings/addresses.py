@@ -16,6 +16,7 @@ ANYWHERE = "anywhere"
 EVERY_NETWORK: tuple[Network, ...] = (ipaddress.ip_network("0.0.0.0/0"), ipaddress.ip_network("::/0"))
 
 LOOPBACK = "127.0.0.1"
+SERVER = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
 
 
 def host(config: pulumi.Config, machine: Machine) -> str | None:
@@ -36,6 +37,14 @@ def host(config: pulumi.Config, machine: Machine) -> str | None:
     if not HOST_NAME.fullmatch(value):
         raise ConfigurationError("host", f"{value!r} is not a host name in small letters or an IPv4 address.")
     return value
+
+
+def require_elsewhere(key: str, host: str) -> None:
+    """Refuse what is no name and no IPv4 address of a server that containers reach."""
+    if not SERVER.fullmatch(host):
+        raise ConfigurationError(key, f"{host!r} is no name and no IPv4 address of a server.")
+    if host == "localhost" or host.startswith("127."):
+        raise ConfigurationError(key, f"{host} is each container itself; name the server's address.")
 
 
 def is_name(host: str | None) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import pulumi
 
-from settings import parsing
+from settings import addresses, parsing
 from settings.model.archive import ArchiveKind
 from settings.model.database import DatabaseLogin, DatabaseServer
 from settings.parsing import ConfigurationError
@@ -15,7 +15,6 @@ KEY = "database"
 LOGINS = ("keycloak", "archive")
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,49}")
 """Shorter than PostgreSQL allows: a restore makes databases whose names begin with it."""
-HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
 
 
 def database(config: pulumi.Config, archive: ArchiveKind) -> DatabaseServer | None:
@@ -28,10 +27,7 @@ def database(config: pulumi.Config, archive: ArchiveKind) -> DatabaseServer | No
     host, authority = (parsing.text(KEY, entry, name) for name in ("host", "caCertificate"))
     if host is None or authority is None or not all(name in entry for name in LOGINS):
         raise ConfigurationError(KEY, f"needs host, caCertificate, {' and '.join(LOGINS)}.")
-    if not HOST.fullmatch(host):
-        raise ConfigurationError(f"{KEY}.host", f"{host!r} is no name and no IPv4 address of a server.")
-    if host == "localhost" or host.startswith("127."):
-        raise ConfigurationError(f"{KEY}.host", f"{host} is each container itself; name the server's address.")
+    addresses.require_elsewhere(f"{KEY}.host", host)
     certificates(f"{KEY}.caCertificate", authority)
     keycloak, kept_in = (_login(f"{KEY}.{name}", entry[name]) for name in LOGINS)
     if keycloak.name == kept_in.name or keycloak.user == kept_in.user:

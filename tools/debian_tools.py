@@ -13,6 +13,7 @@ TOOLS = {
     "docker-registry": ("docker-registry",),
     "prometheus": ("prometheus", "promtool"),
     "wrk": ("wrk",),
+    "rsyslog-gnutls": ("rsyslogd",),
     "openssh-server": ("sshd", "ssh-keygen"),
     # From NSS; it manages the certificates that a Chromium trusts.
     "libnss3-tools": ("certutil",),

@@ -14,7 +14,7 @@ from bootstrap.console import UserError
 TIMEOUT = 90.0
 """Seconds. A database that was killed may have to recover first."""
 PAUSE = 0.5
-NOT_SERVING = ("-certificate", "-dns-updater", "-backup", "-backup-mails")
+NOT_SERVING = ("-certificate", "-dns-updater", "-logs", "-backup", "-backup-mails")
 """Services that no request goes to; their checks fail for reasons that the program reports itself."""
 
 

@@ -59,8 +59,9 @@ STOP_ORDER = (
     ("gateway",),
     ("auth-proxy", "viewer", "orthanc", "dcm4chee", "keycloak"),
     ("sessions", "orthanc-db", "dcm4chee-db", "dcm4chee-ldap", "keycloak-db"),
+    ("logs",),
 )
-"""Host names of containers. The gateway stops before the services that it forwards to, databases stop last."""
+"""Host names of containers. The gateway stops before the services that it forwards to, databases after these."""
 
 
 def _check(pulumi: Pulumi, deployment: Deployment, config: dict[str, Any]) -> None:

@@ -8,8 +8,9 @@ import pulumi
 from components.archive.dcm4chee_directory import BASE_DN, LDAP_PORT, LDAP_URL, make_directory
 from components.archive.dcm4chee_images import AS_ROOT, ASSETS, DIMSE_PORT, SECRET_FILES, STORAGE, secret_files
 from components.archive.interface import ArchiveArgs, ArchiveData, DicomWebSource
+from components.containers.healthcheck import Healthcheck, http_probe
 from components.containers.networks import data_volume
-from components.containers.service import File, Healthcheck, Service, ServiceArgs, http_probe
+from components.containers.service import File, Service, ServiceArgs
 from components.database.own import OwnDatabase, OwnDatabaseArgs
 from public_paths import ADMIN_PATH
 from route import ArchiveRoot
@@ -172,7 +173,6 @@ class Dcm4chee(pulumi.ComponentResource):
                     # The archive's own word that its device is started, which takes directory and database.
                     command=http_probe(HTTP_PORT, f"{WEB_ROOT}/ctrl/status"),
                     start_period=240,
-                    interval=5,
                 ),
                 memory_mib=args.settings.memory_mib,
                 stop_seconds=60,

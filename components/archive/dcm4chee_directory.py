@@ -8,8 +8,9 @@ import pulumi_docker as docker
 from components.archive.dcm4chee_images import AS_ROOT, ASSETS, DIMSE_PORT, STORAGE, secret_files
 from components.archive.interface import ArchiveArgs
 from components.backup.dump import DumpSource
+from components.containers.healthcheck import Healthcheck
 from components.containers.networks import data_volume
-from components.containers.service import File, Healthcheck, Service, ServiceArgs
+from components.containers.service import File, Service, ServiceArgs
 from settings import Dicom
 
 LDAP_PORT = 389
@@ -72,7 +73,6 @@ def make_directory(name: str, args: ArchiveArgs, network: docker.Network, parent
                     "dn",
                 ],
                 start_period=120,
-                interval=3,
             ),
             memory_mib=256,
         ),

@@ -10,7 +10,8 @@ import pulumi
 from components.archive import orthanc_config
 from components.archive.interface import DATABASE_SECRET, ArchiveArgs, ArchiveData, DicomWebSource
 from components.archive.orthanc_files import orthanc_files
-from components.containers.service import File, Healthcheck, Service, ServiceArgs, http_probe
+from components.containers.healthcheck import Healthcheck, http_probe
+from components.containers.service import File, Service, ServiceArgs
 from components.database.database import DatabaseArgs, make_database
 from public_paths import ADMIN_PATH
 from route import ArchiveRoot
@@ -151,7 +152,8 @@ class Orthanc(pulumi.ComponentResource):
                 volumes={STORAGE_PATH: kept.volume},
                 healthcheck=Healthcheck(
                     # Answers only to the credential, and only when the index does (`/system` does not ask it). After a
-                    # restart of the database it uses up the connections that are dead, which would each fail a store.
+                    # restart of the database it uses up the connections that are dead, which would each fail a store,
+                    # and so never pauses.
                     command=http_probe(
                         orthanc_config.PORT,
                         "/changes?last",
@@ -160,6 +162,7 @@ class Orthanc(pulumi.ComponentResource):
                     ),
                     start_period=120,
                     interval=3,
+                    pause=0,
                 ),
                 memory_mib=args.settings.memory_mib,
                 # The rest is for files in the container's memory and for the kernel. Stacks count although they are

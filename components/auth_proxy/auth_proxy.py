@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import pulumi
 
 from components.auth_proxy import oauth2_proxy_config
+from components.containers.healthcheck import Healthcheck
 from components.containers.networks import Networks, private_network, working_volume
-from components.containers.service import File, Healthcheck, Service, ServiceArgs
+from components.containers.service import File, Service, ServiceArgs
 from components.containers.stack_context import StackContext
 from components.keycloak.server import CLIENT_ID, REALM_PATH
 from components.secrets import AuthProxySecrets

@@ -11,8 +11,9 @@ from components.archive.interface import Archive
 from components.backup import repository
 from components.backup.dump import ASSETS, DUMPS, Dump, DumpSource
 from components.backup.mails import BackupMails, BackupMailsArgs
+from components.containers.healthcheck import Healthcheck
 from components.containers.networks import Networks, folder_volume, private_network, working_volume
-from components.containers.service import File, Healthcheck, Mount, Service, ServiceArgs
+from components.containers.service import File, Mount, Service, ServiceArgs
 from components.containers.stack_context import StackContext
 from components.keycloak.server import Keycloak
 from components.public_name.certificate import AcmeCertificate, ServedCertificate
@@ -122,7 +123,7 @@ class Backup(pulumi.ComponentResource):
                     **{f"{DATA}/{it}": Mount(volume=volume, read_only=True) for it, volume in args.data.files.items()},
                     **repository_volumes,
                 },
-                healthcheck=Healthcheck(command=["/bin/sh", SCRIPT, "check"], interval=30),
+                healthcheck=Healthcheck(command=["/bin/sh", SCRIPT, "check"], interval=30, pause=0),
                 memory_mib=512,
                 background=True,
                 # A failed backup must be seen, and must not keep the stack from being changed, which may correct it.

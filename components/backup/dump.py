@@ -7,7 +7,8 @@ from pathlib import Path
 import pulumi
 import pulumi_docker as docker
 
-from components.containers.service import File, Healthcheck, Service, ServiceArgs
+from components.containers.healthcheck import Healthcheck
+from components.containers.service import File, Service, ServiceArgs
 from components.containers.stack_context import StackContext
 
 ASSETS = Path(__file__).parents[2] / "assets" / "backup"
@@ -80,7 +81,7 @@ class Dump(pulumi.ComponentResource):
                 ],
                 volumes={DUMPS: volume},
                 # The first check comes after one interval, and each update and restore waits for it.
-                healthcheck=Healthcheck(command=source.healthy, interval=10),
+                healthcheck=Healthcheck(command=source.healthy),
                 memory_mib=96,
                 background=True,
                 depends_on=[] if source.after is None else [source.after],

@@ -7,8 +7,9 @@ import pulumi
 import pulumi_docker as docker
 
 from components.backup.dump import ASSETS
+from components.containers.healthcheck import Healthcheck
 from components.containers.networks import Networks
-from components.containers.service import File, Healthcheck, Mount, Service, ServiceArgs
+from components.containers.service import File, Mount, Service, ServiceArgs
 from components.containers.stack_context import StackContext
 from settings import Smtp
 
@@ -65,7 +66,7 @@ class BackupMails(pulumi.ComponentResource):
                 },
                 files=[File(path=SCRIPT, content=(ASSETS / "mails.py").read_text())],
                 volumes={path: Mount(volume=volume, read_only=True) for path, volume in args.work.items()},
-                healthcheck=Healthcheck(command=["python3", SCRIPT, "check"], interval=30),
+                healthcheck=Healthcheck(command=["python3", SCRIPT, "check"], interval=30, pause=0),
                 memory_mib=64,
                 # Without a mail server, all else works.
                 wait=False,

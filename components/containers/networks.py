@@ -2,6 +2,7 @@
 
 import hashlib
 import ipaddress
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -33,7 +34,13 @@ def local_subnet(name: str) -> str:
 
 
 def data_volume(
-    name: str, thing: str, stack: StackContext, parent: pulumi.Resource, *, may_leave: bool = False
+    name: str,
+    thing: str,
+    stack: StackContext,
+    parent: pulumi.Resource,
+    *,
+    may_leave: bool = False,
+    aliases: Sequence[pulumi.Alias] = (),
 ) -> docker.Volume:
     """A volume with data that cannot be made again.
 
@@ -44,7 +51,10 @@ def data_volume(
         name=stack.docker_name(thing),
         labels=[docker.VolumeLabelArgs(label=key, value=value) for key, value in stack.labels.items()],
         opts=pulumi.ResourceOptions(
-            parent=parent, protect=stack.protect_data and not may_leave, retain_on_delete=stack.protect_data
+            parent=parent,
+            protect=stack.protect_data and not may_leave,
+            retain_on_delete=stack.protect_data,
+            aliases=list(aliases),
         ),
     )
 

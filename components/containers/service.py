@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 import pulumi
 import pulumi_docker as docker
 
+from components.containers.healthcheck import CHECK_SECONDS, Healthcheck, duration, paused
+from components.containers.log_driver import log_options
 from components.containers.stack_context import StackContext
 
 
@@ -24,17 +26,6 @@ BACKGROUND_SHARES = 51
 
 
 @dataclass(frozen=True, kw_only=True)
-class Healthcheck:
-    """How the engine knows that the program in the container does its work. Durations in seconds."""
-
-    command: Sequence[str]
-    """Run in the container without a shell; exit code 0 is healthy."""
-    start_period: int = 60
-    """Failures before it has passed do not count."""
-    interval: int = 5
-
-
-@dataclass(frozen=True, kw_only=True)
 class Port:
     """A port that the engine's machine listens on."""
 
@@ -42,6 +33,7 @@ class Port:
     external: int
     internal: int
     """Port inside the container; it is published only once (`published`)."""
+    protocol: str = "tcp"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +104,7 @@ class Service(pulumi.ComponentResource):
             keep_locally=True,
             opts=pulumi.ResourceOptions(parent=self),
         )
+        log_driver, log_opts = log_options(args.stack.logs, args.alias)
         container = docker.Container(
             f"{name}-container",
             name=args.stack.docker_name(args.alias),
@@ -155,13 +148,13 @@ class Service(pulumi.ComponentResource):
             restart="unless-stopped",
             stop_timeout=args.stop_seconds,
             destroy_grace_seconds=args.stop_seconds,
-            log_driver="json-file",
-            log_opts={"max-size": "20m", "max-file": "5"},
+            log_driver=log_driver,
+            log_opts=log_opts,
             labels=[docker.ContainerLabelArgs(label=key, value=value) for key, value in args.stack.labels.items()],
             healthcheck=docker.ContainerHealthcheckArgs(
-                tests=["CMD", *args.healthcheck.command],
+                tests=["CMD", *paused(args.healthcheck, args.temporary[0])],
                 interval=duration(args.healthcheck.interval),
-                timeout="5s",
+                timeout=duration(args.healthcheck.pause + 2 * CHECK_SECONDS),
                 start_period=duration(args.healthcheck.start_period),
                 retries=6,
             ),
@@ -169,7 +162,7 @@ class Service(pulumi.ComponentResource):
             wait_timeout=300,
             opts=pulumi.ResourceOptions(
                 parent=self,
-                depends_on=list(args.depends_on),
+                depends_on=[*args.depends_on, *([args.stack.logs.shipper] if args.stack.logs else [])],
                 # Its name is fixed, so the old one has to go first.
                 delete_before_replace=True,
                 # The provider says "updated" for these and changes nothing.
@@ -193,7 +186,12 @@ def published(ports: Sequence[Port]) -> Sequence[docker.ContainerPortArgs]:
     if len({port.internal for port in ports}) < len(ports):
         raise ValueError("A port of a container is published twice; let the program listen on another one as well.")
     return [
-        docker.ContainerPortArgs(ip=port.address, external=port.external, internal=port.internal)
+        docker.ContainerPortArgs(
+            ip=port.address,
+            external=port.external,
+            internal=port.internal,
+            protocol=None if port.protocol == "tcp" else port.protocol,
+        )
         for port in sorted(ports, key=lambda port: port.internal)
     ]
 
@@ -209,35 +207,3 @@ def _mounted(path: str, volume: docker.Volume | Mount) -> docker.ContainerVolume
             container_path=path, volume_name=volume.volume.name, read_only=volume.read_only or None
         )
     return docker.ContainerVolumeArgs(container_path=path, volume_name=volume.name)
-
-
-def http_probe(port: int, path: str, authorization_file: str | None = None, connections: int = 0) -> Sequence[str]:
-    """A healthcheck command for images without an HTTP client; bash speaks enough of it.
-
-    `authorization_file` holds the value of the `Authorization` header: on a command line it would show in the list
-    of processes. With `connections`, the size of a pool that is used in turn, a failure is followed by as many requests
-    as it takes until each connection has answered; if the environment has `THOROUGH`, this is done in any case.
-    """
-    header = f"Authorization: $(<{authorization_file})\\r\\n" if authorization_file else ""
-    probe = (
-        f"exec 3<>/dev/tcp/127.0.0.1/{port} && "
-        f'printf "GET {path} HTTP/1.0\\r\\n{header}\\r\\n" >&3 && '
-        'read -r _ code _ <&3 && [ "$code" = 200 ]'
-    )
-    if not connections:
-        return ["/bin/bash", "-c", probe]
-    in_a_row = connections + 1
-    # Each in a shell of its own, which a refused connection ends.
-    script = (
-        f'good=0 needed=1; [ -z "$THOROUGH" ] || needed={in_a_row}; '
-        f"for attempt in {{1..{4 * in_a_row}}}; do "
-        f"if ({probe}); then good=$((good + 1)); [ $good -lt $needed ] || exit 0; "
-        f"else good=0 needed={in_a_row}; fi; done; exit 1"
-    )
-    return ["/bin/bash", "-c", script]
-
-
-def duration(seconds: int) -> str:
-    """A duration as the engine writes it back (`1m30s`), so that a refresh sees no difference."""
-    minutes, rest = divmod(seconds, 60)
-    return f"{minutes}m{rest}s" if minutes else f"{rest}s"

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import names
+from components.containers.log_driver import LogDriver
 from images import Image
 
 
@@ -16,6 +17,8 @@ class StackContext:
     images: Mapping[str, Image]
     protect_data: bool
     """Whether data volumes are protected in the state and kept by the engine."""
+    logs: LogDriver | None = None
+    """`None`: lines stay with Docker."""
 
     def docker_name(self, thing: str) -> str:
         """The name of a container, network or volume."""

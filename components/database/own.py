@@ -7,8 +7,9 @@ from pathlib import Path
 import pulumi
 
 from components.backup.dump import DumpSource
+from components.containers.healthcheck import Healthcheck
 from components.containers.networks import data_volume, private_network
-from components.containers.service import File, Healthcheck, Service, ServiceArgs
+from components.containers.service import File, Service, ServiceArgs
 from components.containers.stack_context import StackContext
 from components.database.address import DatabaseAddress
 from components.database.dump import database_dump
@@ -82,7 +83,6 @@ class OwnDatabase(pulumi.ComponentResource):
                 healthcheck=Healthcheck(
                     # By TCP: while the image makes a new database, its server listens on the socket only.
                     command=["pg_isready", "--quiet", "--host=127.0.0.1", f"--username={args.owner}"],
-                    interval=3,
                 ),
                 memory_mib=512,
             ),

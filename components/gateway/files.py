@@ -19,9 +19,9 @@ ROOT = "/etc/ohif"
 
 
 CERTIFICATES = "/certificates"
-AUDIT, AUDIT_FILE = "/var/tmp", "today.log"  # noqa: S108 - a volume of its own
-"""Folder of the volume with lines about users' requests, and the file with those of today. An empty volume takes over
-who may write from the image's folder, and everybody may write to this one."""
+AUDIT = "/var/tmp"  # noqa: S108 - a volume of its own
+"""Folder of the volume with lines about users' requests. An empty volume takes over who may write from the
+image's folder, and everybody may write to this one."""
 VIEWER_SCRIPTS = ("ndarray.js", "behaviour.js", "searches.js")
 """What is added to OHIF's configuration (assets/viewer)."""
 PROVIDED_CHAIN, PROVIDED_KEY = f"{ROOT}/tls/chain.pem", f"{ROOT}/tls/key.pem"

@@ -8,14 +8,14 @@ import pulumi
 from access import ANY_ROLE, routes
 from components.archive.interface import Archive
 from components.auth_proxy.auth_proxy import AuthProxy
-from components.containers.networks import Networks, data_volume
-from components.containers.service import File, Healthcheck, Mount, Port, Service, ServiceArgs
+from components.containers.healthcheck import Healthcheck
+from components.containers.networks import Networks
+from components.containers.service import File, Mount, Port, Service, ServiceArgs
 from components.containers.stack_context import StackContext
 from components.gateway import nginx_config
 from components.gateway.files import (
     ASSETS,
     AUDIT,
-    AUDIT_FILE,
     CERTIFICATES,
     PROVIDED_CHAIN,
     PROVIDED_KEY,
@@ -29,6 +29,7 @@ from components.gateway.files import (
 )
 from components.gateway.model import Dimse, GatewayConfig, ProxyConfig, TlsConfig
 from components.keycloak.server import CLIENT_ID, REALM_PATH, Keycloak
+from components.logs.logs import AUDIT_FILE, AuditLog
 from components.public_name.certificate import AcmeCertificate, ServedCertificate
 from components.viewer.viewer import Viewer
 from public_endpoint import PublicEndpoint
@@ -62,7 +63,7 @@ class GatewayArgs:
     sessions: SessionLimits
     download_roles: frozenset[Role]
     rights: Rights | None
-    audit_days: int
+    audit: AuditLog | None
     upstreams: Upstreams
     viewer: ViewerSettings
 
@@ -83,12 +84,6 @@ class Gateway(pulumi.ComponentResource):
         configuration = args.endpoint.apply(lambda endpoint: gateway_config(args, endpoint))
         issued = args.certificate if isinstance(args.certificate, AcmeCertificate) else None
         share_links = share_readers(args.rights) is not None
-        # Without the setting again, it is left behind.
-        audit = (
-            {AUDIT: data_volume(f"{name}-audit-volume", "audit", args.stack, self, may_leave=True)}
-            if args.audit_days
-            else {}
-        )
         server = Service(
             f"{name}-server",
             ServiceArgs(
@@ -106,7 +101,7 @@ class Gateway(pulumi.ComponentResource):
                 command=[],
                 environment={
                     **({"CERTIFICATE": certificate_path(issued)} if issued else {}),
-                    **({"AUDIT": AUDIT, "AUDIT_DAYS": str(args.audit_days)} if audit else {}),
+                    **({"AUDIT": AUDIT, "AUDIT_DAYS": str(args.audit.days)} if args.audit else {}),
                 },
                 files=[
                     File(path=f"{ROOT}/start.sh", content=(ASSETS / "gateway" / "start.sh").read_text()),
@@ -122,7 +117,7 @@ class Gateway(pulumi.ComponentResource):
                 ],
                 volumes={
                     **({CERTIFICATES: Mount(volume=issued.volume.volume, read_only=True)} if issued else {}),
-                    **audit,
+                    **({AUDIT: args.audit.volume} if args.audit else {}),
                 },
                 ports=[
                     Port(
@@ -141,7 +136,6 @@ class Gateway(pulumi.ComponentResource):
                         "/dev/null",
                         f"http://127.0.0.1:{nginx_config.HEALTH_PORT}/healthz",
                     ],
-                    interval=3,
                 ),
                 memory_mib=MEMORY_MIB,
                 temporary_mib=TEMPORARY_MIB,
@@ -192,7 +186,7 @@ def gateway_config(args: GatewayArgs, endpoint: PublicEndpoint) -> GatewayConfig
         client_id=CLIENT_ID,
         session_cookie=args.upstreams.auth_proxy.session_cookie,
         accept_tokens=args.upstreams.auth_proxy.accepts_tokens,
-        audit_file=f"{AUDIT}/{AUDIT_FILE}" if args.audit_days else None,
+        audit_file=f"{AUDIT}/{AUDIT_FILE}" if args.audit else None,
         frame_ancestors=args.viewer.frame_ancestors,
         asset_root=ROOT,
     )

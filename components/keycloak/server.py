@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pulumi
 
+from components.containers.healthcheck import Healthcheck, http_probe
 from components.containers.networks import Networks
-from components.containers.service import File, Healthcheck, Service, ServiceArgs, http_probe
+from components.containers.service import File, Service, ServiceArgs
 from components.containers.stack_context import StackContext
 from components.database.database import DatabaseArgs, make_database
 from components.database.interface import Database
@@ -143,7 +144,7 @@ class Keycloak(pulumi.ComponentResource):
                     ),
                 ],
                 healthcheck=Healthcheck(
-                    command=http_probe(MANAGEMENT_PORT, f"{KEYCLOAK_PATH}/health/ready"), start_period=180, interval=3
+                    command=http_probe(MANAGEMENT_PORT, f"{KEYCLOAK_PATH}/health/ready"), start_period=180
                 ),
                 memory_mib=1024,
                 depends_on=self.database.ready,

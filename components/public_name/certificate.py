@@ -6,8 +6,9 @@ from pathlib import Path
 import pulumi
 import pulumi_docker as docker
 
+from components.containers.healthcheck import Healthcheck
 from components.containers.networks import Networks, data_volume
-from components.containers.service import File, Healthcheck, Service, ServiceArgs
+from components.containers.service import File, Service, ServiceArgs
 from components.containers.stack_context import StackContext
 from components.machine.remote_shell import MachineError, Shell, run_when_ready, unless_explained
 from settings import Acme, ProvidedCertificate
@@ -120,7 +121,7 @@ class Certificate(pulumi.ComponentResource):
                     *([File(path=CA_FILE, content=ca)] if ca else []),
                 ],
                 volumes={HOME: args.volume.volume},
-                healthcheck=Healthcheck(command=["python3", SCRIPT, "check"], interval=60, start_period=60),
+                healthcheck=Healthcheck(command=["python3", SCRIPT, "check"], interval=60, pause=0),
                 memory_mib=192,
                 # The result is requested below, for a readable error.
                 wait=False,

@@ -7,8 +7,9 @@ from pathlib import Path
 import pulumi
 import pulumi_linode as linode
 
+from components.containers.healthcheck import Healthcheck
 from components.containers.networks import Networks
-from components.containers.service import File, Healthcheck, Service, ServiceArgs
+from components.containers.service import File, Service, ServiceArgs
 from components.containers.stack_context import StackContext
 from settings import DuckDns, LinodeZone
 

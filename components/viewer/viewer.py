@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import pulumi
 
+from components.containers.healthcheck import Healthcheck
 from components.containers.networks import Networks
-from components.containers.service import Healthcheck, Service, ServiceArgs
+from components.containers.service import Service, ServiceArgs
 from components.containers.stack_context import StackContext
 
 PORT = 8080

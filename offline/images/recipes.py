@@ -83,6 +83,7 @@ RECIPES: dict[str, Recipe] = {
         artifact=NpmPackage(name="ohif-app.tgz", version="3.13.2", package="@ohif/app"),
     ),
     "certbot": Recipe(package="certbot", oldest="4"),
+    "logs": Recipe(package="syslog-ng-core", oldest="4.8"),
     "backup": Recipe(package="restic", oldest="0.18"),
     "vm": Recipe(package="docker.io", oldest="26", tests="rehearsal"),
     "postgres-16": Recipe(

@@ -12,6 +12,7 @@ from settings.model.database import DatabaseServer
 from settings.model.entrance import Acme, DuckDns, LinodeZone, Listeners, ProvidedCertificate
 from settings.model.federation import Directory, LoginProvider
 from settings.model.files import FilesBucket, FilesFolder
+from settings.model.logs import LogServer
 from settings.model.machine import Machine
 from settings.model.sign_in import Mfa, PasswordRules, Program, SessionLimits, SignIn, Smtp, User
 from settings.model.viewer import ViewerSettings
@@ -37,6 +38,8 @@ class Settings:
     """Where the archive's files are; `None`: on a volume of the stack."""
     audit_days: int
     """How long lines about users' requests are kept on a volume; 0: they are not."""
+    log_server: LogServer | None
+    """Where all lines are sent; `None`: nowhere."""
     sessions: SessionLimits
     mfa: Mfa
     passkeys: bool

@@ -13,6 +13,7 @@ from components.keycloak.server import theme_files
 from images import DEFAULT_IMAGES
 from policy.rules import RULES
 from settings import ViewerSettings
+from tests.certificates import signed
 from tests.program.harness import ROOT, Deployment, run_program
 
 UNCHANGED = ViewerSettings(name=None, logo=None, hidden_modes=(), options={}, frame_ancestors=())
@@ -92,6 +93,9 @@ def test_the_audit_log_has_a_volume_where_it_is_kept() -> None:
     assert gateway.environment["AUDIT_DAYS"] == "30"
     assert "access_log /var/tmp/today.log audit" in gateway.files["/etc/ohif/nginx.conf"]
     assert [it for rule in RULES for it in rule.problems(made.resources)] == []
+    # An earlier version had it under the gateway.
+    kept = made.one("docker:index/volume:Volume", "logs-audit-volume")
+    assert kept.urn.replace("Logs$", "Gateway$").replace("logs-audit", "gateway-audit") in kept.aliases
     plain = run_program({}).container("gateway")
     assert not plain.inputs.get("volumes")
     assert "today.log" not in plain.files["/etc/ohif/nginx.conf"]
@@ -144,7 +148,8 @@ def test_database_reads_its_password_from_a_file(local: Deployment) -> None:
 def test_default_images_are_used(archive: str) -> None:
     # The image of certbot has Python, which sends DuckDNS the address too.
     names = {"dns": "duckdns", "duckDns": {"token": "t"}, "host": "my-lab.duckdns.org"}
-    made = run_program({"archive": archive, "backup": {"repository": "/srv/backup"}, **names})
+    logs = {"auditDays": 1, "logs": {"host": "logs.example.org", "caCertificate": signed("a hospital's").pem}}
+    made = run_program({"archive": archive, "backup": {"repository": "/srv/backup"}, **names, **logs})
     wanted = {it.name for it in DEFAULT_IMAGES.values() if it.archive in (None, archive)}
     assert {it.inputs["name"] for it in made.of_type("RemoteImage")} == wanted
 

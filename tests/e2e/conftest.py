@@ -71,7 +71,7 @@ ORDER = (
     "test_passkeys.py",
     "test_rights.py",
     "test_share_links.py",
-    "test_audit_days.py",
+    "test_logs.py",
     # Passwords that other tests have asked for are old after it.
     "test_rotation.py",
     "test_destroy.py",

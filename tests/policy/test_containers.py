@@ -19,7 +19,11 @@ def containers(deployment: Deployment) -> list[Resource]:
 
 
 def test_containers_are_the_known_ones(case: Case, deployment: Deployment) -> None:
-    actual = {"certificate": case.issued, "dns-updater": case.chose("duckdns")}
+    actual = {
+        "certificate": case.issued,
+        "dns-updater": case.chose("duckdns"),
+        "logs": "logs" in case.config,
+    }
     backup = {"backup", *(f"{it}-dump" for it in case.dumped)} if case.dumped else set()
     expected = ALWAYS | OF_THE_ARCHIVE[case.archive] | backup | {alias for alias, wanted in actual.items() if wanted}
     assert {it.inputs["hostname"] for it in containers(deployment)} == {
@@ -65,7 +69,13 @@ def test_no_healthcheck_shows_a_secret_in_the_list_of_processes(deployment: Depl
 
 
 def test_known_problem_22_no_port_but_the_gateways(deployment: Deployment) -> None:
-    assert [it.inputs["hostname"] for it in containers(deployment) if it.inputs["ports"]] == ["gateway"]
+    reached = {
+        it.inputs["hostname"]
+        for it in containers(deployment)
+        for port in it.inputs["ports"]
+        if (port.get("ip"), port.get("protocol")) != ("127.0.0.1", "udp")
+    }
+    assert reached == {"gateway"}
 
 
 def test_data_is_on_a_volume(case: Case, deployment: Deployment) -> None:
@@ -91,7 +101,7 @@ def test_data_is_on_a_volume(case: Case, deployment: Deployment) -> None:
     certificates = {"certificate": {"/etc/letsencrypt": "ohif-dev-certificates"}}
     gateway = {
         **({"/certificates": "ohif-dev-certificates"} if case.issued else {}),
-        **({"/var/tmp": "ohif-dev-audit"} if case.chose("audit-volume") else {}),
+        **({"/var/tmp": "ohif-dev-audit"} if "auditDays" in case.config else {}),
     }
     files = {"orthanc": "ohif-dev-orthanc", "dcm4chee": "ohif-dev-dcm4chee"}
     backup = {
@@ -104,7 +114,9 @@ def test_data_is_on_a_volume(case: Case, deployment: Deployment) -> None:
             **({"/repository": "ohif-dev-repository"} if case.chose("folder") else {}),
         },
     }
+    logs = {"logs": {"/var/lib/syslog-ng": "ohif-dev-logs", "/audit": "ohif-dev-audit"}}
     assert mounted == {
+        **(logs if "logs" in case.config else {}),
         "sessions": {"/data": "ohif-dev-sessions"},
         **(backup if case.dumped else {}),
         **(certificates if case.issued else {}),

@@ -24,7 +24,7 @@ Change = Callable[[dict[str, Any]], object]
 def obedient() -> tuple[Resource, ...]:
     """Resources that follow all rules, every type among them."""
     federation = {**FACTORS["directory"]["active-directory"], **FACTORS["providers"]["providers"]}
-    return tuple(prod(**federation).resources)
+    return tuple(prod(**federation, **FACTORS["audit"]["log-server"]).resources)
 
 
 def test_every_combination_follows_every_rule(deployment: Deployment) -> None:
@@ -126,13 +126,27 @@ VIOLATIONS = [
     container("container-supervised", "wait", value=False, problem="starts its dependents"),
     container("container-supervised", "wait", value=True, problem="starts its dependents", only="certificate"),
     container("container-supervised", "restart", value="no", problem="does not restart"),
-    container("container-supervised", "logOpts", value={"max-size": "20m"}, problem="fill the disk"),
+    container("container-supervised", "logOpts", value={"max-size": "20m"}, problem="can fill the disk"),
+    container("container-supervised", "logDriver", value="none", problem="Docker keeps no lines"),
+    container(
+        "container-supervised",
+        "logOpts",
+        value={"max-size": "20m", "max-file": "5", "syslog-address": "udp://192.0.2.1:514"},
+        problem="in plain text to another machine",
+    ),
     container("container-durations", "healthcheck", "interval", value="60s", problem="the duration 60s"),
     container("docker-names", "labels", value=[], problem="has the labels"),
     container("docker-names", "name", value="keycloak", problem="could collide"),
     Violation("docker-names", tokens.NETWORK, put("labels", value=[]), "has the labels"),
     Violation("docker-names", tokens.DOCKER_VOLUME, put("name", value="ohif-dev-orthanc"), "could collide"),
     container("published-ports", "ports", value=[{"internal": 8080, "external": 8080}], problem="only the gateway may"),
+    container(
+        "published-ports",
+        "ports",
+        value=[{"ip": "0.0.0.0", "internal": 5514, "external": 5514, "protocol": "udp"}],
+        problem="only the gateway may",
+        only="logs",
+    ),
     container("unique-names", "name", value="ohif-prod-gateway", problem="are named ohif-prod-gateway"),
     container("total-memory", "memory", value=3000.0, problem="may take"),
     client("redirect-uris", "validRedirectUris", value=[f"{ORIGIN}/*"], problem="contains a wildcard"),

@@ -141,7 +141,19 @@ FACTORS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
             }
         },
     },
-    "audit": {"container-log": {}, "audit-volume": {"auditDays": 400}},
+    "audit": {
+        "container-log": {},
+        "audit-volume": {"auditDays": 400},
+        "log-server": {
+            "auditDays": 400,
+            "logs": {
+                "host": "logs.example.org",
+                "port": 601,
+                "caCertificate": signed("a hospital's log server").pem,
+                "localPort": 5515,
+            },
+        },
+    },
     "mfa": {choice: {"mfa": choice} for choice in ("off", "optional", "administrators", "required")},
     "passwords": {
         "usual-passwords": {},

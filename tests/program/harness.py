@@ -95,6 +95,8 @@ class Resource:
     """URNs, those of inputs included."""
     delete_before_replace: bool
     replace_on_changes: tuple[str, ...]
+    aliases: tuple[str, ...]
+    """Former URNs."""
     additional_secret_outputs: tuple[str, ...]
 
     @cached_property
@@ -196,6 +198,7 @@ class RecordingMonitor:
             dependencies=frozenset(request.dependencies),
             delete_before_replace=request.deleteBeforeReplace,
             replace_on_changes=tuple(request.replaceOnChanges),
+            aliases=tuple(request.aliasURNs),
             additional_secret_outputs=tuple(request.additionalSecretOutputs),
         )
         outputs = struct_pb2.Struct()

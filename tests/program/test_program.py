@@ -93,10 +93,11 @@ def test_no_default_provider(deployment: Deployment) -> None:
 def test_data_volumes_are_protected_exactly_when_configured(case: Case, deployment: Deployment) -> None:
     actual = case.config["protectData"]
     of_backups = {"ohif-dev-backup", "ohif-dev-dumps", *(["ohif-dev-repository"] if case.chose("folder") else [])}
-    working = {"ohif-dev-sessions", *(of_backups if case.dumped else [])}
+    of_logs = ["ohif-dev-logs"] if "logs" in case.config else []
+    working = {"ohif-dev-sessions", *of_logs, *(of_backups if case.dumped else [])}
     every = deployment.of_type("docker:index/volume:Volume")
     volumes = [it for it in every if it.inputs["name"] not in working]
-    may_leave = [*(["certificates"] if case.issued else []), *(["audit"] if case.chose("audit-volume") else [])]
+    may_leave = [*(["certificates"] if case.issued else []), *(["audit"] if "auditDays" in case.config else [])]
     assert {it.inputs["name"] for it in volumes} == {
         f"ohif-dev-{thing}"
         for thing in ("keycloak-db", *VOLUMES_OF[case.archive], *may_leave)
@@ -184,6 +185,8 @@ def test_only_the_gateway_publishes_a_port(case: Case, deployment: Deployment) -
     # every `up` would replace the gateway.
     inside = [port["internal"] for port in ports]
     assert inside == sorted(set(inside))
+    if "logs" in case.config:
+        assert published.pop("logs") == [{"internal": 5514, "external": 5515, "ip": "127.0.0.1", "protocol": "udp"}]
     assert not any(published.values()), published
 
 
@@ -207,7 +210,7 @@ def test_only_what_must_get_out_is_on_a_network_with_a_way_out(case: Case, deplo
         "certificate": case.issued,
         "dns-updater": case.chose("duckdns"),
     }
-    may["backup"] = case.chose("s3", "sftp")
+    may |= {"backup": case.chose("s3", "sftp"), "logs": "logs" in case.config}
     assert on_it == {"gateway"} | {alias for alias, does in may.items() if does}
 
 

@@ -27,6 +27,7 @@ SFTP = {
     "hostKey": HOST_KEY,
 }
 PROXY = {"trusted": ["10.0.0.0/29"]}
+LOGS = {"host": "logs.example.org", "caCertificate": signed("authority").pem}
 LOGIN = {"name": "pacs", "user": "pacs", "password": "p"}
 SERVER = {
     "host": "db.example.org",
@@ -423,6 +424,14 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ),
     ("database.archive", {"database": {**SERVER, "archive": {**LOGIN, "name": "a b"}}}, "letters"),
     ("database", {"database": {**SERVER, "archive": {**LOGIN, "user": "k"}}}, "a database and a user each"),
+    ("logs", {"logs": {"host": "logs.example.org"}, "auditDays": 1}, "needs host and caCertificate"),
+    ("logs", {"logs": LOGS}, "needs auditDays"),
+    ("logs", {"logs": {**LOGS, "protocol": "tcp"}, "auditDays": 1}, "'protocol' is not known"),
+    ("logs.host", {"logs": {**LOGS, "host": "localhost"}, "auditDays": 1}, "each container itself"),
+    ("logs.host", {"logs": {**LOGS, "host": "tcp://logs"}, "auditDays": 1}, "no name"),
+    ("logs.caCertificate", {"logs": {**LOGS, "caCertificate": "x"}, "auditDays": 1}, "PEM"),
+    ("logs.port", {"logs": {**LOGS, "port": 0}, "auditDays": 1}, "whole number"),
+    ("logs.localPort", {"logs": {**LOGS, "localPort": "5514"}, "auditDays": 1}, "whole number"),
     ("smtp", {"smtp": []}, "map"),
     ("smtp", {"smtp": "mail.example.org"}, "map"),
     ("smtp", {"smtp": {"host": "mail.example.org"}}, "host and from"),

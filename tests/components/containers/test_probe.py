@@ -1,14 +1,17 @@
 """The health check of images without an HTTP client, run by a real bash against a real port."""
 
+import os
 import subprocess
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
-from components.containers.service import http_probe
+from components.containers import healthcheck
+from components.containers.healthcheck import Healthcheck, http_probe, paused
 
 Answers = list[int]
 
@@ -78,3 +81,30 @@ def test_probe_shows_its_credential_each_time(port: tuple[int, Answers, list[str
 
 def test_closed_port_is_tried_as_often(port: tuple[int, Answers, list[str]]) -> None:
     assert not passes(http_probe(9, "/system", connections=3))
+
+
+def test_a_check_that_has_passed_waits_before_the_next(tmp_path: Path) -> None:
+    """Not so the first, one after a failure, and one that somebody waits for."""
+    answer = tmp_path / "answer"
+    command = paused(Healthcheck(command=["test", "-e", str(answer)], pause=1), str(tmp_path))
+
+    def runs(**environment: str) -> tuple[bool, bool]:
+        """Whether it passes, and whether it waited."""
+        started = time.monotonic()
+        done = subprocess.run(command, env={**os.environ, **environment}, check=False)
+        return done.returncode == 0, time.monotonic() - started > 0.9
+
+    assert runs() == (False, False)
+    answer.touch()
+    assert runs() == (True, False)
+    assert runs() == (True, True)
+    assert runs(THOROUGH="1") == (True, False)
+    answer.unlink()
+    assert runs() == (False, True)
+    assert runs() == (False, False)
+
+
+def test_a_check_without_an_answer_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(healthcheck, "CHECK_SECONDS", 1)
+    command = paused(Healthcheck(command=["sleep", "30"]), str(tmp_path))
+    assert subprocess.run(command, check=False, timeout=5).returncode == 1

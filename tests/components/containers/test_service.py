@@ -4,7 +4,8 @@ import pulumi
 import pulumi_docker as docker
 import pytest
 
-from components.containers.service import File, Healthcheck, Port, Service, ServiceArgs, duration, published
+from components.containers.healthcheck import Healthcheck, duration, paused
+from components.containers.service import File, Port, Service, ServiceArgs, published
 from components.containers.stack_context import StackContext
 from images import Image
 from tests.program.harness import Deployment, Resource, is_secret, record
@@ -71,9 +72,9 @@ def test_memory_is_limited_without_swap(container: Resource) -> None:
 def test_is_there_when_healthy(container: Resource) -> None:
     assert container.inputs["wait"] is True
     assert container.inputs["healthcheck"] == {
-        "tests": ["CMD", "true"],
+        "tests": ["CMD", *paused(Healthcheck(command=["true"]), "/tmp")],
         "interval": "7s",
-        "timeout": "5s",
+        "timeout": "35s",
         "startPeriod": "1m30s",
         "retries": 6,
     }

@@ -1,0 +1,1 @@
+"""What lines of the stack are kept and sent elsewhere."""
