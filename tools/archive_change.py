@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pulumi_docker
@@ -10,7 +10,7 @@ import pulumi_docker
 from bootstrap.console import UserError, print_line
 from names import ARCHIVE_COMPONENT, former_archive_fix, former_archive_problem
 from tools.pulumi_run import Pulumi
-from tools.stack_state import Deployment, Resources, archive_choice, change_resources, let_go, read_config, type_token
+from tools.stack_state import Deployment, Resources, archive_choice, change_resources, let_go, type_token
 
 VOLUME_TYPE = type_token(pulumi_docker.Volume)
 
@@ -36,15 +36,19 @@ def refuse_unconfirmed(deployment: Deployment, config: Mapping[str, Any]) -> Non
         )
 
 
-def keep_former_volumes(pulumi: Pulumi) -> None:
+def keep_former_volumes(pulumi: Pulumi, deployment: Deployment, archive: str) -> None:
     """Before another archive replaces the former one: remove its volumes from the state and keep them on the engine."""
-    archive = read_config(pulumi)["archive"]
-    change_resources(pulumi, lambda resources: _keep(resources, archive))
+    if former := _former(deployment.get("resources") or [], archive):
+        change_resources(pulumi, lambda resources: _keep(resources, former))
 
 
-def _keep(resources: Resources, archive: str) -> bool:
+def _former(resources: Iterable[Mapping[str, Any]], archive: str) -> list[str]:
+    """Types of the components that run another archive."""
     components = {it["type"] for it in resources if it["urn"].endswith(f"::{ARCHIVE_COMPONENT}")}
-    former = [kind for kind in components if kind.rpartition(":")[2].lower() != archive]
+    return [kind for kind in components if kind.rpartition(":")[2].lower() != archive]
+
+
+def _keep(resources: Resources, former: Sequence[str]) -> bool:
     kept = [it for it in resources if it["type"] == VOLUME_TYPE and any(f"::{kind}$" in it["urn"] for kind in former)]
     for volume in kept:
         let_go(volume)

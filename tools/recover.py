@@ -22,9 +22,8 @@ from names import ARCHIVE_CHOICE_TYPE, DATABASE_MAJORS, NO_PLACE, PLACES, PROJEC
 from tools import command_line
 from tools.backup import STATE_FILE
 from tools.pulumi_run import Pulumi
-from tools.stack_state import read_deployment
+from tools.stack_state import STACK_TYPE, read_deployment
 
-STACK = "pulumi:pulumi:Stack"
 GONE = ("docker:", "linode:", "pulumi:providers:docker", "pulumi:providers:linode")
 """First parts of the types of what was on the machine, or is the machine."""
 BUCKETS = "linode:index/objectStorage"
@@ -56,7 +55,7 @@ def remaining(document: Mapping[str, Any], stack: str, lasting: Lasting = Lastin
     """
     deployment = document.get("deployment") or {}
     resources: Sequence[Mapping[str, Any]] = deployment.get("resources") or []
-    before = next((it["urn"] for it in resources if it["type"] == STACK), "")
+    before = next((it["urn"] for it in resources if it["type"] == STACK_TYPE), "")
     if f"::{PROJECT}::" not in before:
         raise UserError(f"{STATE_FILE} is not the state of a stack of this project", "Take state.tar of its backups.")
     of = before.split(":")[2]
@@ -74,7 +73,7 @@ def remaining(document: Mapping[str, Any], stack: str, lasting: Lasting = Lastin
 def _without(resource: Mapping[str, Any], gone: set[str], lasting: Lasting) -> dict[str, Any]:
     """A resource of the state that no longer refers to what is gone."""
     made = dict(resource)
-    if made["type"] == STACK:
+    if made["type"] == STACK_TYPE:
         # Addresses and passwords of the stack as it was.
         made["outputs"] = {}
     made["dependencies"] = [it for it in resource.get("dependencies") or [] if it not in gone]

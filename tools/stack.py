@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import os
 import sys
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,7 @@ from tools.stack_state import (
     Deployment,
     image_names,
     needed_memory,
+    outputs_of,
     read_config,
     read_deployment,
     read_with_secrets,
@@ -123,7 +124,7 @@ def up(pulumi: Pulumi) -> None:
     if in_engine:
         # Detects what no longer runs or was removed. A full refresh would fail while Keycloak is down.
         pulumi.update("refresh", *IN_ENGINE)
-    archive_change.keep_former_volumes(pulumi)
+    archive_change.keep_former_volumes(pulumi, deployment, config["archive"])
     changes = pulumi.update("up")
     deployed = read_deployment(pulumi)
     if engine := recovery.connect(pulumi, deployed):
@@ -133,7 +134,7 @@ def up(pulumi: Pulumi) -> None:
         network.save_decision(network.Decision(decision.open, decision.reason, decision.decided, kept=True))
     seconds = time.monotonic() - started
     print_line(f"  {changes.summary} in {seconds:.0f} s" if changes.any else f"  nothing changed ({seconds:.0f} s)")
-    _print_addresses(pulumi)
+    _print_addresses(pulumi.stack, outputs_of(deployed))
     directory.check(pulumi, deployed)
     mail.check(engine, pulumi.stack, config)
     backup.check(pulumi, engine, config)
@@ -141,15 +142,14 @@ def up(pulumi: Pulumi) -> None:
         smoke.check(pulumi.stack, config)
 
 
-def _print_addresses(pulumi: Pulumi) -> None:
-    outputs = json.loads(pulumi.output_of("stack", "output", "--json"))
+def _print_addresses(stack: str, outputs: Mapping[str, Any]) -> None:
     print_line(
         f"\n  Viewer    {outputs.get('viewerUrl')}   login viewer or pacsadmin"
         f"\n  Archive   {outputs.get('adminUrl')}   login pacsadmin"
         f"\n  Keycloak  {outputs.get('consoleUrl')}   login admin"
         "\n\n  Passwords, and any other pulumi command:"
         "\n    . .state/env"
-        f"\n    pulumi stack output credentials --show-secrets -s {pulumi.stack}"
+        f"\n    pulumi stack output credentials --show-secrets -s {stack}"
         "\n  Next: `make sample` stores a CT series to look at; `make down` stops the stack and keeps all data."
     )
 

@@ -20,6 +20,7 @@ from tools import preflight
 from tools.pulumi_run import Pulumi
 
 Deployment = Mapping[str, Any]
+STACK_TYPE = "pulumi:pulumi:Stack"
 Resources = Sequence[dict[str, Any]]
 INCLUDED_MEMORY: Mapping[ArchiveKind, int] = {ArchiveKind.ORTHANC: 2048, ArchiveKind.DCM4CHEE: 1024}
 """MiB of the archive's memory that are in the usual amount. Orthanc takes most of it for large objects
@@ -36,6 +37,13 @@ def read_deployment(pulumi: Pulumi, *, show_secrets: bool = False) -> dict[str, 
     document = json.loads(pulumi.output_of("stack", "export", *(["--show-secrets"] if show_secrets else [])))
     deployment: dict[str, Any] = document.get("deployment") or {}
     return deployment
+
+
+def outputs_of(deployment: Deployment) -> dict[str, Any]:
+    """The stack's outputs, the secret ones encrypted; empty before its first update."""
+    resources = deployment.get("resources") or []
+    outputs: dict[str, Any] = next((it.get("outputs") or {} for it in resources if it["type"] == STACK_TYPE), {})
+    return outputs
 
 
 def change_resources(pulumi: Pulumi, change: Callable[[Resources], bool]) -> None:

@@ -18,7 +18,7 @@ from bootstrap.console import UserError, print_error, print_line
 from tools import left_volumes, measurements, preflight, prometheus, recovery
 from tools.backup import last_backup
 from tools.pulumi_run import Pulumi, copy_config
-from tools.stack_state import read_deployment
+from tools.stack_state import outputs_of, read_deployment
 from tools.status_model import Status
 
 GB = 10**9
@@ -56,7 +56,7 @@ def measured(pulumi: Pulumi) -> Status:
     in_bucket = (left_volumes.place(deployment, "files") or "").startswith("https:")
     stored = None if in_bucket else statistics.get("TotalDiskSize")
     days = None if free is None or stored is None else measurements.days_left(pulumi.stack, int(stored), free)
-    url = json.loads(pulumi.output_of("stack", "output", "--json")).get("viewerUrl", "")
+    url = outputs_of(deployment).get("viewerUrl", "")
     status = Status(
         stack=pulumi.stack,
         parts=parts,

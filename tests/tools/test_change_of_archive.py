@@ -50,7 +50,7 @@ class FakePulumi:
     """A replacement for the CLI with a state and a configuration; it records imports."""
 
     def __init__(self, deployment: dict[str, Any], **config: object) -> None:
-        self.document = {"version": 3, "deployment": copy.deepcopy(deployment)}
+        self.document: dict[str, Any] = {"version": 3, "deployment": copy.deepcopy(deployment)}
         self.config = {f"ohif:{key}": {"value": value} for key, value in config.items()}
         self.imported: dict[str, Any] | None = None
 
@@ -67,7 +67,8 @@ class FakePulumi:
 
 
 def keep(pulumi: FakePulumi) -> None:
-    archive_change.keep_former_volumes(cast("Pulumi", pulumi))
+    archive = str(pulumi.config["ohif:archive"]["value"])
+    archive_change.keep_former_volumes(cast("Pulumi", pulumi), pulumi.document["deployment"], archive)
 
 
 @pytest.mark.parametrize(
