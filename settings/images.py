@@ -20,6 +20,10 @@ DATABASES = ("postgres", "dcm4chee-db")
 """Images whose data only the same major version starts on."""
 READS_NEWER = ("postgres", "keycloak", "orthanc", "dcm4chee", "dcm4chee-db")
 """Images that do not read what a newer one has written."""
+OLDEST_ORTHANC, OLDEST_ORTHANC_BY_DATE = (1, 12, 5), (24, 12)
+"""What the scripts of assets/archive/orthanc need (`ResponseContent` in `/tools/find`; Orthanc's release notes), also
+as the year and month that orthancteam/orthanc has for a version. With 1.10.1, all else looks well, and what a modality
+sends is acknowledged and not stored (seen)."""
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -41,6 +45,7 @@ def images(config: pulumi.Config) -> Mapping[str, Image]:
             table[key] = replace(image, name=f"{image.name}@{digests[image.name]}")
     for key, image in table.items():
         _refuse_known_bad(key, image)
+    _refuse_old_orthanc(table["orthanc"].name)
     return table
 
 
@@ -61,6 +66,17 @@ def _refuse_known_bad(key: str, image: Image) -> None:
     if key == "postgres" and major(image.name) not in (None, *POSTGRES_MAJORS):
         raise ConfigurationError(
             "images.postgres", f"{image.name}: the program runs PostgreSQL {' or '.join(POSTGRES_MAJORS)}."
+        )
+
+
+def _refuse_old_orthanc(name: str) -> None:
+    version = version_of(name)
+    oldest = OLDEST_ORTHANC_BY_DATE if version and version[0] > 9 else OLDEST_ORTHANC
+    if len(version) >= len(oldest) and version < oldest:
+        raise ConfigurationError(
+            "images.orthanc",
+            f"{name} would acknowledge what modalities send, and not store it: the program needs Orthanc 1.12.5 "
+            "(orthancteam/orthanc:24.12.0) or newer.",
         )
 
 

@@ -58,15 +58,18 @@ def keycloak(version: str) -> MavenArtifact:
     )
 
 
+def oauth2_proxy(version: str) -> GoProgram:
+    """oauth2-proxy's release."""
+    return GoProgram(
+        name="oauth2-proxy",
+        version=version,
+        module="github.com/oauth2-proxy/oauth2-proxy/v7",
+        version_symbol="github.com/oauth2-proxy/oauth2-proxy/v7/pkg/version.VERSION",
+    )
+
+
 RECIPES: dict[str, Recipe] = {
-    "auth-proxy": Recipe(
-        artifact=GoProgram(
-            name="oauth2-proxy",
-            version="7.8.1",
-            module="github.com/oauth2-proxy/oauth2-proxy/v7",
-            version_symbol="github.com/oauth2-proxy/oauth2-proxy/v7/pkg/version.VERSION",
-        ),
-    ),
+    "auth-proxy": Recipe(artifact=oauth2_proxy("7.15.2")),
     "keycloak": Recipe(
         artifact=keycloak("26.7.3"),
         optimized=True,
@@ -98,6 +101,7 @@ RECIPES: dict[str, Recipe] = {
         ),
         tests="upgrade",
     ),
+    "auth-proxy-7.6": Recipe(directory="auth-proxy", artifact=oauth2_proxy("7.6.0"), tests="upgrade"),
     "keycloak-24": Recipe(
         directory="keycloak",
         artifact=keycloak("24.0.5"),

@@ -18,6 +18,7 @@ import docker
 import httpx
 import pytest
 
+from advisories import ADVISORIES
 from bench.meanwhile import Over, meanwhile
 from offline.images import build
 from tests.certificates import signed
@@ -38,27 +39,29 @@ NAME = "e2e-upgrade"
 SERVER_PORT = 8491
 DICOM_PORT = 8492
 BACKUP = backup_to("")
+PASSWORD = "radium-88-226-1898"
 USER = {
     "username": "curie",
     "enabled": True,
-    "credentials": [{"type": "password", "value": "radium-88-226-1898", "temporary": False}],
+    "credentials": [{"type": "password", "value": PASSWORD, "temporary": False}],
 }
 """Somebody whom the configuration does not name."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class OldStack:
-    """A stack that began with PostgreSQL 16."""
+    """A stack that began with PostgreSQL 16 and oauth2-proxy 7.6."""
 
     folder: Path
     engine: docker.DockerClient
-    postgres: str
+    images: Mapping[str, object]
+    """By key, those that are old."""
     study: str
     sha256: str
     """Of the study's only instance, as it was read."""
 
     def run(
-        self, module: str, *arguments: str, images: Mapping[str, str], **settings: object
+        self, module: str, *arguments: str, images: Mapping[str, object], **settings: object
     ) -> subprocess.CompletedProcess[str]:
         """A tool, with these images and settings in the configuration."""
         return run(self.folder, module, *arguments, images=images, **settings)
@@ -74,7 +77,7 @@ class OldStack:
     def is_whole(self) -> bool:
         """Whether the study's bytes and the users are what they were."""
         outputs = stack_outputs(NAME, state_environment())
-        with closing(sign_in(outputs.base_url, "curie", "radium-88-226-1898")):
+        with closing(sign_in(outputs.base_url, "curie", PASSWORD)):
             pass
         with closing(sign_in(outputs.base_url, "pacsadmin", outputs.credentials["pacsadmin"])) as session:
             return digest_of(session, self.study) == self.sha256
@@ -105,7 +108,7 @@ def ingest(old: OldStack) -> Iterator[None]:
 
 
 def run(
-    folder: Path, module: str, *arguments: str, images: Mapping[str, str], **more: object
+    folder: Path, module: str, *arguments: str, images: Mapping[str, object], **more: object
 ) -> subprocess.CompletedProcess[str]:
     users = [{"name": "pacsadmin", "roles": ["pacsadmin"]}]
     backup = {**BACKUP, "repository": str(folder / "repository")}
@@ -123,13 +126,19 @@ def digest_of(session: httpx.Client, study: str) -> str:
     return hashlib.sha256(session.get(f"/pacs-admin/instances/{instance['ID']}/file").content).hexdigest()
 
 
+def accepted(key: str, name: str) -> dict[str, Any]:
+    """An entry of `ohif:images`, whatever is known against the image."""
+    return {"name": name, "accept": [it.identifier for it in ADVISORIES if it.image == key and it.concerns(name)]}
+
+
 @pytest.fixture(scope="module")
 def old(engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OldStack]:
     debian_tools.ensure("dcmtk")
     folder = tmp_path_factory.mktemp("upgrade")
     (folder / "repository").mkdir()
-    postgres = build.ensure_for_tests("upgrade")["postgres-16"]
-    images = {"postgres": postgres}
+    built = build.ensure_for_tests("upgrade")
+    named = {"postgres": "postgres-16", "auth-proxy": "auth-proxy-7.6"}
+    images = {key: accepted(key, built[image]) for key, image in named.items()}
     try:
         up = run(folder, "stack", "up", images=images)
         assert up.returncode == 0, up.stdout
@@ -140,9 +149,7 @@ def old(engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory) -
         with closing(sign_in(outputs.base_url, "pacsadmin", outputs.credentials["pacsadmin"])) as session:
             assert stow(session, made).status_code == 200
             study = str(made.StudyInstanceUID)
-            yield OldStack(
-                folder=folder, engine=engine, postgres=postgres, study=study, sha256=digest_of(session, study)
-            )
+            yield OldStack(folder=folder, engine=engine, images=images, study=study, sha256=digest_of(session, study))
     finally:
         if os.environ.get("KEEP") != "1":
             run(folder, "stack", "destroy", images=images)
@@ -173,7 +180,7 @@ def test_an_older_version_of_what_wrote_the_data_is_left_to_the_upgrade(old: Old
     before = old.image_ids()
     old.engine.images.get(before["orthanc"]).tag("ohif-test/orthanc", "1.12.9")
     try:
-        done = old.run("stack", "up", images={"postgres": old.postgres, "orthanc": "ohif-test/orthanc:1.12.9"})
+        done = old.run("stack", "up", images={**old.images, "orthanc": "ohif-test/orthanc:1.12.9"})
     finally:
         old.engine.images.remove("ohif-test/orthanc:1.12.9")
     assert done.returncode == 1
@@ -184,7 +191,7 @@ def test_an_older_version_of_what_wrote_the_data_is_left_to_the_upgrade(old: Old
 @pytest.mark.parametrize(
     ("images", "says"),
     [
-        ({"orthanc": "orthanc:1.12.3"}, "SNAPSHOT"),
+        ({"orthanc": "orthanc:1.12.9"}, "SNAPSHOT"),
         ({"gateway": "nginx:1.30.99"}, "nginx:1.30.99"),
         ({"keycloak": "keycloak:26.7.1"}, "CVE-2026-18963|SNAPSHOT"),
     ],
@@ -192,7 +199,7 @@ def test_an_older_version_of_what_wrote_the_data_is_left_to_the_upgrade(old: Old
 )
 def test_what_cannot_be_is_refused_before_anything_is_changed(old: OldStack, images: dict[str, str], says: str) -> None:
     before = old.image_ids()
-    done = old.run("upgrade", images={"postgres": old.postgres, **images})
+    done = old.run("upgrade", images={**old.images, **images})
     assert done.returncode == 1
     assert any(it in done.stdout for it in says.split("|")), done.stdout
     assert old.image_ids() == before
@@ -213,10 +220,14 @@ def test_an_upgrade_that_does_not_work_is_undone(old: OldStack, broken_viewer: s
     assert f"ohif-{NAME}-files" not in {it.name for it in preflight.find(old.engine, NAME).volumes}
 
 
-def test_postgresql_16_becomes_17_and_all_is_there(old: OldStack) -> None:
-    with ingest(old):
-        done = old.run("upgrade", images={})
-    assert done.returncode == 0, done.stdout
+def test_older_versions_become_those_of_today_and_all_is_there(old: OldStack) -> None:
+    origin = stack_outputs(NAME, state_environment()).base_url
+    with closing(sign_in(origin, "curie", PASSWORD)) as session:
+        with ingest(old):
+            done = old.run("upgrade", images={})
+        assert done.returncode == 0, done.stdout
+        # What the older oauth2-proxy has stored is a session for the newer one.
+        assert session.get("/pacs/studies?limit=1").status_code == 200
     assert [old.major(it) for it in ("keycloak-db", "orthanc-db")] == ["17", "17"]
     assert old.is_whole()
     again = old.run("stack", "up", images={})

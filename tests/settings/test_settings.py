@@ -447,6 +447,8 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("smtp", {"smtp": {**SMTP, "startTls": "yes"}}, "startTls"),
     ("protectData", {"protectData": "yes"}, "true or false"),
     ("protectData", {"protectData": 1}, "true or false"),
+    ("images.orthanc", {"images": {"orthanc": "jodogne/orthanc-python:1.12.4"}}, "and not store it"),
+    ("images.orthanc", {"images": {"orthanc": "orthancteam/orthanc:24.10.3"}}, "needs Orthanc 1.12.5"),
     ("images", {"images": ["nginx"]}, "map"),
     ("images", {"images": {"nginx": "nginx:1.30.7"}}, "'nginx' is not one of gateway,"),
     ("images", {"images": {"gateway": 1}}, "gateway"),
