@@ -22,9 +22,8 @@ from tools.container_exec import run
 from tools.dicomweb import SESSION_COOKIES, StackOutputs, client, login_form, sign_in
 
 AT_ONCE = 20
+VALKEY = "REDISCLI_AUTH=$(sed -n 's/^requirepass //p' /etc/valkey/valkey.conf) valkey-cli"
 LONGEST_TOKEN_LIFE = 30
-SAVED_AFTER = 12
-"""Seconds after which the session store has written a session to its disk ("save" in its configuration), and a bit."""
 """Seconds. The tests wait for several tokens to end, so the stack that they run on must have short ones."""
 SHORT_IDLE, SHORT_MAXIMUM = 20, 26
 """Seconds; longer than a token, and than its refresh, the gateway's memory and OHIF's pause together."""
@@ -148,6 +147,14 @@ def in_store(stack: Stack, script: str) -> list[str]:
     return run(stack.container("sessions"), ["sh", "-c", script]).output.split()
 
 
+def wait_until_saved(stack: Stack) -> None:
+    """Until the store has written all sessions to its disk, about ten seconds after the last change."""
+    state = (
+        f"{VALKEY} info persistence | tr -d '\\r' | grep -xE 'rdb_changes_since_last_save:0|rdb_bgsave_in_progress:0'"
+    )
+    wait_until(lambda: len(in_store(stack, state)) == 2, "snapshot of the sessions", 30)
+
+
 @pytest.mark.parametrize("signal", ["SIGTERM", "SIGKILL"])
 def test_session_store_that_starts_again_fails_no_request(stack: Stack, outputs: StackOutputs, signal: str) -> None:
     store = stack.container("sessions")
@@ -159,8 +166,9 @@ def test_session_store_that_starts_again_fails_no_request(stack: Stack, outputs:
         store.start()
 
     with closing(sign_in(stack.url, "viewer", outputs.credentials["viewer"])) as reader:
-        # A crash loses what is younger.
-        time.sleep(SAVED_AFTER if signal == "SIGKILL" else 0)
+        if signal == "SIGKILL":
+            # A crash loses what is younger.
+            wait_until_saved(stack)
         pages, programs = set(), set()
         with ThreadPoolExecutor(1) as aside:
             restart = aside.submit(start_again)
@@ -175,10 +183,7 @@ def test_session_store_that_starts_again_fails_no_request(stack: Stack, outputs:
 
 def test_store_without_the_session_asks_for_no_password(stack: Stack, outputs: StackOutputs) -> None:
     with closing(sign_in(stack.url, "viewer", outputs.credentials["viewer"])) as reader:
-        flushed = in_store(
-            stack, "REDISCLI_AUTH=$(sed -n 's/^requirepass //p' /etc/valkey/valkey.conf) valkey-cli flushall"
-        )
-        assert flushed == ["OK"]
+        assert in_store(stack, f"{VALKEY} flushall") == ["OK"]
 
         def signed_in_again() -> bool:
             shown = reader.get(DEEP_LINK, headers=PAGE, follow_redirects=True)
@@ -194,7 +199,7 @@ def test_store_without_the_session_asks_for_no_password(stack: Stack, outputs: S
 def test_session_on_the_disk_is_of_no_use_without_the_cookie(stack: Stack, outputs: StackOutputs) -> None:
     """The disk has no token of Keycloak, which are JSON Web Tokens ("eyJ")."""
     with closing(sign_in(stack.url, "viewer", outputs.credentials["viewer"])):
-        time.sleep(SAVED_AFTER)
+        wait_until_saved(stack)
     size, tokens = in_store(stack, "wc -c < /data/dump.rdb; grep -ac 'eyJ' /data/dump.rdb")
     assert int(size) > 1000
     assert int(tokens) == 0
