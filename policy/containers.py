@@ -158,14 +158,14 @@ def container_is_supervised(container: Resource) -> Problems:
         )
     if container.inputs.get("restart") != "unless-stopped":
         yield Problem(f"container {alias} does not restart with its host", 'set restart to "unless-stopped"')
-    options = set(container.inputs.get("logOpts") or {})
+    options = container.inputs.get("logOpts") or {}
     kept = {"json-file": "", "syslog": "cache-"}.get(container.inputs.get("logDriver") or "", "?")
-    if not {f"{kept}max-size", f"{kept}max-file"} <= options:
+    if not {f"{kept}max-size", f"{kept}max-file"} <= set(options):
         yield Problem(
             f"Docker keeps no lines of container {alias}, or so many that they can fill the disk",
             'set log_driver to "json-file" and log_opts max-size and max-file; to "syslog", cache-max-size and -file',
         )
-    if not (container.inputs["logOpts"] or {}).get("syslog-address", LOCAL_LOGS).startswith(LOCAL_LOGS):
+    if not options.get("syslog-address", LOCAL_LOGS).startswith(LOCAL_LOGS):
         yield Problem(f"container {alias} logs in plain text to another machine", f"begin it with {LOCAL_LOGS}")
 
 
